@@ -1,2 +1,30 @@
+//! The words that kernel and userspace share, and the pure packet engine: parse, decide.
+//!
+//! Nothing here allocates, uses floats or reaches a kernel: the XDP program, the tests and later
+//! `seawall explain` run the same [`pipeline::inspect`] over their own [`pipeline::Tables`].
+//! Modules stand in the order in which a packet meets them.
 #![no_std]
-//! Placeholder.
+
+#[cfg(test)]
+extern crate std;
+
+pub mod bytes;
+pub mod packet;
+pub mod parse;
+pub mod essential;
+pub mod country;
+pub mod class;
+pub mod ranges;
+pub mod bucket;
+pub mod settings;
+pub mod verdict;
+pub mod pipeline;
+pub mod counter;
+pub mod event;
+pub mod maps;
+
+pub mod abi;
+
+pub use country::Country;
+pub use packet::{Address, Packet, Protocol, SourceKey};
+pub use verdict::{Decision, Reason, Verdict};
