@@ -120,7 +120,7 @@ impl Datapath {
     ///
     /// Where the kernel does not answer.
     pub fn counters(&self) -> Result<Vec<CounterRow>, DatapathError> {
-        counters::read(&self.generation)
+        self.generation.counters()
     }
 
     /// What the program could not do.
@@ -129,7 +129,7 @@ impl Datapath {
     ///
     /// Where the kernel does not answer.
     pub fn losses(&self) -> Result<Losses, DatapathError> {
-        counters::read_losses(&self.generation)
+        self.generation.losses()
     }
 
     /// The sampled drops. The ring buffer is shared by the generations, so it outlives a switch.

@@ -1,2 +1,4 @@
-//! Placeholder.
-fn main() {}
+//! One integration binary; this is its table of contents.
+
+/// One packet at a time through the loaded program.
+mod packet_path;

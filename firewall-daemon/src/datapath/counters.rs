@@ -38,34 +38,46 @@ pub struct Losses {
     pub contention: u64,
 }
 
-pub fn read(generation: &Generation) -> Result<Vec<CounterRow>, DatapathError> {
-    let array = array::<Count>(generation, maps::COUNTERS)?;
-    let mut rows = Vec::new();
-    for verdict in Verdict::ALL {
-        for reason in Reason::ALL {
-            for protocol in Protocol::ALL {
-                let counts = get(&array, maps::COUNTERS, slot(verdict, reason, protocol))?;
-                let packets = counts.iter().map(|count| count.packets).sum();
-                let bytes = counts.iter().map(|count| count.bytes).sum();
-                if packets != 0 {
-                    rows.push(CounterRow { verdict, reason, protocol, packets, bytes });
+impl Generation {
+    /// Packets and bytes by verdict, reason and protocol, over all CPUs; rows of zero are left out.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel does not answer.
+    pub fn counters(&self) -> Result<Vec<CounterRow>, DatapathError> {
+        let array = array::<Count>(self, maps::COUNTERS)?;
+        let mut rows = Vec::new();
+        for verdict in Verdict::ALL {
+            for reason in Reason::ALL {
+                for protocol in Protocol::ALL {
+                    let counts = get(&array, maps::COUNTERS, slot(verdict, reason, protocol))?;
+                    let packets = counts.iter().map(|count| count.packets).sum();
+                    let bytes = counts.iter().map(|count| count.bytes).sum();
+                    if packets != 0 {
+                        rows.push(CounterRow { verdict, reason, protocol, packets, bytes });
+                    }
                 }
             }
         }
+        Ok(rows)
     }
-    Ok(rows)
-}
 
-pub fn read_losses(generation: &Generation) -> Result<Losses, DatapathError> {
-    let array = array::<u64>(generation, maps::LOSSES)?;
-    let total = |loss: Loss| {
-        get(&array, maps::LOSSES, loss as u32).map(|counts| counts.iter().sum::<u64>())
-    };
-    Ok(Losses {
-        events: total(Loss::Event)?,
-        buckets: total(Loss::Bucket)?,
-        contention: total(Loss::Contention)?,
-    })
+    /// What the program could not do.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel does not answer.
+    pub fn losses(&self) -> Result<Losses, DatapathError> {
+        let array = array::<u64>(self, maps::LOSSES)?;
+        let total = |loss: Loss| {
+            get(&array, maps::LOSSES, loss as u32).map(|counts| counts.iter().sum::<u64>())
+        };
+        Ok(Losses {
+            events: total(Loss::Event)?,
+            buckets: total(Loss::Bucket)?,
+            contention: total(Loss::Contention)?,
+        })
+    }
 }
 
 fn array<'a, V: Pod>(

@@ -16,7 +16,12 @@ pub struct EventSource {
 }
 
 impl EventSource {
-    pub(super) fn open(pin_folder: &Path) -> Result<Self, DatapathError> {
+    /// Opens the ring buffer that is pinned in a folder.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none.
+    pub fn open(pin_folder: &Path) -> Result<Self, DatapathError> {
         let failed = |source| DatapathError::Map { name: maps::EVENTS, source };
         let data = MapData::from_pin(pin_folder.join(maps::EVENTS)).map_err(failed)?;
         let ring = Map::from_map_data(data).and_then(RingBuf::try_from).map_err(failed)?;
