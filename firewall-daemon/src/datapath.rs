@@ -85,17 +85,12 @@ impl Datapath {
         Ok(Self { number: 1, generation, attachments, pins })
     }
 
-    /// Puts a new generation in the old one's place. Every packet is judged by one of them, whole.
+    /// Puts a loaded generation in the old one's place. Every packet is judged by one of them, whole.
     ///
     /// # Errors
     ///
     /// See [`DatapathError`]; the old generation stays in force.
-    pub fn switch(
-        &mut self,
-        packet: &PacketOptions,
-        policy: &CompiledPolicy,
-    ) -> Result<(), DatapathError> {
-        let mut next = Generation::load(packet, policy, self.pins.path())?;
+    pub fn switch(&mut self, mut next: Generation) -> Result<(), DatapathError> {
         self.attachments.switch(&mut next, &mut self.generation)?;
         self.generation = next;
         self.number += 1;
@@ -155,11 +150,9 @@ impl Datapath {
     /// # Errors
     ///
     /// Where a pin cannot be removed; the rest is removed all the same.
-    pub fn stop(self) -> Result<(), DatapathError> {
-        let Self { attachments, pins, generation, .. } = self;
-        let detached = attachments.detach();
-        drop(generation);
-        let removed = pins.remove();
+    pub fn stop(&mut self) -> Result<(), DatapathError> {
+        let detached = self.attachments.detach();
+        let removed = self.pins.remove();
         detached.and(removed)
     }
 }

@@ -1,6 +1,14 @@
-//! The control path, in its order.
+//! The control path, in its order: command, configuration, policy, kernel, gateway, and what is
+//! seen of them.
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod config;
 pub mod policy;
 pub mod datapath;
+pub mod supervisor;
+pub mod status;
+pub mod control;
+pub mod metrics;
+pub mod daemon;
+mod logging;

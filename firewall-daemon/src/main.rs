@@ -1,2 +1,8 @@
 //! The `seawall` command.
-fn main() {}
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    firewall_daemon::cli::main()
+}

@@ -168,16 +168,16 @@ impl Families<'_> {
         self.counters(
             "gateway_rejections",
             "Requests that the gateway refused",
-            figures
-                .rejections
-                .iter()
-                .map(|row| (vec![("reason", row.label.clone())], row.count)),
+            figures.rejections.iter().map(|row| (vec![("reason", row.label.clone())], row.count)),
         );
         let result = |result: &str, count| (vec![("result", result.to_owned())], count);
         self.counters(
             "gateway_tls_handshakes",
             "TLS handshakes of clients",
-            [result("ok", figures.tls_handshakes_ok), result("failed", figures.tls_handshakes_failed)],
+            [
+                result("ok", figures.tls_handshakes_ok),
+                result("failed", figures.tls_handshakes_failed),
+            ],
         );
         self.gauge(
             "gateway_connections_active",

@@ -1,6 +1,7 @@
 //! One in so many drops goes to userspace, as an event.
 
 use aya_ebpf::{
+    bindings::BPF_RB_NO_WAKEUP,
     helpers::{bpf_get_prandom_u32, bpf_ktime_get_ns},
     macros::map,
     maps::RingBuf,
@@ -38,5 +39,6 @@ pub fn sample(decision: &Decision, frame: &Frame, settings: Settings, context: &
         context.ingress_ifindex() as u32,
         frame.length() as u32,
     ));
-    entry.submit(0);
+    // Userspace looks on a beat: a wake-up an event would cost most in a flood.
+    entry.submit(u64::from(BPF_RB_NO_WAKEUP));
 }

@@ -63,6 +63,17 @@ pub fn serve(policy: &GatewayPolicy, listeners: Vec<BoundListener>) -> Result<Ga
     Ok(gateway)
 }
 
+/// Whether a policy can be served, without serving it.
+///
+/// # Errors
+/// The part of the policy that cannot be served.
+pub fn check(policy: &GatewayPolicy) -> Result<(), ServeError> {
+    policy.limits.validate()?;
+    Acceptor::new(policy)?;
+    UpstreamRoute::new(&policy.upstream)?;
+    Ok(())
+}
+
 /// A gateway that is serving. Dropping it begins the drain, as [`Gateway::drain`] does.
 #[derive(Debug)]
 pub struct Gateway {

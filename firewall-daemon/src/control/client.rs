@@ -33,7 +33,9 @@ pub enum ClientError {
         source: io::Error,
     },
     /// It answered what this version does not understand.
-    #[error("the daemon at {path} answered what this command cannot read ({source}): are both of one version?")]
+    #[error(
+        "the daemon at {path} answered what this command cannot read ({source}): are both of one version?"
+    )]
     Answer {
         /// The socket.
         path: PathBuf,

@@ -46,9 +46,8 @@ pub struct ControlSocket {
 ///
 /// Where another daemon has it, or the file system refuses.
 pub fn bind(path: &Path) -> Result<(UnixListener, ControlSocket), BindError> {
-    let failed = |action| {
-        move |source| BindError::File { path: path.to_path_buf(), action, source }
-    };
+    let failed =
+        |action| move |source| BindError::File { path: path.to_path_buf(), action, source };
     if let Some(folder) = path.parent() {
         let made = fs::DirBuilder::new().recursive(true).mode(0o755).create(folder);
         made.map_err(failed("make its folder"))?;

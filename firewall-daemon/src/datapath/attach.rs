@@ -124,9 +124,10 @@ impl Attachments {
     }
 
     /// Takes the program off every interface.
-    pub fn detach(self) -> Result<(), DatapathError> {
+    pub fn detach(&mut self) -> Result<(), DatapathError> {
+        self.interfaces.clear();
         let mut result = Ok(());
-        for pin in self.pins {
+        for pin in self.pins.drain(..) {
             let removed = std::fs::remove_file(&pin).map_err(|source| DatapathError::Pin {
                 path: pin.clone(),
                 action: "remove",

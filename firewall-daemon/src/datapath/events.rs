@@ -1,16 +1,13 @@
 //! Sampled drops, read from the ring buffer.
 
-use std::{
-    os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
-    path::Path,
-};
+use std::path::Path;
 
 use aya::maps::{Map, MapData, RingBuf};
 use firewall_common::{event::Event, maps};
 
 use crate::datapath::error::DatapathError;
 
-/// Readable when there are events.
+/// The ring buffer of events.
 pub struct EventSource {
     ring: RingBuf<MapData>,
 }
@@ -36,17 +33,5 @@ impl EventSource {
             }
         }
         None
-    }
-}
-
-impl AsFd for EventSource {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.ring.as_fd()
-    }
-}
-
-impl AsRawFd for EventSource {
-    fn as_raw_fd(&self) -> RawFd {
-        self.ring.as_raw_fd()
     }
 }

@@ -1,13 +1,11 @@
 //! Log lines of the XDP program, passed on as ours.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-
 use aya_log::EbpfLogger;
 use log::{Log, Metadata, Record};
 
 use crate::datapath::{error::DatapathError, generation::Generation};
 
-/// Readable when there are lines.
+/// The ring buffer of log lines.
 pub struct KernelLogSource {
     logger: EbpfLogger<Forward>,
 }
@@ -24,18 +22,6 @@ impl KernelLogSource {
     /// Passes on the lines that are there.
     pub fn flush(&mut self) {
         self.logger.flush();
-    }
-}
-
-impl AsFd for KernelLogSource {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.logger.as_fd()
-    }
-}
-
-impl AsRawFd for KernelLogSource {
-    fn as_raw_fd(&self) -> RawFd {
-        self.logger.as_raw_fd()
     }
 }
 

@@ -95,7 +95,7 @@ impl PinFolder {
     }
 
     /// Removes every pin, and the folder where it is not the mount point itself.
-    pub fn remove(self) -> Result<(), DatapathError> {
+    pub fn remove(&self) -> Result<(), DatapathError> {
         let mut result = Ok(());
         let failed = |path: &Path| {
             let path = path.to_path_buf();

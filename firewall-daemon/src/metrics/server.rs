@@ -33,7 +33,9 @@ const TEXT: &str = "text/plain; charset=utf-8";
 
 /// The address cannot be had.
 #[derive(Debug, thiserror::Error)]
-#[error("metrics.listen: cannot listen on {address}: {source}; stop what uses the port or choose another")]
+#[error(
+    "metrics.listen: cannot listen on {address}: {source}; stop what uses the port or choose another"
+)]
 pub struct BindError {
     address: SocketAddr,
     source: io::Error,

@@ -9,8 +9,7 @@ use crate::status::{GeoStatus, InterfaceStatus, PacketCount};
 
 fn full() -> Snapshot {
     let mut gateway = GatewayStatus { restarts: 2, ..GatewayStatus::default() };
-    gateway.figures.requests =
-        vec![RequestCount { status: 200, protocol: "h2".into(), count: 5 }];
+    gateway.figures.requests = vec![RequestCount { status: 200, protocol: "h2".into(), count: 5 }];
     gateway.figures.rejections = vec![LabelCount { label: "body_too_large".into(), count: 3 }];
     gateway.figures.upstream_failures = vec![LabelCount { label: "refused".into(), count: 1 }];
     gateway.figures.request_duration.buckets[1] = 4;
@@ -68,10 +67,8 @@ fn lines() {
 #[test]
 fn the_reference_names_every_metric_and_no_other() {
     let text = encode(&full()).expect("text");
-    let written: BTreeSet<&str> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
-        .collect();
+    let written: BTreeSet<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference/metrics.md");
     let reference = fs::read_to_string(path).expect("docs/reference/metrics.md");
     let listed: BTreeSet<&str> = reference

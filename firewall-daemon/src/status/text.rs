@@ -32,7 +32,11 @@ fn write(out: &mut String, snapshot: &Snapshot) -> fmt::Result {
     if let Some(error) = reloads.last.as_ref().and_then(|last| last.error.as_ref()) {
         writeln!(out, "            last refused: {}", error.escape_debug())?;
     }
-    writeln!(out, "\n{:<8} {:<10} {:<8} {:>20} {:>24}", "verdict", "reason", "protocol", "packets", "bytes")?;
+    writeln!(
+        out,
+        "\n{:<8} {:<10} {:<8} {:>20} {:>24}",
+        "verdict", "reason", "protocol", "packets", "bytes"
+    )?;
     for row in &snapshot.packets {
         writeln!(
             out,
@@ -147,7 +151,8 @@ mod tests {
 
     #[test]
     fn lines_fit_a_terminal_and_escape_what_is_foreign() {
-        let mut snapshot = Snapshot { version: "0.1.0".into(), uptime_s: 4_000, ..Snapshot::default() };
+        let mut snapshot =
+            Snapshot { version: "0.1.0".into(), uptime_s: 4_000, ..Snapshot::default() };
         snapshot.packets.push(PacketCount {
             verdict: "drop".into(),
             reason: "malformed".into(),
@@ -165,13 +170,9 @@ mod tests {
 
     #[test]
     fn durations() {
-        for (seconds, expected) in [
-            (0, "0 s"),
-            (59, "59 s"),
-            (60, "1 min 0 s"),
-            (3_600, "1 h 0 min"),
-            (90_000, "1 d 1 h"),
-        ] {
+        for (seconds, expected) in
+            [(0, "0 s"), (59, "59 s"), (60, "1 min 0 s"), (3_600, "1 h 0 min"), (90_000, "1 d 1 h")]
+        {
             assert_eq!(duration(seconds), expected);
         }
     }

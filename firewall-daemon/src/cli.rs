@@ -1,0 +1,84 @@
+//! The command line: one verb, one file.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod run;
+mod check;
+mod status;
+
+use crate::{config::ConfigError, policy::PolicyError};
+
+/// Stands in front of a public API: drops in the kernel what should never arrive, and checks every
+/// request of what does.
+#[derive(Debug, Parser)]
+#[command(name = "seawall", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Run(run::RunArgs),
+    Check(check::CheckArgs),
+    Status(status::StatusArgs),
+    /// The gateway's worker process; the daemon starts it.
+    #[command(hide = true)]
+    GatewayWorker,
+}
+
+/// Runs the command: 0 where all went well, 1 where it could not be done, 2 where it was asked for
+/// in a wrong way, by a flag or by the content of a file.
+#[must_use]
+pub fn main() -> ExitCode {
+    let done = match Cli::parse().verb {
+        Verb::Run(args) => run::run(&args),
+        Verb::Check(args) => check::run(&args),
+        Verb::Status(args) => status::run(&args),
+        Verb::GatewayWorker => return firewall_gateway::worker::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("seawall: {error:#}");
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}
+
+fn exit_code(error: &anyhow::Error) -> u8 {
+    if let Some(error) = error.downcast_ref::<ConfigError>() {
+        return error.exit_code();
+    }
+    error.downcast_ref::<PolicyError>().map_or(1, PolicyError::exit_code)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_typed_wrong_is_a_usage_error() {
+        for arguments in [
+            &["seawall"][..],
+            &["seawall", "walk"],
+            &["seawall", "check"],
+            &["seawall", "check", "a", "b"],
+            &["seawall", "run", "--config"],
+            &["seawall", "run", "extra"],
+            &["seawall", "status", "--jsn"],
+        ] {
+            let error = Cli::try_parse_from(arguments).expect_err("it is wrong");
+            assert_eq!(error.exit_code(), 2, "{arguments:?}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! `seawall check`: what `run` would say of a file, touching nothing.
+
+use std::{
+    fmt::Write as _,
+    io::{self, Write as _},
+    path::PathBuf,
+};
+
+use clap::Args;
+
+use crate::{
+    config::Config,
+    policy::{GeoMode, PolicySource, compile},
+    supervisor,
+};
+
+/// Check a configuration with every list, database and certificate that it names.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// The configuration file.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+/// Reads all that the daemon would read, and prints what it found.
+pub fn run(args: &CheckArgs) -> anyhow::Result<()> {
+    let config = Config::load(&args.file)?;
+    let source = PolicySource::read(&config.packet)?;
+    let policy = compile::compile(&source)?;
+    let summary = policy.summary;
+    let mut text = String::new();
+    writeln!(text, "{}: well-formed", args.file.display())?;
+    writeln!(
+        text,
+        "prefixes    {} protected, {} allow, {} deny",
+        summary.protected, summary.allow, summary.deny
+    )?;
+    if let Some(geo) = &source.geo {
+        let mode = match geo.mode {
+            GeoMode::Only => "only",
+            GeoMode::Block => "block",
+        };
+        let countries: Vec<String> = geo.countries.iter().map(ToString::to_string).collect();
+        writeln!(text, "countries   {mode} {}", countries.join(" "))?;
+        writeln!(
+            text,
+            "            {} ({} IPv4 and {} IPv6 networks)",
+            geo.database.path.display(),
+            geo.database.ipv4_networks,
+            geo.database.ipv6_networks
+        )?;
+    }
+    writeln!(text, "tables      {} IPv4 and {} IPv6 ranges", summary.ranges_v4, summary.ranges_v6)?;
+    if let Some(gateway) = &config.gateway {
+        supervisor::policy(gateway, config.log)?;
+        let listen: Vec<String> = gateway.listen.iter().map(ToString::to_string).collect();
+        writeln!(text, "gateway     {} -> {}", listen.join(" "), gateway.upstream.address)?;
+    }
+    match io::stdout().write_all(text.as_bytes()) {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}

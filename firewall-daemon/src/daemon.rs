@@ -1,0 +1,162 @@
+//! The daemon: builds all parts, serves until it is told to stop, and takes everything down again.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{Notify, watch},
+    task::{JoinHandle, spawn_blocking},
+};
+
+use crate::{
+    config::Config,
+    control,
+    datapath::Datapath,
+    metrics,
+    status::{EventLine, EventStatus, PolicyStatus, ReloadOutcome, ReloadStatus, SnapshotSource},
+    supervisor::Supervisor,
+};
+
+mod privileges;
+mod start;
+mod reload;
+mod events;
+mod revive;
+mod snapshot;
+
+/// Everything that is running.
+struct Daemon {
+    started: Instant,
+    config: Mutex<Config>,
+    datapath: Mutex<Datapath>,
+    supervisor: Option<Supervisor>,
+    policy: Mutex<PolicyStatus>,
+    reloads: Mutex<ReloadStatus>,
+    events: Mutex<(EventStatus, VecDeque<EventLine>)>,
+    /// Notified when a generation was switched in.
+    switched: Notify,
+}
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+///
+/// Where a part cannot be started; nothing is left then.
+pub fn run(config: Config) -> anyhow::Result<()> {
+    privileges::check()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(serve(config))
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    // From here on a signal is kept until it can be answered: a stop while starting leaves nothing.
+    let mut signals = Signals::new()?;
+    let (control_listener, control_socket) = control::bind(&config.control.socket)?;
+    let metrics_listener = metrics::bind(config.metrics.listen).await?;
+    let daemon = spawn_blocking(move || start::start(config)).await??;
+    let daemon = Arc::new(daemon);
+
+    let (stop, stopped) = watch::channel(false);
+    let source: Arc<dyn SnapshotSource> = daemon.clone();
+    let servers = [
+        tokio::spawn(control::serve(control_listener, source.clone(), stopped.clone())),
+        tokio::spawn(metrics::serve(metrics_listener, source, stopped.clone())),
+        tokio::spawn(events::follow(daemon.clone(), stopped.clone())),
+        tokio::spawn(revive::watch_over(daemon.clone(), stopped)),
+    ];
+    // Without systemd there is nobody to tell.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    tracing::info!("ready");
+
+    attend(&daemon, &mut signals).await;
+
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    tracing::info!("stopping");
+    let _ = stop.send(true);
+    for server in servers {
+        let _ = server.await;
+    }
+    spawn_blocking(move || take_down(&daemon)).await??;
+    drop(control_socket);
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Answers signals until one says stop. While a reload runs, further SIGHUPs become one more.
+async fn attend(daemon: &Arc<Daemon>, signals: &mut Signals) {
+    let mut running: Option<JoinHandle<()>> = None;
+    let mut wanted = false;
+    loop {
+        tokio::select! {
+            _ = signals.terminate.recv() => break,
+            _ = signals.interrupt.recv() => break,
+            _ = signals.hangup.recv() => wanted = true,
+            () = finished(&mut running) => running = None,
+        }
+        if wanted && running.is_none() {
+            wanted = false;
+            let daemon = daemon.clone();
+            running = Some(spawn_blocking(move || reload::reload(&daemon)));
+        }
+    }
+    if let Some(running) = running {
+        // A reload is not broken off: it ends by itself, and what it made is taken down whole.
+        let _ = running.await;
+    }
+}
+
+/// Waits for a running reload; for ever where there is none.
+async fn finished(running: &mut Option<JoinHandle<()>>) {
+    match running {
+        Some(handle) => {
+            if let Err(error) = handle.await {
+                tracing::error!(%error, "a reload broke off");
+            }
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// The gateway drains behind the filter, which comes off last.
+fn take_down(daemon: &Daemon) -> anyhow::Result<()> {
+    if let Some(supervisor) = &daemon.supervisor {
+        supervisor.stop();
+    }
+    Ok(lock(&daemon.datapath).stop()?)
+}
+
+struct Signals {
+    hangup: Signal,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+}
+
+impl Daemon {
+    fn record_reload(&self, error: Option<String>) {
+        let mut reloads = lock(&self.reloads);
+        match error {
+            None => reloads.ok += 1,
+            Some(_) => reloads.error += 1,
+        }
+        reloads.last = Some(ReloadOutcome { at_epoch_s: snapshot::now_epoch_s(), error });
+    }
+}
+
+/// A thread that panicked while it held a lock left plain data behind, which is whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

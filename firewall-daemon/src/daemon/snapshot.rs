@@ -1,0 +1,117 @@
+//! The state of this moment, put together from the parts.
+
+use std::{
+    process,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use super::{Daemon, lock};
+use crate::{
+    config::PacketConfig,
+    policy::{GeoMode, GeoSource, PolicySource, compile::PolicySummary},
+    status::{
+        GeoStatus, InterfaceStatus, PacketCount, PolicyStatus, RateLimitStatus, Snapshot,
+        SnapshotSource, Unlimited,
+    },
+    supervisor::Supervisor,
+};
+
+impl SnapshotSource for Daemon {
+    fn snapshot(&self) -> Snapshot {
+        let mut snapshot = Snapshot {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: process::id(),
+            uptime_s: self.started.elapsed().as_secs(),
+            config: lock(&self.config).path.clone(),
+            policy: lock(&self.policy).clone(),
+            reloads: lock(&self.reloads).clone(),
+            gateway: self.supervisor.as_ref().map(Supervisor::status),
+            ..Snapshot::default()
+        };
+        {
+            let events = lock(&self.events);
+            snapshot.events = events.0.clone();
+            snapshot.events.recent = events.1.iter().cloned().collect();
+        }
+        if snapshot.gateway.as_ref().is_some_and(|gateway| gateway.worker_pid.is_none()) {
+            snapshot.fault = Some("the gateway has no worker".to_owned());
+        }
+        self.add_datapath(&mut snapshot);
+        snapshot
+    }
+}
+
+impl Daemon {
+    fn add_datapath(&self, snapshot: &mut Snapshot) {
+        let datapath = lock(&self.datapath);
+        snapshot.generation = datapath.generation();
+        snapshot.interfaces = datapath
+            .interfaces()
+            .iter()
+            .map(|interface| InterfaceStatus {
+                name: interface.name.clone(),
+                index: interface.index,
+                mode: interface.mode.label().to_owned(),
+            })
+            .collect();
+        let read = datapath.counters().and_then(|rows| Ok((rows, datapath.losses()?)));
+        match read {
+            Ok((rows, losses)) => {
+                snapshot.packets = rows
+                    .iter()
+                    .map(|row| PacketCount {
+                        verdict: row.verdict.label().to_owned(),
+                        reason: row.reason.label().to_owned(),
+                        protocol: row.protocol.label().to_owned(),
+                        packets: row.packets,
+                        bytes: row.bytes,
+                    })
+                    .collect();
+                snapshot.events.lost = losses.events;
+                snapshot.unlimited =
+                    Unlimited { bucket: losses.buckets, contention: losses.contention };
+            }
+            Err(error) => snapshot.fault = Some(format!("the counters cannot be read: {error}")),
+        }
+    }
+}
+
+/// What the status says of a policy that comes into force now.
+pub fn policy_status(
+    source: &PolicySource,
+    summary: &PolicySummary,
+    config: &PacketConfig,
+) -> PolicyStatus {
+    PolicyStatus {
+        loaded_at_epoch_s: now_epoch_s(),
+        protected: summary.protected as u64,
+        allow: summary.allow as u64,
+        deny: summary.deny as u64,
+        geo: source.geo.as_ref().map(geo_status),
+        rate_limit: config.rate_limit.as_ref().map(|limit| RateLimitStatus {
+            rate_pps: limit.rate_pps,
+            burst_packets: limit.burst_packets,
+        }),
+        ranges_v4: summary.ranges_v4 as u64,
+        ranges_v6: summary.ranges_v6 as u64,
+    }
+}
+
+fn geo_status(geo: &GeoSource) -> GeoStatus {
+    GeoStatus {
+        mode: match geo.mode {
+            GeoMode::Only => "only".to_owned(),
+            GeoMode::Block => "block".to_owned(),
+        },
+        countries: geo.countries.iter().map(ToString::to_string).collect(),
+        database: geo.database.path.clone(),
+        kind: geo.database.kind.clone(),
+        build_epoch_s: geo.database.build_epoch_s,
+        networks: geo.networks.len() as u64,
+    }
+}
+
+/// Seconds since 1970; zero on a clock that is set before.
+pub fn now_epoch_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
+}

@@ -1,0 +1,59 @@
+//! The first policy: read, compiled, and put in force. Everything that can fail comes before the
+//! packet filter; where that fails, the parts before it take themselves down.
+
+use std::{collections::VecDeque, sync::Mutex, time::Instant};
+
+use tokio::sync::Notify;
+
+use super::{Daemon, snapshot::policy_status};
+use crate::{
+    config::Config,
+    datapath::{Datapath, DatapathOptions, PacketOptions},
+    policy::{PolicySource, compile},
+    status::{EventStatus, ReloadStatus},
+    supervisor::{self, Supervisor},
+};
+
+/// Starts all parts.
+pub fn start(config: Config) -> anyhow::Result<Daemon> {
+    let source = PolicySource::read(&config.packet)?;
+    let compiled = compile::compile(&source)?;
+    let supervisor = match &config.gateway {
+        Some(gateway) => {
+            let policy = supervisor::policy(gateway, config.log)?;
+            Some(Supervisor::start(gateway, policy)?)
+        }
+        None => None,
+    };
+    let options = DatapathOptions {
+        interfaces: config.interfaces.clone(),
+        pin_path: config.packet.pin_path.clone(),
+    };
+    let datapath = match Datapath::start(&options, &PacketOptions::from(&config.packet), &compiled)
+    {
+        Ok(datapath) => datapath,
+        Err(error) => {
+            if let Some(supervisor) = supervisor {
+                supervisor.stop();
+            }
+            return Err(error.into());
+        }
+    };
+    for interface in datapath.interfaces() {
+        let mode = interface.mode.label();
+        tracing::info!(interface = interface.name, mode, "attached");
+    }
+    let policy = policy_status(&source, &compiled.summary, &config.packet);
+    let sample_one_in = config.packet.events.sample_one_in;
+    let events = EventStatus { sample_one_in, ..EventStatus::default() };
+    Ok(Daemon {
+        started: Instant::now(),
+        config: Mutex::new(config),
+        datapath: Mutex::new(datapath),
+        supervisor,
+        policy: Mutex::new(policy),
+        reloads: Mutex::new(ReloadStatus::default()),
+        events: Mutex::new((events, VecDeque::new())),
+        switched: Notify::new(),
+    })
+}

@@ -1,0 +1,304 @@
+//! One worker process, from its start to its end.
+
+use std::{
+    io,
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::process::CommandExt as _,
+    },
+    process::{Child, Command, Stdio},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use firewall_gateway::{
+    figures::Figures,
+    listener::BoundListener,
+    policy::GatewayPolicy,
+    worker::{
+        channel::{Channel, ChannelError},
+        message::{FromWorker, ToWorker},
+    },
+};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use tokio::sync::Notify;
+
+use super::user::WorkerUser;
+
+/// From the start of the process to its `ready`.
+const READY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How much longer than its drain time a worker may take to end.
+const DRAIN_MARGIN: Duration = Duration::from_secs(2);
+/// How often an ending process is looked at.
+const REAP_INTERVAL: Duration = Duration::from_millis(5);
+/// From the end of the channel to the end of the process.
+const REAP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Why a worker does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The process or its channel could not be made.
+    #[error("cannot start the gateway worker: {0}")]
+    Spawn(#[from] io::Error),
+    /// The channel failed.
+    #[error("cannot speak to the gateway worker: {0}")]
+    Channel(#[from] ChannelError),
+    /// It said why.
+    #[error("the gateway worker cannot start: {0}")]
+    Failed(String),
+    /// It ended without a word.
+    #[error("the gateway worker ended before it was ready")]
+    Ended,
+    /// It took too long.
+    #[error("the gateway worker was not ready within {} s", READY_TIMEOUT.as_secs())]
+    Late,
+}
+
+/// A worker process.
+pub struct Worker {
+    channel: Channel<OwnedFd>,
+    drain_timeout: Duration,
+    started: Instant,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    child: Option<Child>,
+    phase: Phase,
+    sandbox: Vec<String>,
+    figures: Figures,
+    /// It was told to end, so its end is no death.
+    dismissed: bool,
+}
+
+#[derive(Default)]
+enum Phase {
+    #[default]
+    Starting,
+    Ready,
+    Failed(WorkerError),
+    Ended,
+}
+
+impl Worker {
+    /// Starts a process and waits until it serves. `died` is notified when it ends untold later.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not serve in time; the process is gone then.
+    pub fn start(
+        listeners: &[BoundListener],
+        user: WorkerUser,
+        policy: &GatewayPolicy,
+        died: &Arc<Notify>,
+    ) -> Result<Arc<Self>, WorkerError> {
+        let (ours, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .map_err(io::Error::from)?;
+        let worker = Arc::new(Self {
+            channel: Channel::new(ours)?,
+            drain_timeout: Duration::from_millis(policy.limits.drain_timeout_ms),
+            started: Instant::now(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let start = ToWorker::Start {
+            policy: policy.clone(),
+            listeners: listeners.iter().map(|listener| listener.shape).collect(),
+        };
+        let sockets: Vec<_> = listeners.iter().map(|listener| listener.socket.as_fd()).collect();
+        worker.channel.send(&start, &sockets)?;
+
+        let (this, died) = (worker.clone(), died.clone());
+        // The kernel kills the worker when the thread that started it ends (PR_SET_PDEATHSIG): so the
+        // thread that reads from it is the one that starts it, and lives as long as it does.
+        thread::Builder::new()
+            .name("gateway-worker".to_owned())
+            .spawn(move || this.attend(theirs, user, &died))?;
+        match worker.await_ready() {
+            Ok(()) => Ok(worker),
+            Err(error) => {
+                worker.kill();
+                Err(error)
+            }
+        }
+    }
+
+    /// Tells it to end when what is in flight is done.
+    pub fn drain(&self) {
+        self.state().dismissed = true;
+        // One that is gone already needs no telling.
+        if let Err(error) = self.channel.send(&ToWorker::Drain, &[]) {
+            tracing::debug!(%error, "the gateway worker cannot be told to drain");
+        }
+    }
+
+    /// Waits for the end of a worker that was told to drain; kills it when its time is over.
+    pub fn wait(&self) {
+        let limit = self.drain_timeout + DRAIN_MARGIN;
+        let state = self.state();
+        let (_, late) = self
+            .changed
+            .wait_timeout_while(state, limit, |state| !matches!(state.phase, Phase::Ended))
+            .map_or_else(|error| (None, error.into_inner().1), |(state, late)| (Some(state), late));
+        if late.timed_out() {
+            tracing::warn!(
+                limit_ms = limit.as_millis() as u64,
+                "the gateway worker is killed: it did not drain in time"
+            );
+            self.kill();
+        }
+    }
+
+    /// Ends it at once.
+    pub fn kill(&self) {
+        let mut state = self.state();
+        state.dismissed = true;
+        if let Some(child) = &mut state.child {
+            // Not yet reaped, so the number is still its own.
+            let _ = child.kill();
+        }
+    }
+
+    /// Whether the process has not ended.
+    pub fn is_alive(&self) -> bool {
+        !matches!(self.state().phase, Phase::Ended | Phase::Failed(_))
+    }
+
+    /// Since it was started.
+    pub fn age(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// The process, while it lives.
+    pub fn pid(&self) -> Option<u32> {
+        self.state().child.as_ref().map(Child::id)
+    }
+
+    /// What holds it in.
+    pub fn sandbox(&self) -> Vec<String> {
+        self.state().sandbox.clone()
+    }
+
+    /// What it last said it had counted.
+    pub fn figures(&self) -> Figures {
+        self.state().figures.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn await_ready(&self) -> Result<(), WorkerError> {
+        let state = self.state();
+        let waited = self.changed.wait_timeout_while(state, READY_TIMEOUT, |state| {
+            matches!(state.phase, Phase::Starting)
+        });
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        match std::mem::take(&mut state.phase) {
+            Phase::Ready => {
+                state.phase = Phase::Ready;
+                Ok(())
+            }
+            Phase::Starting => Err(WorkerError::Late),
+            Phase::Failed(error) => {
+                state.phase = Phase::Ended;
+                Err(error)
+            }
+            Phase::Ended => {
+                state.phase = Phase::Ended;
+                Err(WorkerError::Ended)
+            }
+        }
+    }
+
+    /// The life of the thread that belongs to the process.
+    fn attend(&self, theirs: OwnedFd, user: WorkerUser, died: &Notify) {
+        match spawn(theirs, user) {
+            Ok(child) => {
+                let pid = child.id();
+                self.state().child = Some(child);
+                self.listen();
+                self.reap();
+                let dismissed = self.state().dismissed;
+                tracing::info!(pid, dismissed, "the gateway worker has ended");
+                if !dismissed {
+                    died.notify_one();
+                }
+            }
+            Err(error) => self.enter(Phase::Failed(error.into())),
+        }
+    }
+
+    fn listen(&self) {
+        loop {
+            match self.channel.receive() {
+                Ok(Some((FromWorker::Ready { sandbox }, _))) => {
+                    self.state().sandbox = sandbox;
+                    self.enter(Phase::Ready);
+                }
+                Ok(Some((FromWorker::Failed { error }, _))) => {
+                    self.enter(Phase::Failed(WorkerError::Failed(error)));
+                }
+                Ok(Some((FromWorker::Figures(figures), _))) => self.state().figures = figures,
+                Ok(Some((FromWorker::Drained, _))) | Ok(None) => return,
+                // A worker that says nonsense may be in an attacker's hands.
+                Err(error) => {
+                    tracing::error!(%error, "the gateway worker is killed: it does not keep to the protocol");
+                    let mut state = self.state();
+                    if let Some(child) = &mut state.child {
+                        let _ = child.kill();
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Waits for a process that has nothing more to say; kills it where it stays.
+    fn reap(&self) {
+        let deadline = Instant::now() + REAP_TIMEOUT;
+        loop {
+            let mut state = self.state();
+            let Some(child) = &mut state.child else { break };
+            match child.try_wait() {
+                Ok(None) if Instant::now() < deadline => {}
+                Ok(None) => {
+                    let _ = child.kill();
+                }
+                Ok(Some(_)) | Err(_) => {
+                    state.child = None;
+                    break;
+                }
+            }
+            drop(state);
+            thread::sleep(REAP_INTERVAL);
+        }
+        if !matches!(self.state().phase, Phase::Failed(_)) {
+            self.enter(Phase::Ended);
+        }
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.state().phase = phase;
+        self.changed.notify_all();
+    }
+}
+
+/// The same binary: its worker's half of the protocol is always the one that this half was built with.
+fn spawn(theirs: OwnedFd, user: WorkerUser) -> io::Result<Child> {
+    Command::new("/proc/self/exe")
+        .arg0("seawall")
+        .arg("gateway-worker")
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::from(theirs))
+        .stdout(Stdio::null())
+        // The standard library takes supplementary groups away when root gives up its user.
+        .uid(user.uid)
+        .gid(user.gid)
+        .spawn()
+}
