@@ -1,5 +1,6 @@
 //! Requests through a whole gateway: exact bytes in, the answer, what the upstream saw, and what
 //! was counted. Needs no privilege: everything is on loopback.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "request_path/world.rs"]
 mod world;
@@ -24,3 +25,6 @@ mod http2;
 
 #[path = "request_path/drain.rs"]
 mod drain;
+
+#[path = "request_path/worker.rs"]
+mod worker;

@@ -48,38 +48,19 @@ impl World {
     }
 
     pub fn behind(upstream: Upstream, policy: UpstreamPolicy, limits: Limits) -> World {
-        let pair = rcgen::generate_simple_self_signed(vec!["gateway.test".to_owned()]).unwrap();
-        let certificate_pem = pair.cert.pem();
-        let policy = GatewayPolicy {
-            certificate_pem: certificate_pem.clone(),
-            private_key_pem: pair.signing_key.serialize_pem(),
-            upstream: policy,
-            limits,
-            log: LogPolicy { level: LogLevel::Info, format: LogFormat::Json },
-        };
+        let policy = gateway_policy(policy, limits);
         let listeners = bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1).unwrap();
         let address = listeners[0].shape.address;
         let gateway = serve(&policy, listeners).unwrap();
-        World { gateway, address, upstream, certificate_pem }
+        World { gateway, address, upstream, certificate_pem: policy.certificate_pem }
     }
 
     pub fn tls(&self, alpn: &[u8]) -> ClientConfig {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .unwrap()
-            .with_root_certificates(roots(&self.certificate_pem))
-            .with_no_client_auth();
-        config.alpn_protocols = vec![alpn.to_vec()];
-        config
+        tls(&self.certificate_pem, alpn)
     }
 
     pub fn connect(&self) -> Client {
-        let tcp = TcpStream::connect(self.address).unwrap();
-        tcp.set_read_timeout(Some(PATIENCE)).unwrap();
-        let name = "gateway.test".try_into().unwrap();
-        let session = ClientConnection::new(Arc::new(self.tls(b"http/1.1")), name).unwrap();
-        StreamOwned::new(session, tcp)
+        connect(self.address, &self.certificate_pem)
     }
 
     /// Sends bytes on a connection of their own and reads to its end.
@@ -106,7 +87,37 @@ impl World {
 
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-pub fn roots(certificate_pem: &str) -> RootCertStore {
+pub fn gateway_policy(upstream: UpstreamPolicy, limits: Limits) -> GatewayPolicy {
+    let pair = rcgen::generate_simple_self_signed(vec!["gateway.test".to_owned()]).unwrap();
+    GatewayPolicy {
+        certificate_pem: pair.cert.pem(),
+        private_key_pem: pair.signing_key.serialize_pem(),
+        upstream,
+        limits,
+        log: LogPolicy { level: LogLevel::Info, format: LogFormat::Json },
+    }
+}
+
+pub fn connect(address: SocketAddr, certificate_pem: &str) -> Client {
+    let tcp = TcpStream::connect(address).unwrap();
+    tcp.set_read_timeout(Some(PATIENCE)).unwrap();
+    let config = Arc::new(tls(certificate_pem, b"http/1.1"));
+    let session = ClientConnection::new(config, "gateway.test".try_into().unwrap()).unwrap();
+    StreamOwned::new(session, tcp)
+}
+
+fn tls(certificate_pem: &str, alpn: &[u8]) -> ClientConfig {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .unwrap()
+        .with_root_certificates(roots(certificate_pem))
+        .with_no_client_auth();
+    config.alpn_protocols = vec![alpn.to_vec()];
+    config
+}
+
+fn roots(certificate_pem: &str) -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(certificate_pem.as_bytes()).unwrap()).unwrap();
     roots
