@@ -33,7 +33,7 @@ pub use self::activity::Activity;
 use self::{activity::Expiry, wire::Wire};
 use crate::{
     context::{Protocol, request_id},
-    figures::Meter,
+    figures::{Meter, one},
     limits::{self, Limits},
     observe::Observation,
     pipeline,
@@ -108,7 +108,8 @@ pub async fn serve(accepted: Accepted, client: Rc<Client>, mut drain: watch::Rec
             // hyper leaves a connection open whose last request asked for an upgrade.
             let mut wire = connection.into_parts().io.into_inner();
             let linger = Duration::from_millis(limits::LINGER_TIMEOUT_MS);
-            if outcome.1.is_none() && timeout(linger, wire.shutdown()).await.is_err() {
+            let cut = matches!(outcome, (None, Some(_)));
+            if !cut && timeout(linger, wire.shutdown()).await.is_err() {
                 tracing::debug!(peer = %client.peer, "a client did not close its side in time");
             }
             outcome
@@ -206,8 +207,10 @@ impl<'a> Watch<'a> {
         loop {
             let (deadline, expiry) = activity.deadline(&self.client.limits);
             if deadline <= Instant::now() {
-                activity.expired(expiry);
-                return Poll::Ready(expiry);
+                if expiry == Expiry::Quiet {
+                    one(&self.client.meter.connections_idle_closed);
+                }
+                return Poll::Ready(activity.expired(expiry));
             }
             // Moving the timer later can wait until it fires: most requests never touch it.
             if deadline < self.sleep.deadline() || self.sleep.is_elapsed() {

@@ -28,11 +28,12 @@ pub enum Rejection {
     UpstreamBusy,
     UpstreamFailed,
     UpstreamTimeout,
+    DrainCut,
 }
 
 impl Rejection {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Rejection; 20] = [
+    pub const ALL: [Rejection; 21] = [
         Rejection::RequestMalformed,
         Rejection::FramingAmbiguous,
         Rejection::HostMissing,
@@ -53,6 +54,7 @@ impl Rejection {
         Rejection::UpstreamBusy,
         Rejection::UpstreamFailed,
         Rejection::UpstreamTimeout,
+        Rejection::DrainCut,
     ];
 
     /// The value of the metric label and of the access log's `rejection`.
@@ -177,6 +179,12 @@ impl Rejection {
             Self::UpstreamTimeout => {
                 (504, "upstream_timeout", "Gateway timeout", "The service did not answer in time.")
             }
+            Self::DrainCut => (
+                503,
+                "drain_cut",
+                "Service unavailable",
+                "The service is restarting. Try again shortly.",
+            ),
         }
     }
 }

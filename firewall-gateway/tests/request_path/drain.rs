@@ -41,6 +41,6 @@ fn what_takes_too_long_is_cut() {
     client.write_all(b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     world.upstream.wait_for_request();
     let figures = world.gateway.finish();
-    one_request(&Default::default(), &figures, 499, "h1", "client_gone");
+    one_request(&Default::default(), &figures, 503, "h1", "drain_cut");
     assert_eq!(figures.connections_active, 0);
 }

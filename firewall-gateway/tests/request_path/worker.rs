@@ -65,7 +65,7 @@ fn serves_reports_and_drains() {
                 requests = figures.requests.iter().map(|one| one.count).sum()
             }
             FromWorker::Drained => break,
-            other => panic!("{other:?}"),
+            other @ (FromWorker::Ready { .. } | FromWorker::Failed { .. }) => panic!("{other:?}"),
         }
     }
     assert_eq!(requests, 4, "the last figures before the end are complete");
@@ -123,12 +123,9 @@ fn says_why_it_cannot_start() {
     }
     for (policy, user, expected) in cases {
         let mut worker = Worker::start(&policy, &listeners, user);
-        match worker.channel.receive().unwrap().unwrap().0 {
-            FromWorker::Failed { error } => {
-                assert!(error.contains(expected), "{expected}: {error}")
-            }
-            other => panic!("{expected}: {other:?}"),
-        }
+        let message = worker.channel.receive().unwrap().unwrap().0;
+        let FromWorker::Failed { error } = message else { panic!("{expected}: {message:?}") };
+        assert!(error.contains(expected), "{expected}: {error}");
         assert_eq!(worker.child.wait().unwrap().code(), Some(1), "{expected}");
     }
 }
@@ -166,10 +163,9 @@ impl Worker {
     }
 
     fn ready(&mut self) -> Vec<String> {
-        match self.channel.receive().unwrap().unwrap().0 {
-            FromWorker::Ready { sandbox } => sandbox,
-            other => panic!("{other:?}"),
-        }
+        let message = self.channel.receive().unwrap().unwrap().0;
+        let FromWorker::Ready { sandbox } = message else { panic!("{message:?}") };
+        sandbox
     }
 }
 
