@@ -13,10 +13,11 @@ use anyhow::Result;
 use crate::shell;
 
 /// The programs that the demo and the tests call, and the Debian package of each.
-const RUNTIME_TOOLS: [(&str, &str); 5] = [
+const RUNTIME_TOOLS: [(&str, &str); 6] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("curl", "curl"),
+    ("ethtool", "ethtool"),
     ("openssl", "openssl"),
     ("nsenter", "util-linux"),
 ];
