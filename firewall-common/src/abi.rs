@@ -11,10 +11,6 @@ use crate::{
     settings::Settings,
 };
 
-/// Number of this layout. Raised with every change to a type or a map that crosses the kernel
-/// boundary; the loader refuses an object of another number.
-pub const ABI_VERSION: u32 = 1;
-
 const _: () = {
     assert!(size_of::<Rate>() == 16);
     assert!(size_of::<Settings>() == 24);

@@ -120,7 +120,9 @@ impl Event {
             let (high, low) = (u64_at(at)?, u64_at(at + 8)?);
             match family {
                 4 => Some(IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(low).ok()?))),
-                6 => Some(IpAddr::V6(Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(low)))),
+                6 => {
+                    Some(IpAddr::V6(Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(low))))
+                }
                 _ => None,
             }
         };

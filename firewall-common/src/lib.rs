@@ -23,7 +23,7 @@ pub mod counter;
 pub mod event;
 pub mod maps;
 
-pub mod abi;
+mod abi;
 
 pub use country::Country;
 pub use packet::{Address, Packet, Protocol, SourceKey};

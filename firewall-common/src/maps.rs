@@ -2,10 +2,10 @@
 
 /// The XDP program.
 pub const PROGRAM: &str = "seawall";
-/// [`crate::settings::Settings`] of a generation.
-pub const SETTINGS: &str = "SETTINGS";
-/// [`crate::abi::ABI_VERSION`] of the object.
-pub const ABI: &str = "ABI_VERSION";
+/// [`crate::settings::Settings`] of a generation. The number is that of the layout: it is raised with
+/// every change to a type or a map that crosses the kernel boundary, so that the loader finds no
+/// such symbol in an object of another layout.
+pub const SETTINGS: &str = "SETTINGS_ABI_1";
 
 /// Tables of a generation, sized to the policy.
 pub const V4_SLOTS: &str = "V4_SLOTS";

@@ -1,2 +1,2 @@
-//! Placeholder.
+//! The `seawall` command.
 fn main() {}

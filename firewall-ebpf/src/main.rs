@@ -5,7 +5,7 @@
 #![expect(internal_features, reason = "the BPF target's core has no AtomicU64; see buckets.rs")]
 
 use aya_ebpf::{Global, bindings::xdp_action, macros::xdp, programs::XdpContext};
-use firewall_common::{Verdict, abi, pipeline, settings::Settings};
+use firewall_common::{Verdict, pipeline, settings::Settings};
 
 mod frame;
 mod tables;
@@ -14,12 +14,8 @@ mod counters;
 mod events;
 mod log;
 
-/// Checked by the loader before anything else.
-#[unsafe(no_mangle)]
-static ABI_VERSION: Global<u32> = Global::new(abi::ABI_VERSION);
-
-/// The options of this generation.
-#[unsafe(no_mangle)]
+/// The options of this generation. The name is `firewall_common::maps::SETTINGS`.
+#[unsafe(export_name = "SETTINGS_ABI_1")]
 static SETTINGS: Global<Settings> = Global::new(Settings::UNSET);
 
 #[xdp]

@@ -80,7 +80,8 @@ impl Request {
     /// The words of the command line, for the reader to try.
     pub fn words(&self) -> Vec<String> {
         let port = self.address.port();
-        let mut words: Vec<String> = ["curl", "--silent", "--show-error", "--cacert"].map(String::from).into();
+        let mut words: Vec<String> =
+            ["curl", "--silent", "--show-error", "--cacert"].map(String::from).into();
         words.push(self.authority.display().to_string());
         words.push("--max-time".to_owned());
         words.push(self.timeout.as_secs_f64().to_string());
@@ -101,7 +102,14 @@ impl Request {
         command.args(&words[1..]);
         // Headers before the body, what TLS did on the side, figures at the end. The environment may
         // name a proxy, and curl's file of defaults anything.
-        command.args(["--verbose", "--include", "--noproxy", "*", "--write-out", "\n%{http_code} %{http_version}"]);
+        command.args([
+            "--verbose",
+            "--include",
+            "--noproxy",
+            "*",
+            "--write-out",
+            "\n%{http_code} %{http_version}",
+        ]);
         let output = namespace.output(&mut command)?;
         let side = String::from_utf8_lossy(&output.stderr).into_owned();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -115,7 +123,11 @@ impl Request {
             tls_version: after(&side, "SSL connection using ").unwrap_or_default().to_owned(),
             headers,
             body: body.to_owned(),
-            complaint: side.lines().rfind(|line| line.starts_with("curl: ")).unwrap_or_default().to_owned(),
+            complaint: side
+                .lines()
+                .rfind(|line| line.starts_with("curl: "))
+                .unwrap_or_default()
+                .to_owned(),
         })
     }
 }

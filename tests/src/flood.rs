@@ -44,8 +44,11 @@ impl Flood {
 
     fn send_here(&self) -> std::io::Result<Sent> {
         // Not connected: a connected socket would be told of refusals instead of sending.
-        let sockets: Vec<UdpSocket> =
-            self.sources.iter().map(|source| UdpSocket::bind((*source, 0))).collect::<Result<_, _>>()?;
+        let sockets: Vec<UdpSocket> = self
+            .sources
+            .iter()
+            .map(|source| UdpSocket::bind((*source, 0)))
+            .collect::<Result<_, _>>()?;
         let start = Instant::now();
         let mut sent = Sent { datagrams: 0, elapsed: Duration::ZERO };
         let mut turn = sockets.iter().cycle();

@@ -1,33 +1,40 @@
-//! The harness: a small internet of network namespaces, real processes in it, and what they saw.
+//! The harness: what tests and the demo build their world from.
 //!
-//! It needs root, `ip`, `tc`, `ethtool`, `curl` and the release build of `seawall` and `api-server`.
+//! Packets one at a time need root and BPF. Worlds need root, `ip`, `tc`, `ethtool`, `curl`, and
+//! `seawall` and `api-server` built beside the test.
 
 #![forbid(unsafe_code)]
 
 pub mod requirement;
 
+// One packet at a time.
+pub mod bpffs;
+pub mod engine;
+pub mod frame;
+pub mod mmdb_reader;
+pub mod random;
+
+// A world of hosts.
 pub mod world;
 
 pub mod namespace;
 
 pub mod sweep;
 
-pub mod pki;
-
+// What is in it.
 pub mod mmdb;
+pub mod pki;
 
 pub mod process;
 
 pub mod seawall;
-
 pub mod upstream;
 
+// What happens there, and who counted what.
 pub mod client;
-
 pub mod flood;
 
-pub mod snmp;
-
 pub mod metrics;
+pub mod snmp;
 
 pub mod demo;

@@ -58,9 +58,9 @@ impl Metrics {
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
         let carries = |sample: &&Sample| {
             sample.name == name
-                && labels
-                    .iter()
-                    .all(|(label, value)| sample.labels.get(*label).is_some_and(|found| found == value))
+                && labels.iter().all(|(label, value)| {
+                    sample.labels.get(*label).is_some_and(|found| found == value)
+                })
         };
         // Counters of this size are exact in a double.
         self.samples.iter().filter(carries).map(|sample| sample.value as u64).sum()

@@ -26,10 +26,9 @@ pub fn program(name: &str) -> Result<PathBuf> {
     let me = env::current_exe().context("could not find our own file")?;
     // A test binary lies one folder deeper, in `deps`.
     let candidates = me.ancestors().skip(1).take(2).map(|folder| folder.join(name));
-    candidates
-        .into_iter()
-        .find(|file| file.is_file())
-        .with_context(|| format!("{name} is not built beside {}: run `cargo xtask build`", me.display()))
+    candidates.into_iter().find(|file| file.is_file()).with_context(|| {
+        format!("{name} is not built beside {}: run `cargo xtask build`", me.display())
+    })
 }
 
 /// A process in a namespace whose output goes to a file; killed when dropped.
@@ -42,7 +41,12 @@ pub struct Process {
 
 impl Process {
     /// Starts it, with a log named after it in `folder`.
-    pub fn start(namespace: &Namespace, command: &mut Command, name: &str, folder: &Path) -> Result<Self> {
+    pub fn start(
+        namespace: &Namespace,
+        command: &mut Command,
+        name: &str,
+        folder: &Path,
+    ) -> Result<Self> {
         let log = folder.join(format!("{name}.log"));
         let file = File::options().create(true).append(true).open(&log);
         let file = file.with_context(|| format!("could not open {}", log.display()))?;

@@ -96,8 +96,11 @@ mod tests {
 
     #[test]
     fn link_traffic_is_not_counted_as_sent() {
-        let mut counts = parse_table("Ip: Forwarding OutRequests\nIp: 2 7\nTcp: MaxConn InSegs\nTcp: -1 5\n");
-        counts.extend(parse_list("Ip6OutRequests   12\nIcmp6OutNeighborSolicits\t2\nIcmp6OutMLDv2Reports 3\n"));
+        let mut counts =
+            parse_table("Ip: Forwarding OutRequests\nIp: 2 7\nTcp: MaxConn InSegs\nTcp: -1 5\n");
+        counts.extend(parse_list(
+            "Ip6OutRequests   12\nIcmp6OutNeighborSolicits\t2\nIcmp6OutMLDv2Reports 3\n",
+        ));
         let counts = Counts(counts);
         assert_eq!(counts.ipv4_sent(), 7);
         assert_eq!(counts.ipv6_sent(), 7);

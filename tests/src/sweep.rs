@@ -100,7 +100,12 @@ pub fn leftovers(prefix: &str) -> Vec<String> {
         .map(|name| format!("namespace {name}"))
         .chain(processes.iter().map(|pid| format!("process {pid}")))
         .chain(folder.exists().then(|| format!("folder {shown}")))
-        .chain(mounts.lines().filter(|line| line.contains(&*shown)).map(|line| format!("mount {line}")))
+        .chain(
+            mounts
+                .lines()
+                .filter(|line| line.contains(&*shown))
+                .map(|line| format!("mount {line}")),
+        )
         .collect()
 }
 
@@ -173,7 +178,8 @@ fn processes_in(namespaces: &[String]) -> Vec<Pid> {
         .filter_map(|name| name.parse::<i32>().ok())
         .filter(|pid| u32::try_from(*pid).ok() != Some(process::id()))
         .filter(|pid| {
-            fs::metadata(format!("/proc/{pid}/ns/net")).is_ok_and(|found| inodes.contains(&found.ino()))
+            fs::metadata(format!("/proc/{pid}/ns/net"))
+                .is_ok_and(|found| inodes.contains(&found.ino()))
         })
         .map(Pid::from_raw)
         .collect()

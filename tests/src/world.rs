@@ -7,6 +7,8 @@
 //! ```
 //! The internet routes and does not translate, so the server sees the clients' own addresses.
 
+mod reach;
+
 use std::{
     fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -23,6 +25,8 @@ use crate::{namespace::Namespace, sweep};
 pub const SERVER_IPV4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
 /// The same for IPv6.
 pub const SERVER_IPV6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 0x10);
+/// Both of them.
+pub const SERVER: [IpAddr; 2] = [IpAddr::V4(SERVER_IPV4), IpAddr::V6(SERVER_IPV6)];
 /// The server's interface towards the internet.
 pub const SERVER_INTERFACE: &str = "eth0";
 /// Packets that wait when the server's queue is full. A veth pair drops them otherwise, and counts
@@ -50,11 +54,11 @@ pub struct Host {
 }
 
 impl Host {
-    /// Its address of the family of `peer`.
-    pub fn address_towards(&self, peer: IpAddr) -> IpAddr {
+    /// Its addresses of the family of `peer`.
+    pub fn addresses_towards(&self, peer: IpAddr) -> Vec<IpAddr> {
         match peer {
-            IpAddr::V4(_) => self.plan.ipv4.into(),
-            IpAddr::V6(_) => self.plan.ipv6[0].into(),
+            IpAddr::V4(_) => vec![self.plan.ipv4.into()],
+            IpAddr::V6(_) => self.plan.ipv6.iter().copied().map(IpAddr::V6).collect(),
         }
     }
 }
@@ -99,7 +103,10 @@ impl World {
             .iter()
             .enumerate()
             .map(|(number, plan)| make_host(&prefix, &internet, number, *plan))
-            .collect::<Result<_>>()?;
+            .collect::<Result<Vec<_>>>()?;
+        for host in &hosts {
+            reach::both_families(&server, host)?;
+        }
         std::mem::forget(guard);
         Ok(Self { prefix, folder, kept: false, server, internet, hosts })
     }
@@ -165,7 +172,7 @@ fn make_server(prefix: &str, internet: &Namespace) -> Result<Namespace> {
         format!("addr add {SERVER_IPV6}/64 dev {SERVER_INTERFACE} nodad"),
         format!("link set {SERVER_INTERFACE} up"),
         "route add default via 192.0.2.1".to_owned(),
-        "-6 route add default via 2001:db8:1::1".to_owned(),
+        "route add default via 2001:db8:1::1".to_owned(),
     ])?;
     internet.tool(
         "tc",
@@ -185,7 +192,8 @@ fn make_host(prefix: &str, internet: &Namespace, number: usize, plan: HostPlan) 
         format!("link set {link} up"),
         format!("route add {ipv4}/32 dev {link}"),
     ])?;
-    let routes: Vec<String> = ipv6.iter().map(|ip| format!("-6 route add {ip}/128 dev {link}")).collect();
+    let routes: Vec<String> =
+        ipv6.iter().map(|ip| format!("route add {ip}/128 dev {link}")).collect();
     internet.ip(&routes)?;
     let addresses: Vec<String> =
         ipv6.iter().map(|ip| format!("addr add {ip}/128 dev eth0 nodad")).collect();
@@ -193,7 +201,7 @@ fn make_host(prefix: &str, internet: &Namespace, number: usize, plan: HostPlan) 
     namespace.ip(&addresses)?;
     namespace.ip(&[
         "route add default via 100.64.0.1 dev eth0 onlink",
-        "-6 route add default via fe80::1 dev eth0",
+        "route add default via fe80::1 dev eth0",
     ])?;
     // Without it a large write leaves as one packet and is cut up on the way: sent would not be seen.
     namespace.tool("ethtool", &["-K", "eth0", "tso", "off", "gso", "off"])?;

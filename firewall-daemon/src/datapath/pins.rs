@@ -1,0 +1,120 @@
+//! The folder of pins: what the generations share, and what keeps the filter attached.
+
+use std::{
+    fs::{self, DirBuilder, File},
+    io,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+};
+
+use aya::maps::MapInfo;
+use firewall_common::{
+    SourceKey,
+    counter::{Count, Loss, SLOTS},
+    maps,
+};
+use nix::{
+    fcntl::{Flock, FlockArg},
+    sys::statfs::{BPF_FS_MAGIC, statfs},
+};
+
+use crate::datapath::error::DatapathError;
+
+/// A folder on a bpffs that this process alone uses.
+pub struct PinFolder {
+    path: PathBuf,
+    /// Held for as long as the folder is in use; a process that dies lets go of it.
+    _claim: Flock<File>,
+}
+
+impl PinFolder {
+    /// Makes the folder, or takes over what a daemon that died left there.
+    pub fn claim(path: &Path) -> Result<Self, DatapathError> {
+        let parent = path.parent().unwrap_or(path);
+        let on_bpffs = [path, parent]
+            .iter()
+            .any(|folder| statfs(*folder).is_ok_and(|stat| stat.filesystem_type() == BPF_FS_MAGIC));
+        if !on_bpffs {
+            return Err(DatapathError::NotBpffs { path: path.to_path_buf() });
+        }
+        let failed =
+            |action| move |source| DatapathError::Pin { path: path.to_path_buf(), action, source };
+        match DirBuilder::new().mode(0o700).create(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(failed("make the folder")(error));
+            }
+            Ok(()) | Err(_) => {}
+        }
+        let folder = File::open(path).map_err(failed("open the folder"))?;
+        let claim = Flock::lock(folder, FlockArg::LockExclusiveNonblock)
+            .map_err(|_| DatapathError::PinFolderInUse { path: path.to_path_buf() })?;
+        let folder = Self { path: path.to_path_buf(), _claim: claim };
+        folder.remove_unlike()?;
+        Ok(folder)
+    }
+
+    /// Removes the shared maps of an earlier version that this one cannot read: the loader would use
+    /// them as they are. A program that is still attached keeps its own hold on them.
+    fn remove_unlike(&self) -> Result<(), DatapathError> {
+        let expected: [(&str, u32, u32, u32); 4] = [
+            (maps::BUCKETS, size_of::<SourceKey>() as u32, 8, maps::BUCKETS_MAX),
+            (maps::COUNTERS, 4, size_of::<Count>() as u32, SLOTS),
+            (maps::LOSSES, 4, 8, Loss::ALL.len() as u32),
+            (maps::EVENTS, 0, 0, maps::EVENTS_BYTES),
+        ];
+        for (name, key, value, entries) in expected {
+            let path = self.path.join(name);
+            if !path.exists() {
+                continue;
+            }
+            let alike = MapInfo::from_pin(&path).is_ok_and(|info| {
+                info.key_size() == key
+                    && info.value_size() == value
+                    && info.max_entries() == entries
+            });
+            if !alike {
+                tracing::warn!(pin = %path.display(), "a map of another version: starting anew");
+                fs::remove_file(&path).map_err(|source| DatapathError::Pin {
+                    path,
+                    action: "remove",
+                    source,
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the link of an interface is pinned.
+    pub fn link(&self, interface_index: u32, mode: &str) -> PathBuf {
+        self.path.join(format!("link_{interface_index}_{mode}"))
+    }
+
+    /// Removes every pin, and the folder where it is not the mount point itself.
+    pub fn remove(self) -> Result<(), DatapathError> {
+        let mut result = Ok(());
+        let failed = |path: &Path| {
+            let path = path.to_path_buf();
+            move |source| DatapathError::Pin { path, action: "remove", source }
+        };
+        match fs::read_dir(&self.path) {
+            Ok(entries) => {
+                for entry in entries.flatten() {
+                    let removed = fs::remove_file(entry.path()).map_err(failed(&entry.path()));
+                    result = result.and(removed);
+                }
+            }
+            Err(error) => result = Err(failed(&self.path)(error)),
+        }
+        match fs::remove_dir(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::ResourceBusy => {
+                result.and(Err(failed(&self.path)(error)))
+            }
+            Ok(()) | Err(_) => result,
+        }
+    }
+}

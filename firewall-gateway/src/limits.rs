@@ -1,0 +1,144 @@
+//! Every size, count and time of the request path, with its unit and its reason.
+
+use serde::{Deserialize, Serialize};
+
+/// The limits an administrator may set; everything else is a constant of this file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Client connections of the whole worker: a descriptor and some 40 KB of TLS and HTTP state each.
+    pub connections_max: u32,
+    /// Request line and headers of one request. Browsers with many cookies stay under 16 KiB.
+    pub header_bytes_max: u32,
+    /// Header fields of one request.
+    pub headers_max: u32,
+    /// Body of one request.
+    pub body_bytes_max: u64,
+    /// From the first byte of a request to the end of its headers: bounds slow headers.
+    pub header_timeout_ms: u64,
+    /// From the end of the headers to the end of the body: bounds slow bodies.
+    pub body_timeout_ms: u64,
+    /// A connection without a request, or a client that takes no byte of its answer.
+    pub idle_timeout_ms: u64,
+    /// From accept to the end of the TLS handshake.
+    pub tls_handshake_timeout_ms: u64,
+    /// TCP and TLS to the upstream, and the wait for a free upstream connection.
+    pub upstream_connect_timeout_ms: u64,
+    /// From the request being sent to the upstream's headers, and between two parts of its body.
+    pub upstream_response_timeout_ms: u64,
+    /// What is in flight when the worker is told to drain may take this long.
+    pub drain_timeout_ms: u64,
+    /// Requests at once on one HTTP/2 connection.
+    pub http2_streams_max: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: 10_000,
+            header_bytes_max: 16_384,
+            headers_max: 100,
+            body_bytes_max: 1_048_576,
+            header_timeout_ms: 10_000,
+            body_timeout_ms: 30_000,
+            idle_timeout_ms: 60_000,
+            tls_handshake_timeout_ms: 5_000,
+            upstream_connect_timeout_ms: 2_000,
+            upstream_response_timeout_ms: 30_000,
+            drain_timeout_ms: 10_000,
+            http2_streams_max: 100,
+        }
+    }
+}
+
+impl Limits {
+    /// Refuses values that would switch a protection off or that the HTTP library cannot hold.
+    ///
+    /// # Errors
+    /// The key, its value and the range it must lie in.
+    pub fn validate(&self) -> Result<(), LimitError> {
+        let hour_ms = 3_600_000;
+        for (key, found, min, max) in [
+            ("connections_max", u64::from(self.connections_max), 1, 1_000_000),
+            ("header_bytes_max", u64::from(self.header_bytes_max), 1_024, 262_144),
+            ("headers_max", u64::from(self.headers_max), 1, 1_000),
+            ("body_bytes_max", self.body_bytes_max, 0, 1 << 40),
+            ("header_timeout_ms", self.header_timeout_ms, 1, hour_ms),
+            ("body_timeout_ms", self.body_timeout_ms, 1, hour_ms),
+            ("idle_timeout_ms", self.idle_timeout_ms, 1, hour_ms),
+            ("tls_handshake_timeout_ms", self.tls_handshake_timeout_ms, 1, hour_ms),
+            ("upstream_connect_timeout_ms", self.upstream_connect_timeout_ms, 1, hour_ms),
+            ("upstream_response_timeout_ms", self.upstream_response_timeout_ms, 1, hour_ms),
+            ("drain_timeout_ms", self.drain_timeout_ms, 1, hour_ms),
+            ("http2_streams_max", u64::from(self.http2_streams_max), 1, 10_000),
+        ] {
+            if !(min..=max).contains(&found) {
+                return Err(LimitError { key, found, min, max });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A limit outside its range.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("limits.{key}: expected {min} to {max}, found {found}")]
+pub struct LimitError {
+    /// The key as it stands in the configuration file.
+    pub key: &'static str,
+    found: u64,
+    min: u64,
+    max: u64,
+}
+
+/// Threads of one worker, and so listening sockets for each address.
+pub const THREADS_MAX: u16 = 64;
+/// Addresses the gateway listens on.
+pub const LISTEN_ADDRESSES_MAX: usize = 16;
+/// Connections the kernel completes before `accept`; it caps this at `net.core.somaxconn`.
+pub const LISTEN_BACKLOG: i32 = 4_096;
+/// How long `accept` rests when the process has no descriptor left: without it the loop would spin.
+pub const ACCEPT_PAUSE_MS: u64 = 50;
+/// What hyper itself accepts, as a multiple of the limits: up to it a request gets a problem+json
+/// from us, beyond it hyper's bare 431 and the end of the connection.
+pub const HEADER_HARD_STOP_FACTOR: u32 = 2;
+/// hyper's read and write buffer for one HTTP/1 connection must hold the largest header block.
+pub const HTTP1_BUFFER_BYTES_MIN: usize = 65_536;
+/// HTTP/2 flow control: what one client may have in flight towards us, a stream and a connection.
+pub const HTTP2_STREAM_WINDOW_BYTES: u32 = 65_535;
+/// See [`HTTP2_STREAM_WINDOW_BYTES`].
+pub const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 1_048_576;
+/// The smallest value the protocol allows: nothing is gained from larger frames through TLS.
+pub const HTTP2_FRAME_BYTES_MAX: u32 = 16_384;
+/// Response bytes hyper holds for a stream whose client does not read.
+pub const HTTP2_SEND_BUFFER_BYTES: usize = 65_536;
+/// HPACK dynamic table: the protocol's default; larger tables are memory a client can make us hold.
+pub const HTTP2_HEADER_TABLE_BYTES: u32 = 4_096;
+/// Streams reset by the client before we accepted them: rapid reset (CVE-2023-44487).
+pub const HTTP2_PENDING_RESETS_MAX: usize = 20;
+/// Streams we had to reset for the client's errors: MadeYouReset (CVE-2025-8671).
+pub const HTTP2_ERROR_RESETS_MAX: usize = 64;
+/// A connection with open streams is asked for a sign of life this often...
+pub const HTTP2_PING_INTERVAL_MS: u64 = 20_000;
+/// ...and closed when none comes.
+pub const HTTP2_PING_TIMEOUT_MS: u64 = 10_000;
+/// After the last response we read and throw away, or the kernel would answer unread bytes with a
+/// reset that makes the client lose the response.
+pub const LINGER_BYTES_MAX: usize = 262_144;
+/// See [`LINGER_BYTES_MAX`].
+pub const LINGER_TIMEOUT_MS: u64 = 1_000;
+/// Sessions remembered for TLS 1.2 clients without tickets.
+pub const TLS_SESSIONS_MAX: usize = 4_096;
+/// Below the keep-alive of common API servers (75 s and more): we close first, so no request
+/// meets a connection that is just being closed.
+pub const UPSTREAM_IDLE_TIMEOUT_MS: u64 = 30_000;
+/// Header block and fields of an upstream's response.
+pub const UPSTREAM_HEADER_BYTES_MAX: usize = 65_536;
+/// See [`UPSTREAM_HEADER_BYTES_MAX`].
+pub const UPSTREAM_HEADERS_MAX: usize = 200;
+/// Path in an access-log line; the rest is cut and marked.
+pub const LOG_PATH_BYTES_MAX: usize = 1_024;
+/// Method in an access-log line: the longest registered one has 17 letters.
+pub const LOG_METHOD_BYTES_MAX: usize = 32;
+/// How often a worker sends its figures.
+pub const FIGURES_INTERVAL_MS: u64 = 1_000;

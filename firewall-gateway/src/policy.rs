@@ -1,0 +1,83 @@
+//! `GatewayPolicy`: everything a worker needs, handed over whole and never changed afterwards.
+
+use std::{fmt, net::SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::Limits;
+
+/// What a worker serves: it can read no file, so certificates travel as their text.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayPolicy {
+    /// The certificate chain, leaf first, as PEM.
+    pub certificate_pem: String,
+    /// The private key of the leaf, as PEM.
+    pub private_key_pem: String,
+    /// Where requests go.
+    pub upstream: UpstreamPolicy,
+    /// Sizes, counts and times.
+    pub limits: Limits,
+    /// How the worker writes its lines.
+    pub log: LogPolicy,
+}
+
+/// The API server behind the gateway.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamPolicy {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The name its certificate must carry.
+    pub server_name: String,
+    /// The only authorities that may have signed its certificate, as PEM.
+    pub ca_pem: String,
+    /// Connections to it, per thread.
+    pub connections_max: u32,
+}
+
+/// How much is written, and in which form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogPolicy {
+    /// The least important level that is written.
+    pub level: LogLevel,
+    /// The form of a line.
+    pub format: LogFormat,
+}
+
+/// Importance of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// Form of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+// The key must not reach a log through a `{policy:?}` somewhere.
+impl fmt::Debug for GatewayPolicy {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("GatewayPolicy")
+            .field("certificate_pem", &format_args!("{} bytes", self.certificate_pem.len()))
+            .field("private_key_pem", &"redacted")
+            .field("upstream", &self.upstream)
+            .field("limits", &self.limits)
+            .field("log", &self.log)
+            .finish()
+    }
+}

@@ -1,0 +1,242 @@
+//! Every refusal in one enum: status, public words, metric label.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use serde_json::json;
+
+/// Why a request was not served. The words for the client show nothing of the inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the table below says what each one is")]
+pub enum Rejection {
+    RequestMalformed,
+    FramingAmbiguous,
+    HostMissing,
+    HostRepeated,
+    HostInvalid,
+    TargetInvalid,
+    MethodRefused,
+    ConnectionHeader,
+    UpgradeRefused,
+    ExpectationRefused,
+    HeadersTooLarge,
+    TargetTooLong,
+    BodyTooLarge,
+    BodyMalformed,
+    HeaderTimeout,
+    BodyTimeout,
+    IdleTimeout,
+    ClientGone,
+    UpstreamBusy,
+    UpstreamFailed,
+    UpstreamTimeout,
+}
+
+impl Rejection {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Rejection; 21] = [
+        Rejection::RequestMalformed,
+        Rejection::FramingAmbiguous,
+        Rejection::HostMissing,
+        Rejection::HostRepeated,
+        Rejection::HostInvalid,
+        Rejection::TargetInvalid,
+        Rejection::MethodRefused,
+        Rejection::ConnectionHeader,
+        Rejection::UpgradeRefused,
+        Rejection::ExpectationRefused,
+        Rejection::HeadersTooLarge,
+        Rejection::TargetTooLong,
+        Rejection::BodyTooLarge,
+        Rejection::BodyMalformed,
+        Rejection::HeaderTimeout,
+        Rejection::BodyTimeout,
+        Rejection::IdleTimeout,
+        Rejection::ClientGone,
+        Rejection::UpstreamBusy,
+        Rejection::UpstreamFailed,
+        Rejection::UpstreamTimeout,
+    ];
+
+    /// The value of the metric label and of the access log's `rejection`.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        self.facts().1
+    }
+
+    /// The answer's status; for those that never get an answer, what the log shows.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        StatusCode::from_u16(self.facts().0).unwrap_or(StatusCode::BAD_REQUEST)
+    }
+
+    /// A problem+json answer (RFC 9457).
+    #[must_use]
+    pub fn response(self, request_id: &str) -> Response<Bytes> {
+        let (status, label, title, detail) = self.facts();
+        let body = json!({
+            "type": format!("urn:seawall:problem:{}", label.replace('_', "-")),
+            "title": title,
+            "status": status,
+            "detail": detail,
+            "request_id": request_id,
+        });
+        let mut response = Response::new(Bytes::from(body.to_string()));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+
+    // Status, label, title, detail.
+    fn facts(self) -> (u16, &'static str, &'static str, &'static str) {
+        match self {
+            Self::RequestMalformed => {
+                (400, "request_malformed", "Bad request", "The request is not valid HTTP.")
+            }
+            Self::FramingAmbiguous => (
+                400,
+                "framing_ambiguous",
+                "Bad request",
+                "The length of the request body is ambiguous: send one Content-Length or `Transfer-Encoding: chunked`, and end lines with CR LF.",
+            ),
+            Self::HostMissing => (400, "host_missing", "Bad request", "The request names no host."),
+            Self::HostRepeated => {
+                (400, "host_repeated", "Bad request", "The request names more than one host.")
+            }
+            Self::HostInvalid => (
+                400,
+                "host_invalid",
+                "Bad request",
+                "The host is not a host name or address with an optional port.",
+            ),
+            Self::TargetInvalid => (
+                400,
+                "target_invalid",
+                "Bad request",
+                "The request target is neither a path nor an address of the same host.",
+            ),
+            Self::MethodRefused => {
+                (405, "method_refused", "Method not allowed", "This method is not served here.")
+            }
+            Self::ConnectionHeader => (
+                400,
+                "connection_header",
+                "Bad request",
+                "The Connection header names a header that must reach its receiver.",
+            ),
+            Self::UpgradeRefused => (
+                400,
+                "upgrade_refused",
+                "Bad request",
+                "The connection cannot be switched to another protocol.",
+            ),
+            Self::ExpectationRefused => (
+                417,
+                "expectation_refused",
+                "Expectation failed",
+                "The only expectation served is 100-continue.",
+            ),
+            Self::HeadersTooLarge => (
+                431,
+                "headers_too_large",
+                "Request header fields too large",
+                "The request has too many headers or too large ones.",
+            ),
+            Self::TargetTooLong => {
+                (414, "target_too_long", "URI too long", "The request target is too long.")
+            }
+            Self::BodyTooLarge => (
+                413,
+                "body_too_large",
+                "Content too large",
+                "The request body is larger than is accepted here.",
+            ),
+            Self::BodyMalformed => (
+                400,
+                "body_malformed",
+                "Bad request",
+                "The request body does not follow its framing.",
+            ),
+            Self::HeaderTimeout => (
+                408,
+                "header_timeout",
+                "Request timeout",
+                "The request headers did not arrive in time.",
+            ),
+            Self::BodyTimeout => {
+                (408, "body_timeout", "Request timeout", "The request body did not arrive in time.")
+            }
+            Self::IdleTimeout => {
+                (408, "idle_timeout", "Request timeout", "The connection made no progress.")
+            }
+            Self::ClientGone => {
+                (499, "client_gone", "Client closed request", "The client left before the answer.")
+            }
+            Self::UpstreamBusy => (
+                503,
+                "upstream_busy",
+                "Service unavailable",
+                "The service is busy. Try again shortly.",
+            ),
+            Self::UpstreamFailed => {
+                (502, "upstream_failed", "Bad gateway", "The service could not be reached.")
+            }
+            Self::UpstreamTimeout => {
+                (504, "upstream_timeout", "Gateway timeout", "The service did not answer in time.")
+            }
+        }
+    }
+}
+
+/// What went wrong between the gateway and the upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the labels below say what each one is")]
+pub enum UpstreamFailure {
+    Connect,
+    ConnectTimeout,
+    Tls,
+    NoConnection,
+    Request,
+    ResponseTimeout,
+    ResponseBody,
+}
+
+impl UpstreamFailure {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [UpstreamFailure; 7] = [
+        UpstreamFailure::Connect,
+        UpstreamFailure::ConnectTimeout,
+        UpstreamFailure::Tls,
+        UpstreamFailure::NoConnection,
+        UpstreamFailure::Request,
+        UpstreamFailure::ResponseTimeout,
+        UpstreamFailure::ResponseBody,
+    ];
+
+    /// The value of the metric label.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::Tls => "tls",
+            Self::NoConnection => "no_connection",
+            Self::Request => "request",
+            Self::ResponseTimeout => "response_timeout",
+            Self::ResponseBody => "response_body",
+        }
+    }
+
+    /// What the client is told.
+    #[must_use]
+    pub fn rejection(self) -> Rejection {
+        match self {
+            Self::Connect | Self::Tls | Self::Request | Self::ResponseBody => {
+                Rejection::UpstreamFailed
+            }
+            Self::ConnectTimeout | Self::ResponseTimeout => Rejection::UpstreamTimeout,
+            Self::NoConnection => Rejection::UpstreamBusy,
+        }
+    }
+}
