@@ -1,11 +1,56 @@
-//! The configuration, valid by construction.
+//! The configuration, valid by construction: [`Config::load`] is the only way to one.
 
-use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use firewall_common::Country;
+use firewall_gateway::limits::Limits;
+pub use firewall_gateway::policy::{LogFormat, LogLevel};
 use ipnetwork::IpNetwork;
 
 use crate::policy::GeoMode;
+
+mod country;
+mod scalar;
+mod document;
+mod read;
+mod valid;
+
+pub use read::ConfigError;
+
+/// All of the configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file that it was read from.
+    pub path: PathBuf,
+    /// Where to attach.
+    pub interfaces: Vec<InterfaceConfig>,
+    /// What the XDP program does.
+    pub packet: PacketConfig,
+    /// The gateway, where there is one.
+    pub gateway: Option<GatewayConfig>,
+    /// The control socket.
+    pub control: ControlConfig,
+    /// The metrics endpoint.
+    pub metrics: MetricsConfig,
+    /// Log lines.
+    pub log: LogConfig,
+}
+
+impl Config {
+    /// Reads and checks a file. Paths in it are taken from the file's own folder.
+    ///
+    /// # Errors
+    ///
+    /// The first thing wrong: its file, line and column, what was expected, what was found.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let document = read::document(path)?;
+        valid::config(path, document)
+    }
+}
 
 /// Where to attach.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,8 +150,59 @@ pub enum KernelLog {
 }
 
 /// The `gateway` section.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatewayConfig {
     /// Where clients connect.
     pub listen: Vec<SocketAddr>,
+    /// Certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Private key, PEM.
+    pub private_key: PathBuf,
+    /// The worker's unprivileged user.
+    pub user: String,
+    /// Threads of the worker.
+    pub threads: u16,
+    /// Where requests go.
+    pub upstream: UpstreamConfig,
+    /// Sizes, counts and waits.
+    pub limits: Limits,
 }
+
+/// The `gateway.upstream` section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamConfig {
+    /// The API server.
+    pub address: SocketAddr,
+    /// The name in its certificate.
+    pub server_name: String,
+    /// Who may have signed its certificate, PEM.
+    pub ca: PathBuf,
+    /// Connections, for each thread.
+    pub connections_max: u32,
+}
+
+/// The `control` section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlConfig {
+    /// A unix socket.
+    pub socket: PathBuf,
+}
+
+/// The `metrics` section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetricsConfig {
+    /// A loopback address.
+    pub listen: SocketAddr,
+}
+
+/// The `log` section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// The least severe line that is written.
+    pub level: LogLevel,
+    /// How it is written.
+    pub format: LogFormat,
+}
+
+#[cfg(test)]
+mod tests;

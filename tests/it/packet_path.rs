@@ -2,3 +2,17 @@
 
 /// Frame, verdict, and the exact counters that moved.
 mod verdicts;
+/// What generated frames and policies say, beside a second implementation.
+mod oracle;
+/// The real country database, beside a second reader of it.
+mod geo;
+/// A real block list, beside a set of its lines.
+mod deny;
+/// Token buckets, to the packet.
+mod rate_limit;
+/// What a new generation keeps and what it replaces.
+mod generations;
+/// Sampled drops.
+mod events;
+/// What the program and its tables may cost.
+mod budget;

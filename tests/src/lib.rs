@@ -9,9 +9,12 @@ pub mod requirement;
 
 // One packet at a time.
 pub mod bpffs;
+pub mod data;
 pub mod engine;
 pub mod frame;
+pub mod generate;
 pub mod mmdb_reader;
+pub mod oracle;
 pub mod random;
 
 // A world of hosts.

@@ -1,20 +1,349 @@
-use firewall_daemon::policy::PolicySource;
-use seawall_tests::{
-    engine::{Engine, plain_options},
-    frame,
+//! Frame, verdict, and the exact counters that moved: nothing else may.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use firewall_common::{
+    Country,
+    Verdict::{self, Drop, Pass},
 };
-use std::net::Ipv4Addr;
+use firewall_daemon::{
+    config::NonIp,
+    policy::{GeoDatabase, GeoMode, GeoSource, PolicySource},
+};
+use seawall_tests::{
+    engine::{Counts, Engine, plain_options},
+    frame::{
+        ICMP, ICMPV6, TCP, UDP, ethernet, icmp, ipv4, ipv4_with, ipv6, ipv6_with, tagged, tcp, udp,
+    },
+    requirement,
+};
+
+fn prefixes(texts: &[&str]) -> Vec<ipnetwork::IpNetwork> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+fn country(code: &str) -> Country {
+    Country::parse(code).unwrap()
+}
+
+fn policy(mode: GeoMode, named: &str) -> PolicySource {
+    PolicySource {
+        protected: prefixes(&["203.0.113.99/32", "2001:db8:d::99/128"]),
+        allow: prefixes(&["203.0.113.7/32", "2001:db8:d::7/128", "192.0.2.128/25"]),
+        deny: prefixes(&["203.0.113.0/24", "2001:db8:d::/64", "198.51.100.77/32"]),
+        geo: Some(GeoSource {
+            mode,
+            countries: [country(named)].into(),
+            networks: vec![
+                ("198.51.100.0/24".parse().unwrap(), country("DE")),
+                ("192.0.2.0/24".parse().unwrap(), country("KP")),
+                ("2001:db8:e::/48".parse().unwrap(), country("DE")),
+                ("2001:db8:f::/48".parse().unwrap(), country("KP")),
+            ],
+            database: GeoDatabase {
+                path: "test.mmdb".into(),
+                kind: "test".to_owned(),
+                build_epoch_s: 0,
+                ipv4_networks: 2,
+                ipv6_networks: 2,
+            },
+        }),
+    }
+}
+
+/// What it is, the frame, the verdict, the one counter that moves.
+type Case = (&'static str, Vec<u8>, Verdict, &'static str);
+
+fn check(engine: &mut Engine, cases: Vec<Case>) {
+    for (what, frame, verdict, counter) in cases {
+        let (before, bytes) = (engine.counts(), engine.bytes());
+        assert_eq!(engine.run(&frame), verdict, "{what}");
+        let mut expected: Counts = before;
+        *expected.entry(counter.to_owned()).or_default() += 1;
+        assert_eq!(engine.counts(), expected, "{what}");
+        assert_eq!(engine.bytes() - bytes, frame.len() as u64, "{what}");
+    }
+}
+
+fn v4(last: [u8; 4], protocol: u8, payload: &[u8]) -> Vec<u8> {
+    ethernet(0x0800, &ipv4(Ipv4Addr::from(last), protocol, payload))
+}
+
+fn v6(source: &str, next: u8, payload: &[u8]) -> Vec<u8> {
+    ethernet(0x86dd, &ipv6(source.parse().unwrap(), next, payload))
+}
+
+const GOOD: [u8; 4] = [198, 51, 100, 1];
+const DENIED: [u8; 4] = [203, 0, 113, 8];
 
 #[test]
-fn smoke() {
-    let source = PolicySource {
-        deny: vec!["203.0.113.0/24".parse().unwrap()],
-        allow: vec!["203.0.113.7/32".parse().unwrap()],
-        ..PolicySource::default()
+fn lists_and_countries_by_precedence() {
+    if !requirement::root("lists_and_countries_by_precedence") {
+        return;
+    }
+    let mut engine = Engine::load(&policy(GeoMode::Only, "DE"), &plain_options());
+    let syn = tcp(40_000, 443);
+    let query = udp(40_000, 53, 10);
+    check(
+        &mut engine,
+        vec![
+            ("allowed country", v4(GOOD, TCP, &syn), Pass, "pass default tcp"),
+            ("other country", v4([192, 0, 2, 1], TCP, &syn), Drop, "drop geo tcp"),
+            ("no country", v4([100, 64, 0, 1], UDP, &query), Drop, "drop geo udp"),
+            (
+                "allowed inside another country",
+                v4([192, 0, 2, 200], TCP, &syn),
+                Pass,
+                "pass allow tcp",
+            ),
+            ("denied network", v4(DENIED, UDP, &query), Drop, "drop deny udp"),
+            (
+                "denied address in a good country",
+                v4([198, 51, 100, 77], TCP, &syn),
+                Drop,
+                "drop deny tcp",
+            ),
+            ("allowed inside denied", v4([203, 0, 113, 7], UDP, &query), Pass, "pass allow udp"),
+            (
+                "protected inside denied",
+                v4([203, 0, 113, 99], ICMP, &icmp(8, 0)),
+                Pass,
+                "pass protected icmp",
+            ),
+            ("another protocol", v4(DENIED, 47, &[0; 8]), Drop, "drop deny other"),
+            ("first address", v4([0, 0, 0, 0], UDP, &query), Drop, "drop geo udp"),
+            ("last address", v4([255; 4], UDP, &query), Drop, "drop geo udp"),
+            ("v6 allowed country", v6("2001:db8:e::1", TCP, &syn), Pass, "pass default tcp"),
+            ("v6 other country", v6("2001:db8:f::1", UDP, &query), Drop, "drop geo udp"),
+            ("v6 no country", v6("2002::1", UDP, &query), Drop, "drop geo udp"),
+            ("v6 denied", v6("2001:db8:d::8", TCP, &syn), Drop, "drop deny tcp"),
+            ("v6 allowed inside denied", v6("2001:db8:d::7", TCP, &syn), Pass, "pass allow tcp"),
+            (
+                "v6 protected inside denied",
+                v6("2001:db8:d::99", ICMPV6, &icmp(128, 0)),
+                Pass,
+                "pass protected icmpv6",
+            ),
+            ("v6 just behind the allowed", v6("2001:db8:d::9a", TCP, &syn), Drop, "drop deny tcp"),
+            (
+                "v6 last address",
+                v6("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", UDP, &query),
+                Drop,
+                "drop geo udp",
+            ),
+        ],
+    );
+    engine.reload(&policy(GeoMode::Block, "KP"), &plain_options());
+    check(
+        &mut engine,
+        vec![
+            ("blocked country", v4([192, 0, 2, 1], TCP, &syn), Drop, "drop geo tcp"),
+            ("other country", v4(GOOD, TCP, &syn), Pass, "pass default tcp"),
+            ("no country", v4([100, 64, 0, 1], UDP, &query), Pass, "pass default udp"),
+            ("v6 blocked country", v6("2001:db8:f::1", TCP, &syn), Drop, "drop geo tcp"),
+            ("v6 no country", v6("2002::1", UDP, &query), Pass, "pass default udp"),
+        ],
+    );
+}
+
+#[test]
+fn the_link_lives_whatever_the_policy() {
+    if !requirement::root("the_link_lives_whatever_the_policy") {
+        return;
+    }
+    let everything =
+        PolicySource { deny: prefixes(&["0.0.0.0/0", "::/0"]), ..PolicySource::default() };
+    let mut engine = Engine::load(&everything, &plain_options());
+    let icmpv6 = |source: &str, hop_limit, kind, code| {
+        ethernet(0x86dd, &ipv6_with(source.parse().unwrap(), ICMPV6, hop_limit, &icmp(kind, code)))
     };
-    let mut engine = Engine::load(&source, &plain_options());
-    println!("{:?}", engine.run(&frame::udp_from(Ipv4Addr::new(203, 0, 113, 8).into())));
-    println!("{:?}", engine.run(&frame::udp_from(Ipv4Addr::new(203, 0, 113, 7).into())));
-    println!("{:?}", engine.run(&frame::udp_from(Ipv4Addr::new(203, 0, 114, 7).into())));
-    println!("{:?} {} insns {}", engine.counts(), engine.bytes(), engine.verified_instructions());
+    check(
+        &mut engine,
+        vec![
+            ("arp", ethernet(0x0806, &[0; 28]), Pass, "pass essential none"),
+            ("lldp", ethernet(0x88cc, &[0; 46]), Pass, "pass essential none"),
+            ("lacp", ethernet(0x8809, &[0; 46]), Pass, "pass essential none"),
+            ("spanning tree", ethernet(38, &[0x42; 46]), Pass, "pass essential none"),
+            (
+                "arp behind a tag",
+                tagged(0x8100, 7, &ethernet(0x0806, &[0; 28])),
+                Pass,
+                "pass essential none",
+            ),
+            ("fragmentation needed", v4(DENIED, ICMP, &icmp(3, 4)), Pass, "pass essential icmp"),
+            ("host unreachable", v4(DENIED, ICMP, &icmp(3, 1)), Drop, "drop deny icmp"),
+            ("echo", v4(DENIED, ICMP, &icmp(8, 0)), Drop, "drop deny icmp"),
+            (
+                "icmp's number in a v6 packet",
+                v6("2001:db8::1", ICMP, &icmp(3, 4)),
+                Drop,
+                "drop deny other",
+            ),
+            ("packet too big", icmpv6("2001:db8::1", 57, 2, 0), Pass, "pass essential icmpv6"),
+            (
+                "neighbour solicitation",
+                icmpv6("fe80::1", 255, 135, 0),
+                Pass,
+                "pass essential icmpv6",
+            ),
+            (
+                "neighbour advertisement",
+                icmpv6("2001:db8::1", 255, 136, 0),
+                Pass,
+                "pass essential icmpv6",
+            ),
+            ("router advertisement", icmpv6("fe80::1", 255, 134, 0), Pass, "pass essential icmpv6"),
+            (
+                "forwarded solicitation",
+                icmpv6("2001:db8::1", 254, 135, 0),
+                Drop,
+                "drop deny icmpv6",
+            ),
+            (
+                "multicast listener report",
+                icmpv6("fe80::1", 1, 143, 0),
+                Pass,
+                "pass essential icmpv6",
+            ),
+            (
+                "listener report from afar",
+                icmpv6("2001:db8::1", 1, 143, 0),
+                Drop,
+                "drop deny icmpv6",
+            ),
+            ("v6 echo", icmpv6("2001:db8::1", 64, 128, 0), Drop, "drop deny icmpv6"),
+        ],
+    );
+}
+
+#[test]
+fn what_hides_or_breaks_its_headers() {
+    if !requirement::root("what_hides_or_breaks_its_headers") {
+        return;
+    }
+    let mut engine = Engine::load(&policy(GeoMode::Block, "KP"), &plain_options());
+    let source = Ipv6Addr::new(0x2001, 0xdb8, 0xd, 0, 0, 0, 0, 8);
+    let extension = |next: u8, rest: &[u8]| [&[next, 0, 0, 0, 0, 0, 0, 0], rest].concat();
+    let chain = |length: usize| {
+        (1..length).fold(extension(TCP, &tcp(1, 2)), |inner, _| extension(60, &inner))
+    };
+    let tagged_denied = tagged(0x8100, 100, &v4(DENIED, TCP, &tcp(1, 2)));
+    let double = tagged(0x88a8, 200, &tagged_denied);
+    let triple = tagged(0x88a8, 300, &double);
+    let good = Ipv4Addr::from(GOOD);
+    let whole = ipv4(good, TCP, &tcp(1, 2));
+    let edit = |at: usize, value: u8| {
+        let mut packet = whole.clone();
+        packet[at] = value;
+        ethernet(0x0800, &packet)
+    };
+    let first =
+        |fragment, payload: &[u8]| ethernet(0x0800, &ipv4_with(good, TCP, &[], fragment, payload));
+    check(
+        &mut engine,
+        vec![
+            ("vlan", tagged_denied.clone(), Drop, "drop deny tcp"),
+            ("qinq", double, Drop, "drop deny tcp"),
+            ("three tags", triple, Drop, "drop malformed none"),
+            ("tag cut off", tagged_denied[..16].to_vec(), Drop, "drop malformed none"),
+            (
+                "ipv4 options",
+                ethernet(0x0800, &ipv4_with(DENIED.into(), TCP, &[1; 8], 0, &tcp(1, 2))),
+                Drop,
+                "drop deny tcp",
+            ),
+            (
+                "later fragment without ports",
+                ethernet(0x0800, &ipv4_with(DENIED.into(), TCP, &[], 0x0010, &[0; 3])),
+                Drop,
+                "drop deny tcp",
+            ),
+            ("later fragment, good source", first(0x0010, &[0; 3]), Pass, "pass default tcp"),
+            (
+                "first fragment too short for tcp",
+                first(0x2000, &[0; 8]),
+                Drop,
+                "drop malformed none",
+            ),
+            (
+                "later fragment like path mtu",
+                ethernet(0x0800, &ipv4_with(DENIED.into(), ICMP, &[], 0x0010, &icmp(3, 4))),
+                Drop,
+                "drop deny icmp",
+            ),
+            (
+                "v6 behind one extension",
+                ethernet(0x86dd, &ipv6(source, 0, &chain(1))),
+                Drop,
+                "drop deny tcp",
+            ),
+            (
+                "v6 behind six extensions",
+                ethernet(0x86dd, &ipv6(source, 60, &chain(6))),
+                Drop,
+                "drop deny tcp",
+            ),
+            (
+                "v6 behind seven extensions",
+                ethernet(0x86dd, &ipv6(source, 60, &chain(7))),
+                Drop,
+                "drop malformed none",
+            ),
+            (
+                "v6 extension past the end",
+                ethernet(0x86dd, &ipv6(source, 60, &[6, 9, 0, 0, 0, 0, 0, 0])),
+                Drop,
+                "drop malformed none",
+            ),
+            (
+                "v6 later fragment",
+                ethernet(0x86dd, &ipv6(source, 44, &[6, 0, 0, 8, 0, 0, 0, 1, 9])),
+                Drop,
+                "drop deny tcp",
+            ),
+            ("ipv4 version 5", edit(14 - 14, 0x55), Drop, "drop malformed none"),
+            ("ipv4 header of four words", edit(0, 0x44), Drop, "drop malformed none"),
+            ("ipv4 longer than the frame", edit(3, 200), Drop, "drop malformed none"),
+            ("ipv4 shorter than its header", edit(3, 19), Drop, "drop malformed none"),
+            ("ipv4 cut off", ethernet(0x0800, &whole[..19]), Drop, "drop malformed none"),
+            (
+                "tcp cut off",
+                ethernet(0x0800, &ipv4(good, TCP, &tcp(1, 2)[..19])),
+                Drop,
+                "drop malformed none",
+            ),
+            (
+                "udp cut off",
+                ethernet(0x0800, &ipv4(good, UDP, &[0; 7])),
+                Drop,
+                "drop malformed none",
+            ),
+            (
+                "v6 cut off",
+                ethernet(0x86dd, &ipv6(source, TCP, &tcp(1, 2))[..39]),
+                Drop,
+                "drop malformed none",
+            ),
+            (
+                "v6 longer than the frame",
+                ethernet(0x86dd, &ipv6(source, TCP, &tcp(1, 2))[..59]),
+                Drop,
+                "drop malformed none",
+            ),
+            (
+                "ethernet padding behind a short packet",
+                ethernet(0x0800, &[ipv4(good, UDP, &udp(1, 2, 0)), vec![0; 18]].concat()),
+                Pass,
+                "pass default udp",
+            ),
+            ("another ethertype", ethernet(0x8847, &[0; 46]), Drop, "drop non_ip none"),
+        ],
+    );
+    let mut options = plain_options();
+    options.non_ip = NonIp::Pass;
+    engine.reload(&policy(GeoMode::Block, "KP"), &options);
+    check(
+        &mut engine,
+        vec![("another ethertype, let in", ethernet(0x8847, &[0; 46]), Pass, "pass non_ip none")],
+    );
 }

@@ -1,0 +1,99 @@
+//! Sampled drops.
+
+use firewall_common::{Country, Protocol, Reason, Verdict};
+use firewall_daemon::{
+    config::EventsConfig,
+    datapath::PacketOptions,
+    policy::{GeoDatabase, GeoMode, GeoSource, PolicySource},
+};
+use seawall_tests::{
+    engine::{Engine, plain_options},
+    frame::{TCP, ethernet, ipv6, tcp, udp_from},
+    requirement,
+};
+
+fn sampled(sample_one_in: u32) -> PacketOptions {
+    PacketOptions { events: EventsConfig { sample_one_in }, ..plain_options() }
+}
+
+fn policy() -> PolicySource {
+    let country = Country::parse("KP").expect("a country");
+    PolicySource {
+        deny: vec!["203.0.113.0/24".parse().expect("a prefix")],
+        geo: Some(GeoSource {
+            mode: GeoMode::Block,
+            countries: [country].into(),
+            networks: vec![("2001:db8::/32".parse().expect("a prefix"), country)],
+            database: GeoDatabase {
+                path: "test.mmdb".into(),
+                kind: "test".to_owned(),
+                build_epoch_s: 0,
+                ipv4_networks: 0,
+                ipv6_networks: 1,
+            },
+        }),
+        ..PolicySource::default()
+    }
+}
+
+#[test]
+fn an_event_says_what_was_dropped() {
+    if !requirement::root("an_event_says_what_was_dropped") {
+        return;
+    }
+    let mut engine = Engine::load(&policy(), &sampled(1));
+    let mut events = engine.events();
+    let good = udp_from([198, 51, 100, 1].into());
+    let denied = udp_from([203, 0, 113, 9].into());
+    let source = "2001:db8::9".parse().expect("an address");
+    let blocked = ethernet(0x86dd, &ipv6(source, TCP, &tcp(1234, 443)));
+    for frame in [&good, &denied, &blocked, &vec![0_u8; 14]] {
+        engine.run(frame);
+    }
+    let event = events.next_event().expect("the denied packet");
+    assert_eq!((event.verdict, event.reason), (Verdict::Drop, Reason::Deny));
+    assert_eq!((event.protocol, event.length as usize), (Protocol::Udp, denied.len()));
+    assert_eq!((event.source_port, event.destination_port), (40_000, 53));
+    assert_eq!(event.country, None);
+    let (source, destination) = event.addresses.expect("it was IP");
+    assert_eq!(
+        (source.to_string(), destination.to_string()),
+        ("203.0.113.9".into(), "192.0.2.10".into())
+    );
+
+    let event = events.next_event().expect("the blocked packet");
+    assert_eq!((event.reason, event.protocol), (Reason::Geo, Protocol::Tcp));
+    assert_eq!(event.country, Country::parse("KP"));
+    assert_eq!((event.source_port, event.destination_port), (1234, 443));
+    let (source, destination) = event.addresses.expect("it was IP");
+    assert_eq!(
+        (source.to_string(), destination.to_string()),
+        ("2001:db8::9".into(), "2001:db8:1::10".into())
+    );
+    assert_eq!(events.next_event(), None, "an all-zero frame is link control and passes");
+}
+
+#[test]
+fn one_in_so_many_and_the_ring_is_bounded() {
+    if !requirement::root("one_in_so_many_and_the_ring_is_bounded") {
+        return;
+    }
+    let denied = udp_from([203, 0, 113, 9].into());
+    // (one in, drops, least and most events, least lost)
+    for (one_in, drops, least, most, least_lost) in
+        [(0, 1_000, 0, 0, 0), (10, 10_000, 800, 1_200, 0), (1, 10_000, 3_000, 3_700, 6_000)]
+    {
+        let mut engine = Engine::load(&policy(), &sampled(one_in));
+        let mut events = engine.events();
+        for _ in 0..drops {
+            assert_eq!(engine.run(&denied), Verdict::Drop);
+        }
+        let read = std::iter::from_fn(|| events.next_event()).count() as u64;
+        let lost = engine.losses().events;
+        assert!((least..=most).contains(&read), "one in {one_in}: {read} read, {lost} lost");
+        assert!(lost >= least_lost, "one in {one_in}: {read} read, {lost} lost");
+        if one_in == 1 {
+            assert_eq!(read + lost, drops, "each is read or counted as lost");
+        }
+    }
+}
