@@ -5,6 +5,7 @@ mod meter;
 use serde::{Deserialize, Serialize};
 
 pub use meter::Meter;
+pub(crate) use meter::one;
 
 /// Everything a worker has counted since it started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,10 +1,40 @@
 //! The path of one request. Cannot name a BPF map: the crate graph sees to it.
+//!
+//! The modules stand in the order in which a request meets them.
 #![forbid(unsafe_code)]
 
-pub mod context;
-pub mod figures;
-pub mod limits;
-pub mod listener;
 pub mod policy;
+
+pub mod limits;
+
+pub mod listener;
+
+pub mod server;
+
+mod tls;
+
+mod connection;
+
+mod context;
+
+mod pipeline;
+
+mod request;
+
+mod body;
+
+mod headers;
+
+mod upstream;
+
+mod response;
+
 pub mod rejection;
+
+mod observe;
+
+mod access_log;
+
+pub mod figures;
+
 pub mod worker;

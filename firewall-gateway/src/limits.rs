@@ -142,3 +142,5 @@ pub const LOG_PATH_BYTES_MAX: usize = 1_024;
 pub const LOG_METHOD_BYTES_MAX: usize = 32;
 /// How often a worker sends its figures.
 pub const FIGURES_INTERVAL_MS: u64 = 1_000;
+/// How often a thread closes upstream connections that were idle too long.
+pub const UPSTREAM_SWEEP_INTERVAL_MS: u64 = 1_000;

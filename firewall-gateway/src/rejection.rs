@@ -16,7 +16,6 @@ pub enum Rejection {
     TargetInvalid,
     MethodRefused,
     ConnectionHeader,
-    UpgradeRefused,
     ExpectationRefused,
     HeadersTooLarge,
     TargetTooLong,
@@ -33,7 +32,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Rejection; 21] = [
+    pub const ALL: [Rejection; 20] = [
         Rejection::RequestMalformed,
         Rejection::FramingAmbiguous,
         Rejection::HostMissing,
@@ -42,7 +41,6 @@ impl Rejection {
         Rejection::TargetInvalid,
         Rejection::MethodRefused,
         Rejection::ConnectionHeader,
-        Rejection::UpgradeRefused,
         Rejection::ExpectationRefused,
         Rejection::HeadersTooLarge,
         Rejection::TargetTooLong,
@@ -124,12 +122,6 @@ impl Rejection {
                 "connection_header",
                 "Bad request",
                 "The Connection header names a header that must reach its receiver.",
-            ),
-            Self::UpgradeRefused => (
-                400,
-                "upgrade_refused",
-                "Bad request",
-                "The connection cannot be switched to another protocol.",
             ),
             Self::ExpectationRefused => (
                 417,

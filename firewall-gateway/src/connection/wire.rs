@@ -1,0 +1,95 @@
+//! The bytes of a connection as they pass: watched on the way in, timed on the way out.
+
+use std::{
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::activity::Activity;
+use crate::limits::LINGER_BYTES_MAX;
+
+/// A stream that tells the connection's [`Activity`] what happens on it.
+pub struct Wire<S> {
+    inner: S,
+    activity: Rc<Activity>,
+    read_closed: bool,
+    write_closed: bool,
+    lingered_bytes: usize,
+}
+
+impl<S> Wire<S> {
+    /// Watches `inner`.
+    #[must_use]
+    pub fn new(inner: S, activity: Rc<Activity>) -> Self {
+        Self { inner, activity, read_closed: false, write_closed: false, lingered_bytes: 0 }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(cx, buffer))?;
+        let bytes = &buffer.filled()[before..];
+        self.read_closed |= bytes.is_empty();
+        self.activity.read(bytes);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        self.activity.wrote(outcome.is_pending());
+        outcome
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.inner).poll_write_vectored(cx, parts);
+        self.activity.wrote(outcome.is_pending());
+        outcome
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let outcome = Pin::new(&mut self.inner).poll_flush(cx);
+        self.activity.wrote(outcome.is_pending());
+        outcome
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        this.activity.closing();
+        if !this.write_closed {
+            ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
+            this.write_closed = true;
+        }
+        // Closing a socket with unread bytes sends a reset, which can overtake the answer.
+        let mut waste = [0u8; 4096];
+        while !this.read_closed && this.lingered_bytes < LINGER_BYTES_MAX {
+            let mut buffer = ReadBuf::new(&mut waste);
+            let outcome = ready!(Pin::new(&mut this.inner).poll_read(cx, &mut buffer));
+            this.lingered_bytes += buffer.filled().len();
+            this.read_closed = outcome.is_err() || buffer.filled().is_empty();
+        }
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,134 @@
+//! Headers on their way through: hop-by-hop ones end here, identity ones are ours alone.
+
+use std::net::{IpAddr, SocketAddr};
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::context::RequestContext;
+
+/// Prepares a client's headers for the upstream.
+///
+/// `host` is the name the client asked for; the upstream learns it from `X-Forwarded-Host` and gets
+/// `Host` from the policy, so that a client never chooses what the upstream takes for its own name.
+pub fn to_upstream(
+    headers: &mut HeaderMap,
+    context: &RequestContext,
+    host: &str,
+    server_name: &HeaderValue,
+) {
+    remove_hop_by_hop(headers);
+    let spoofed: Vec<HeaderName> =
+        headers.keys().filter(|name| is_ours(name.as_str())).cloned().collect();
+    for name in spoofed {
+        headers.remove(name);
+    }
+    // The body's length is written anew from the body that is really sent.
+    headers.remove(header::CONTENT_LENGTH);
+    // Answered by the connection to the client; the upstream would answer a second time.
+    headers.remove(header::EXPECT);
+    let peer = context.peer.ip().to_canonical();
+    headers.insert(header::HOST, server_name.clone());
+    set(headers, &X_REQUEST_ID, &context.id);
+    set(headers, &X_FORWARDED_FOR, &peer.to_string());
+    set(headers, &X_REAL_IP, &peer.to_string());
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
+    set(headers, &X_FORWARDED_HOST, host);
+    set(headers, &header::FORWARDED, &forwarded(context.peer, host));
+}
+
+/// Prepares the upstream's headers for the client: nothing that names its software or its hops.
+pub fn to_client(headers: &mut HeaderMap) {
+    remove_hop_by_hop(headers);
+    for name in [header::SERVER, header::VIA, X_POWERED_BY, X_REQUEST_ID] {
+        headers.remove(name);
+    }
+}
+
+/// Marks an answer with the request's id, which is what a client quotes to get help.
+pub fn set_request_id(headers: &mut HeaderMap, id: &str) {
+    set(headers, &X_REQUEST_ID, id);
+}
+
+/// Whether a `Connection` header may name it: such headers decide who the request is for and from,
+/// and naming them would make us remove them behind the reader's back.
+#[must_use]
+pub fn must_arrive(name: &str) -> bool {
+    ["host", "content-length", "transfer-encoding", "authorization", "cookie"]
+        .iter()
+        .any(|kept| name.eq_ignore_ascii_case(kept))
+        || is_ours(&name.to_ascii_lowercase())
+}
+
+/// The tokens of all `Connection` headers.
+pub fn connection_tokens(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|token| !token.is_empty())
+}
+
+// CGI-like upstreams read `X_Forwarded_For` and `X.Forwarded.For` as `X-Forwarded-For`.
+fn is_ours(name: &str) -> bool {
+    let plain = name.replace(['_', '.'], "-");
+    plain.starts_with("x-forwarded-") || plain == "x-forwarded" || OURS.contains(&plain.as_str())
+}
+
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> =
+        connection_tokens(headers).filter_map(|token| HeaderName::from_bytes(token).ok()).collect();
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+fn set(headers: &mut HeaderMap, name: &HeaderName, value: &str) {
+    match HeaderValue::from_str(value) {
+        Ok(value) => headers.insert(name, value),
+        // The client's own value must not stand where ours could not be written.
+        Err(_) => headers.remove(name),
+    };
+}
+
+fn forwarded(peer: SocketAddr, host: &str) -> String {
+    // RFC 7239, 6: an IPv6 address is bracketed and quoted.
+    match peer.ip().to_canonical() {
+        IpAddr::V4(address) => format!("for={address};host=\"{host}\";proto=https"),
+        IpAddr::V6(address) => format!("for=\"[{address}]\";host=\"{host}\";proto=https"),
+    }
+}
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const X_POWERED_BY: HeaderName = HeaderName::from_static("x-powered-by");
+
+/// Set by us, or read by common frameworks as if a proxy in front had set them.
+const OURS: [&str; 9] = [
+    "forwarded",
+    "x-request-id",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "x-original-host",
+    "x-original-url",
+    "x-rewrite-url",
+];
+
+// RFC 9110, 7.6.1, and the older ones that implementations still act on.
+const HOP_BY_HOP: [HeaderName; 10] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("http2-settings"),
+];

@@ -1,0 +1,158 @@
+//! Refuses what the HTTP library lets through and an upstream could understand differently.
+
+use http::{HeaderMap, Method, Request, Uri, Version, header, uri::PathAndQuery};
+
+use crate::{
+    headers::{connection_tokens, must_arrive},
+    limits::Limits,
+    rejection::Rejection,
+};
+
+/// Judges the head of a request; on success the name it is for and what is asked of it.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn inspect<B>(request: &Request<B>, limits: &Limits) -> Result<Target, Rejection> {
+    let headers = request.headers();
+    // A closed list: TRACE echoes credentials, CONNECT opens a tunnel, and servers differ on `get`.
+    if !METHODS.contains(request.method()) {
+        return Err(Rejection::MethodRefused);
+    }
+    within_size(request.method(), request.uri(), headers, limits)?;
+    let host = host(request)?;
+    let path = path(request.method(), request.uri())?;
+    // `Connection: Host` makes a proxy remove what the upstream needs to judge the request.
+    let named = |token: &[u8]| std::str::from_utf8(token).map_or(true, must_arrive);
+    if connection_tokens(headers).any(named) {
+        return Err(Rejection::ConnectionHeader);
+    }
+    let mut expectations = headers.get_all(header::EXPECT).iter();
+    if expectations.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        return Err(Rejection::ExpectationRefused);
+    }
+    // The scan of the wire sees these before hyper removes them; this is the second lock.
+    let encodings = headers.get_all(header::TRANSFER_ENCODING).iter().count();
+    let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
+    if encodings + lengths > 1 || (encodings > 0 && request.version() != Version::HTTP_11) {
+        return Err(Rejection::FramingAmbiguous);
+    }
+    Ok(Target { host, path })
+}
+
+/// Whom a request is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Host name with an optional port, as the client wrote it.
+    pub host: String,
+    /// Path and query, always starting with `/`.
+    pub path: PathAndQuery,
+}
+
+/// What is served, also the value of `Allow`.
+pub const METHODS_TEXT: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+const METHODS: [Method; 7] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+    Method::OPTIONS,
+];
+
+fn within_size(
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    limits: &Limits,
+) -> Result<(), Rejection> {
+    // `NAME: VALUE CR LF`, and for the first line two spaces, the version and CR LF.
+    let line = method.as_str().len() + uri_bytes(uri) + 12;
+    let fields: usize =
+        headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if headers.len() > limits.headers_max as usize
+        || line + fields > limits.header_bytes_max as usize
+    {
+        return Err(Rejection::HeadersTooLarge);
+    }
+    Ok(())
+}
+
+fn uri_bytes(uri: &Uri) -> usize {
+    uri.path_and_query().map_or(1, |path| path.as_str().len())
+        + uri.authority().map_or(0, |authority| authority.as_str().len() + 8)
+}
+
+fn host<B>(request: &Request<B>) -> Result<String, Rejection> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let named = hosts.next();
+    if hosts.next().is_some() {
+        return Err(Rejection::HostRepeated);
+    }
+    let named = match named {
+        Some(value) => Some(value.to_str().map_err(|_| Rejection::HostInvalid)?),
+        None => None,
+    };
+    let authority = request.uri().authority().map(|authority| authority.as_str());
+    let host = match (named, authority) {
+        (Some(named), Some(authority)) if !named.eq_ignore_ascii_case(authority) => {
+            return Err(Rejection::TargetInvalid);
+        }
+        // RFC 9112, 3.2: an HTTP/1.1 request without Host is refused, absolute form or not.
+        (None, Some(_)) if request.version() == Version::HTTP_11 => {
+            return Err(Rejection::HostMissing);
+        }
+        (Some(host), _) | (None, Some(host)) => host,
+        (None, None) => return Err(Rejection::HostMissing),
+    };
+    if !is_host(host) {
+        return Err(Rejection::HostInvalid);
+    }
+    Ok(host.to_owned())
+}
+
+// Letters, digits and what names and addresses need; user info, spaces and quotes are not among them.
+fn is_host(host: &str) -> bool {
+    let (name, port) = match host.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((address, port)) => {
+                if address.parse::<std::net::Ipv6Addr>().is_err() {
+                    return false;
+                }
+                ("v6", port)
+            }
+            None => return false,
+        },
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
+    };
+    let named = !name.is_empty()
+        && name.len() <= 253
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+    let port_fits = match port.strip_prefix(':') {
+        Some(digits) => {
+            digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok()
+        }
+        None => port.is_empty(),
+    };
+    named && port_fits
+}
+
+fn path(method: &Method, uri: &Uri) -> Result<PathAndQuery, Rejection> {
+    if uri.scheme_str().is_some_and(|scheme| scheme != "https" && scheme != "http") {
+        return Err(Rejection::TargetInvalid);
+    }
+    match uri.path_and_query() {
+        Some(path) if path.as_str().starts_with('/') => Ok(path.clone()),
+        // `https://host?query` has an empty path (RFC 9110, 4.2.3: the same as `/`).
+        Some(path) if uri.scheme().is_some() && method != Method::OPTIONS => {
+            format!("/{path}").parse().map_err(|_| Rejection::TargetInvalid)
+        }
+        Some(_) | None => Err(Rejection::TargetInvalid),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! The threads of a worker: one runtime each, nothing shared but counters and the policy.
+
+mod thread;
+
+use std::{
+    io,
+    sync::{Arc, mpsc},
+    thread::JoinHandle,
+};
+
+use tokio::sync::watch;
+
+use self::thread::Shared;
+use crate::{
+    figures::{Figures, Meter},
+    limits::LimitError,
+    listener::BoundListener,
+    policy::GatewayPolicy,
+    tls::{Acceptor, TlsError},
+    upstream::{UpstreamError, UpstreamRoute},
+};
+
+/// Serves `policy` on `listeners`; returns once every thread accepts.
+///
+/// # Errors
+/// A policy that cannot be served, or a thread that cannot be started; nothing is served then.
+pub fn serve(policy: &GatewayPolicy, listeners: Vec<BoundListener>) -> Result<Gateway, ServeError> {
+    policy.limits.validate()?;
+    if listeners.is_empty() {
+        return Err(ServeError::NoListener);
+    }
+    let shared = Shared {
+        limits: Arc::new(policy.limits.clone()),
+        acceptor: Acceptor::new(policy)?,
+        route: Arc::new(UpstreamRoute::new(&policy.upstream)?),
+        connections: Arc::default(),
+    };
+    let threads =
+        listeners.iter().map(|listener| listener.shape.thread).max().unwrap_or_default() + 1;
+    let mut by_thread: Vec<Vec<BoundListener>> = (0..threads).map(|_| Vec::new()).collect();
+    for listener in listeners {
+        by_thread[usize::from(listener.shape.thread)].push(listener);
+    }
+    let (drain, _) = watch::channel(false);
+    let mut gateway = Gateway { threads: Vec::new(), meters: Vec::new(), drain };
+    let (started, starts) = mpsc::channel();
+    for listeners in by_thread {
+        let meter = Arc::new(Meter::default());
+        gateway.meters.push(meter.clone());
+        let (shared, drain, started) = (shared.clone(), gateway.drain.subscribe(), started.clone());
+        let thread = std::thread::Builder::new().name("gateway".to_owned());
+        let handle = thread.spawn(move || thread::run(shared, listeners, meter, drain, &started));
+        gateway.threads.push(handle.map_err(ServeError::Thread)?);
+    }
+    drop(started);
+    for _ in &gateway.threads {
+        match starts.recv() {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(ServeError::Thread(error)),
+            Err(_) => return Err(ServeError::Thread(io::Error::other("it ended while starting"))),
+        }
+    }
+    Ok(gateway)
+}
+
+/// A gateway that is serving. Dropping it begins the drain, as [`Gateway::drain`] does.
+#[derive(Debug)]
+pub struct Gateway {
+    threads: Vec<JoinHandle<()>>,
+    meters: Vec<Arc<Meter>>,
+    drain: watch::Sender<bool>,
+}
+
+impl Gateway {
+    /// Everything counted so far.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let mut sum = Figures::default();
+        for meter in &self.meters {
+            sum.add(&meter.figures());
+        }
+        sum
+    }
+
+    /// Accepts nothing more; what is in flight may finish within `drain_timeout_ms`.
+    pub fn drain(&self) {
+        self.drain.send_replace(true);
+    }
+
+    /// Whether a thread has ended: after a drain as it should, otherwise through a defect.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.threads.iter().any(JoinHandle::is_finished)
+    }
+
+    /// Whether all threads have ended.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.threads.iter().all(JoinHandle::is_finished)
+    }
+
+    /// Drains, and waits for the end.
+    pub fn finish(mut self) -> Figures {
+        self.drain();
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so on stderr.
+            let _ended = thread.join();
+        }
+        self.figures()
+    }
+}
+
+/// Why a gateway does not serve.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum ServeError {
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    #[error("the gateway was given no listening socket")]
+    NoListener,
+    #[error("a gateway thread cannot be started: {0}")]
+    Thread(io::Error),
+}

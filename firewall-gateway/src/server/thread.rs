@@ -1,0 +1,174 @@
+//! One thread: a current-thread runtime, its listening sockets, its pool, its connections.
+
+use std::{
+    io,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+        mpsc,
+    },
+    time::Duration,
+};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    runtime,
+    sync::watch,
+    task::{JoinSet, LocalSet},
+    time::{Instant, interval, sleep, timeout},
+};
+
+use crate::{
+    connection::{self, Activity, Client},
+    figures::{Meter, one},
+    limits::{ACCEPT_PAUSE_MS, Limits, UPSTREAM_SWEEP_INTERVAL_MS},
+    listener::BoundListener,
+    tls::Acceptor,
+    upstream::{Upstream, UpstreamRoute},
+};
+
+/// What the threads of a worker share; nothing of it changes but the count of connections.
+#[derive(Clone)]
+pub struct Shared {
+    /// Sizes, counts and times.
+    pub limits: Arc<Limits>,
+    /// TLS towards clients.
+    pub acceptor: Acceptor,
+    /// The upstream's address and TLS.
+    pub route: Arc<UpstreamRoute>,
+    /// Open connections of the worker: written once a connection, never in a request.
+    pub connections: Arc<AtomicU32>,
+}
+
+/// Runs until the drain is over. Says through `started` that it accepts, or why it cannot.
+pub fn run(
+    shared: Shared,
+    listeners: Vec<BoundListener>,
+    meter: Arc<Meter>,
+    drain: watch::Receiver<bool>,
+    started: &mpsc::Sender<io::Result<()>>,
+) {
+    let outcome = runtime::Builder::new_current_thread().enable_io().enable_time().build();
+    let runtime = match outcome {
+        Ok(runtime) => runtime,
+        Err(error) => return report(started, Err(error)),
+    };
+    let local = LocalSet::new();
+    local.block_on(&runtime, async move {
+        let upstream = Upstream::new(shared.route.clone(), shared.limits.clone(), meter.clone());
+        let thread = Rc::new(Thread { shared, upstream: Rc::new(upstream), meter, drain });
+        let mut accepting = JoinSet::new();
+        for listener in listeners {
+            match TcpListener::from_std(listener.socket) {
+                Ok(socket) => accepting.spawn_local(thread.clone().accept(socket)),
+                Err(error) => return report(started, Err(error)),
+            };
+        }
+        report(started, Ok(()));
+        let sweep = thread.sweep();
+        tokio::select! {
+            () = sweep => {}
+            () = async { while accepting.join_next().await.is_some() {} } => {}
+        }
+    });
+}
+
+struct Thread {
+    shared: Shared,
+    upstream: Rc<Upstream>,
+    meter: Arc<Meter>,
+    drain: watch::Receiver<bool>,
+}
+
+impl Thread {
+    async fn accept(self: Rc<Self>, socket: TcpListener) {
+        let mut connections = JoinSet::new();
+        let mut drain = self.drain.clone();
+        loop {
+            tokio::select! {
+                _ = drain.wait_for(|on| *on) => break,
+                Some(_) = connections.join_next() => {}
+                accepted = socket.accept() => match accepted {
+                    Ok((stream, peer)) => {
+                        one(&self.meter.connections_accepted);
+                        match Permit::take(&self.shared, &self.meter) {
+                            Some(permit) => {
+                                connections.spawn_local(self.clone().serve(stream, peer, permit));
+                            }
+                            // Closed at once: a queue here would only be a second place to fill.
+                            None => one(&self.meter.connections_refused),
+                        }
+                    }
+                    Err(error) => {
+                        // EMFILE and the like stay until something closes.
+                        tracing::warn!(%error, "a connection cannot be accepted");
+                        sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
+                    }
+                },
+            }
+        }
+        drop(socket);
+        let wait = Duration::from_millis(self.shared.limits.drain_timeout_ms);
+        let all = async { while connections.join_next().await.is_some() {} };
+        if timeout(wait, all).await.is_err() {
+            tracing::warn!("the drain time is over: the remaining connections are cut");
+        }
+    }
+
+    async fn serve(self: Rc<Self>, stream: TcpStream, peer: std::net::SocketAddr, _permit: Permit) {
+        // An answer is written whole; waiting for more only adds delay.
+        if stream.set_nodelay(true).is_err() {
+            return;
+        }
+        let Some(accepted) = self.shared.acceptor.accept(stream).await else {
+            return one(&self.meter.tls_handshakes_failed);
+        };
+        one(&self.meter.tls_handshakes_ok);
+        let client = Client {
+            peer,
+            protocol: accepted.protocol,
+            tls_version: accepted.version,
+            limits: self.shared.limits.clone(),
+            upstream: self.upstream.clone(),
+            meter: self.meter.clone(),
+            activity: Rc::new(Activity::new(accepted.protocol, Instant::now())),
+        };
+        connection::serve(accepted, Rc::new(client), self.drain.clone()).await;
+    }
+
+    async fn sweep(&self) {
+        let mut ticks = interval(Duration::from_millis(UPSTREAM_SWEEP_INTERVAL_MS));
+        loop {
+            self.upstream.sweep(ticks.tick().await);
+        }
+    }
+}
+
+/// The right to one connection; given back when it ends, however it does.
+struct Permit {
+    connections: Arc<AtomicU32>,
+    meter: Arc<Meter>,
+}
+
+impl Permit {
+    fn take(shared: &Shared, meter: &Arc<Meter>) -> Option<Self> {
+        let max = shared.limits.connections_max;
+        let next = |open: u32| (open < max).then_some(open + 1);
+        shared.connections.fetch_update(Relaxed, Relaxed, next).ok()?;
+        one(&meter.connections_active);
+        Some(Self { connections: shared.connections.clone(), meter: meter.clone() })
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.connections.fetch_sub(1, Relaxed);
+        self.meter.connections_active.fetch_sub(1, Relaxed);
+    }
+}
+
+fn report(started: &mpsc::Sender<io::Result<()>>, outcome: io::Result<()>) {
+    // The receiver is gone only when another thread has already failed the start.
+    let _unheard = started.send(outcome);
+}

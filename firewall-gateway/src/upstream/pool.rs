@@ -1,0 +1,96 @@
+//! One thread's kept connections to the upstream: the last used is used first, old ones are closed.
+
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+
+use hyper::client::conn::http1::SendRequest;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
+
+use super::SentBody;
+use crate::limits::UPSTREAM_IDLE_TIMEOUT_MS;
+
+/// Idle connections, and permits for those in use.
+///
+/// A connection is opened only under a permit and when none is idle, so there are never more than
+/// `connections_max`.
+pub struct Pool {
+    idle: RefCell<Vec<Idle>>,
+    permits: Arc<Semaphore>,
+}
+
+struct Idle {
+    sender: SendRequest<SentBody>,
+    since: Instant,
+}
+
+impl Pool {
+    /// An empty pool.
+    #[must_use]
+    pub fn new(connections_max: u32) -> Self {
+        let permits = Arc::new(Semaphore::new(connections_max as usize));
+        Self { idle: RefCell::default(), permits }
+    }
+
+    /// Waits until a connection may be used; the caller bounds the wait.
+    pub async fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        // The semaphore is never closed; `None` would only mean that no permit is counted.
+        self.permits.clone().acquire_owned().await.ok()
+    }
+
+    /// The connection that was used last, if one is still fresh.
+    pub fn idle(&self, now: Instant) -> Option<SendRequest<SentBody>> {
+        self.sweep(now);
+        self.idle.borrow_mut().pop().map(|idle| idle.sender)
+    }
+
+    /// Closes what was idle too long, and what the upstream has closed.
+    pub fn sweep(&self, now: Instant) {
+        let fresh = Duration::from_millis(UPSTREAM_IDLE_TIMEOUT_MS);
+        self.idle.borrow_mut().retain(|idle| {
+            !idle.sender.is_closed() && now.saturating_duration_since(idle.since) < fresh
+        });
+    }
+}
+
+/// The right to use one connection; it goes back to the pool by [`Lease::keep`] alone, because a
+/// connection whose answer was not read to its end would give that rest to the next client.
+pub struct Lease {
+    sender: SendRequest<SentBody>,
+    _permit: Option<OwnedSemaphorePermit>,
+    pool: Rc<Pool>,
+    reused: bool,
+}
+
+impl Lease {
+    /// A lease on a connection.
+    #[must_use]
+    pub fn new(
+        sender: SendRequest<SentBody>,
+        permit: Option<OwnedSemaphorePermit>,
+        pool: Rc<Pool>,
+        reused: bool,
+    ) -> Self {
+        Self { sender, _permit: permit, pool, reused }
+    }
+
+    /// The connection.
+    pub fn sender(&mut self) -> &mut SendRequest<SentBody> {
+        &mut self.sender
+    }
+
+    /// Whether the connection has served a request before.
+    #[must_use]
+    pub fn is_reused(&self) -> bool {
+        self.reused
+    }
+
+    /// Puts the connection back: both bodies have been read to their end.
+    pub fn keep(self) {
+        let Self { sender, _permit, pool, reused: _ } = self;
+        if !sender.is_closed() {
+            pool.idle.borrow_mut().push(Idle { sender, since: Instant::now() });
+        }
+    }
+}
