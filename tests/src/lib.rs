@@ -29,13 +29,16 @@ pub mod mmdb;
 pub mod pki;
 
 pub mod process;
+pub mod wait;
 
+pub mod echo;
 pub mod seawall;
 pub mod upstream;
 
 // What happens there, and who counted what.
 pub mod client;
 pub mod flood;
+pub mod raw;
 
 pub mod metrics;
 pub mod snmp;
