@@ -1,1 +1,115 @@
-//! Tests.
+//! Frames by hand; the loaded program is held against a second parser in tests/it/packet_path.
+
+use std::{vec, vec::Vec};
+
+use super::*;
+
+fn ipv4(first: u8, total_length: u16, fragment: u16, protocol: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0; 12];
+    frame.extend([0x08, 0x00, first, 0]);
+    frame.extend(total_length.to_be_bytes());
+    frame.extend([0, 0]);
+    frame.extend(fragment.to_be_bytes());
+    frame.extend([64, protocol, 0, 0, 198, 51, 100, 1, 192, 0, 2, 10]);
+    frame.extend(payload);
+    frame
+}
+
+fn parsed(frame: &[u8]) -> Frame {
+    parse(&frame)
+}
+
+#[test]
+fn a_udp_packet_is_read_whole() {
+    let frame = ipv4(0x45, 28, 0, 17, &[0x9c, 0x40, 0, 53, 0, 8, 0, 0]);
+    assert_eq!(
+        parsed(&frame),
+        Frame::Ip(Packet {
+            source: Address::V4(0xc633_6401),
+            destination: Address::V4(0xc000_020a),
+            protocol: Protocol::Udp,
+            hop_limit: 64,
+            icmp: [0; 2],
+            source_port: 40_000,
+            destination_port: 53,
+            later_fragment: false,
+        })
+    );
+}
+
+#[test]
+fn no_prefix_of_a_frame_reads_as_the_frame() {
+    let frame = ipv4(0x45, 40, 0, 6, &[0; 20]);
+    assert!(matches!(parsed(&frame), Frame::Ip(_)));
+    for length in 0..frame.len() {
+        assert_eq!(parsed(&frame[..length]), Frame::Malformed, "cut at {length}");
+    }
+}
+
+#[test]
+fn ports_are_those_of_a_first_fragment_alone() {
+    // (fragment field, payload, frame)
+    for (fragment, payload, later) in [
+        (0x2000, &[0, 1, 0, 2, 0, 8, 0, 0][..], Some(false)),
+        (0x0001, &[][..], Some(true)),
+        (0x2001, &[0, 1][..], Some(true)),
+        (0x2000, &[0, 1][..], None),
+    ] {
+        let frame = ipv4(0x45, 20 + payload.len() as u16, fragment, 17, payload);
+        let found = match parsed(&frame) {
+            Frame::Ip(packet) => {
+                assert_eq!(packet.source_port != 0, !packet.later_fragment);
+                Some(packet.later_fragment)
+            }
+            Frame::Malformed => None,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(found, later, "fragment field {fragment:04x}");
+    }
+}
+
+#[test]
+fn ethertypes() {
+    // (ethertype, what it is)
+    for (ethertype, expected) in [
+        (0x0806_u16, Frame::LinkControl),
+        (0x8809, Frame::LinkControl),
+        (0x888e, Frame::LinkControl),
+        (0x88cc, Frame::LinkControl),
+        (0x0026, Frame::LinkControl),
+        (0x05ff, Frame::LinkControl),
+        (0x0600, Frame::Other),
+        (0x8847, Frame::Other),
+        (0x8864, Frame::Other),
+        (0x0800, Frame::Malformed),
+        (0x86dd, Frame::Malformed),
+        (0x8100, Frame::Malformed),
+    ] {
+        let mut frame = vec![0; 12];
+        frame.extend(ethertype.to_be_bytes());
+        assert_eq!(parsed(&frame), expected, "{ethertype:04x}");
+    }
+}
+
+#[test]
+fn no_bytes_make_it_panic() {
+    // Every value of every byte of the headers, one at a time.
+    for frame in [ipv4(0x45, 40, 0, 6, &[0; 20]), ipv6_with_extensions()] {
+        for at in 0..frame.len() {
+            for value in 0..=255 {
+                let mut changed = frame.clone();
+                changed[at] = value;
+                let _ = parsed(&changed);
+            }
+        }
+    }
+}
+
+fn ipv6_with_extensions() -> Vec<u8> {
+    let mut frame = vec![0; 12];
+    frame.extend([0x86, 0xdd, 0x60, 0, 0, 0, 0, 44, 0, 64]);
+    frame.extend([0; 32]);
+    frame.extend([44, 0, 0, 0, 0, 0, 0, 0, 51, 0, 0, 0, 0, 0, 0, 1, 6, 0, 0, 0, 0, 0, 0, 0]);
+    frame.extend([0; 20]);
+    frame
+}
