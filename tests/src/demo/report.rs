@@ -1,6 +1,7 @@
 //! What the demo says: tables that a person reads from top to bottom.
 
 use std::{
+    env,
     io::{IsTerminal as _, stdout},
     time::Duration,
 };
@@ -83,8 +84,10 @@ pub fn ending(left: &[String], elapsed: Duration) {
 /// What to try in a world that stays.
 pub fn kept(stage: &Stage) {
     let folder = stage.world.folder().display();
+    // Who came by sudo needs it again; who is root may not have it.
+    let sudo = if env::var_os("SUDO_UID").is_some() { "sudo " } else { "" };
     let enter =
-        |name: &str| format!("sudo nsenter --net=/run/netns/{}-{name}", stage.world.prefix());
+        |name: &str| format!("{sudo}nsenter --net=/run/netns/{}-{name}", stage.world.prefix());
     println!(
         "The world stays up. A request from each client (blocked and denied ones get nothing):\n"
     );
@@ -101,7 +104,7 @@ pub fn kept(stage: &Stage) {
     let program = process::program("seawall")
         .map_or_else(|_| "seawall".into(), |path| path.display().to_string());
     let socket = seawall::socket(stage.world.folder());
-    println!("  sudo {program} status --socket {}", socket.display());
+    println!("  {sudo}{program} status --socket {}", socket.display());
     println!(
         "\nIts configuration and logs are in {folder}. To take it down:\n\n  cargo xtask demo --down"
     );

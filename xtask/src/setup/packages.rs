@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::shell;
 
@@ -22,8 +22,9 @@ pub fn install(packages: &[&str], purpose: &str) -> Result<()> {
             "{purpose}: missing, and there is no apt-get here. Install what this distribution calls: {list}"
         );
     }
-    let elevation = shell::elevation()
-        .with_context(|| format!("{purpose}: missing. As root, run: apt-get install {list}"))?;
+    let elevation = shell::elevation().map_err(|why| {
+        anyhow!("{purpose}: missing. Run `apt-get install {list}` as root ({why})")
+    })?;
     shell::step(&format!("setup: installing {list} ({purpose})"));
     if apt(&elevation, &["install", "--yes", "--no-install-recommends"], &missing).is_ok() {
         return Ok(());
