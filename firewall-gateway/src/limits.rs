@@ -144,3 +144,8 @@ pub const LOG_METHOD_BYTES_MAX: usize = 32;
 pub const FIGURES_INTERVAL_MS: u64 = 1_000;
 /// How often a thread closes upstream connections that were idle too long.
 pub const UPSTREAM_SWEEP_INTERVAL_MS: u64 = 1_000;
+/// The first message follows the worker's start at once; a worker without it must not linger.
+pub const START_TIMEOUT_MS: u64 = 10_000;
+/// Descriptors a worker needs beside its connections: the channel, stderr, one epoll and one event
+/// descriptor a thread, and room for what a library opens for a moment.
+pub const SPARE_DESCRIPTORS: u64 = 256;

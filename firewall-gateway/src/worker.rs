@@ -1,3 +1,138 @@
-//! The worker process.
+//! The worker process: takes its policy and sockets, locks itself in, serves, reports, drains.
 
 pub mod message;
+
+pub mod channel;
+
+mod sandbox;
+
+mod logging;
+
+use std::{io, net::TcpListener, os::fd::OwnedFd, process::ExitCode, time::Duration};
+
+use self::{
+    channel::{Channel, ChannelError},
+    message::{FromWorker, ListenerShape, ToWorker},
+};
+use crate::{
+    limits::{FIGURES_INTERVAL_MS, START_TIMEOUT_MS},
+    listener::BoundListener,
+    server::{Gateway, serve},
+};
+
+/// The whole life of a worker. The supervisor starts it with its end of the channel as stdin.
+#[must_use]
+pub fn run() -> ExitCode {
+    let channel = match Channel::new(io::stdin()) {
+        Ok(channel) => channel,
+        Err(error) => {
+            eprintln!(
+                "gateway-worker: stdin is not the daemon's channel ({error}); this verb is for the daemon alone"
+            );
+            return ExitCode::from(2);
+        }
+    };
+    let (gateway, sandbox) = match start(&channel) {
+        Ok(started) => started,
+        Err(error) => {
+            let failed = FromWorker::Failed { error: error.to_string() };
+            if let Err(unsent) = channel.send(&failed, &[]) {
+                eprintln!("gateway-worker: {error}; the daemon could not be told: {unsent}");
+            }
+            return ExitCode::FAILURE;
+        }
+    };
+    match attend(&channel, gateway, sandbox) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the gateway worker ends");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(channel: &Channel<io::Stdin>) -> Result<(Gateway, Vec<String>), StartError> {
+    channel.set_receive_timeout(Duration::from_millis(START_TIMEOUT_MS))?;
+    let (message, sockets) = match channel.receive()? {
+        Some(received) => received,
+        None => return Err(StartError::NoStart),
+    };
+    let (policy, shapes) = match message {
+        ToWorker::Start { policy, listeners } => (policy, listeners),
+        ToWorker::Drain => return Err(StartError::NoStart),
+    };
+    let listeners = listeners(shapes, sockets)?;
+    logging::start(policy.log);
+    // Before the first thread: no_new_privs and Landlock hold for a thread and those it starts.
+    let sandbox = sandbox::enter(&policy, listeners.len())?;
+    let gateway = serve(&policy, listeners)?;
+    Ok((gateway, sandbox))
+}
+
+fn listeners(
+    shapes: Vec<ListenerShape>,
+    sockets: Vec<OwnedFd>,
+) -> Result<Vec<BoundListener>, StartError> {
+    if shapes.len() != sockets.len() {
+        return Err(StartError::Sockets { expected: shapes.len(), found: sockets.len() });
+    }
+    let pairs = shapes.into_iter().zip(sockets);
+    Ok(pairs
+        .map(|(shape, socket)| BoundListener { shape, socket: TcpListener::from(socket) })
+        .collect())
+}
+
+fn attend(
+    channel: &Channel<io::Stdin>,
+    gateway: Gateway,
+    sandbox: Vec<String>,
+) -> Result<(), AttendError> {
+    channel.send(&FromWorker::Ready { sandbox }, &[])?;
+    channel.set_receive_timeout(Duration::from_millis(FIGURES_INTERVAL_MS))?;
+    loop {
+        match channel.receive::<ToWorker>() {
+            Ok(Some((ToWorker::Drain, _))) => break,
+            Ok(Some((ToWorker::Start { .. }, _))) => return Err(AttendError::SecondStart),
+            // The supervisor is gone; nobody else could tell us to end.
+            Ok(None) => {
+                gateway.finish();
+                return Ok(());
+            }
+            Err(ChannelError::TimedOut) => {
+                if gateway.is_ended() {
+                    return Err(AttendError::ThreadEnded);
+                }
+                channel.send(&FromWorker::Figures(gateway.figures()), &[])?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let figures = gateway.finish();
+    channel.send(&FromWorker::Figures(figures), &[])?;
+    channel.send(&FromWorker::Drained, &[])?;
+    Ok(())
+}
+
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error("the gateway worker expected the message `start` first and did not get it")]
+    NoStart,
+    #[error("the gateway worker expected {expected} listening sockets and got {found}")]
+    Sockets { expected: usize, found: usize },
+    #[error("the gateway worker cannot use its channel: {0}")]
+    Channel(#[from] ChannelError),
+    #[error(transparent)]
+    Sandbox(#[from] sandbox::SandboxError),
+    #[error(transparent)]
+    Serve(#[from] crate::server::ServeError),
+}
+
+#[derive(Debug, thiserror::Error)]
+enum AttendError {
+    #[error("the daemon sent `start` to a worker that is serving")]
+    SecondStart,
+    #[error("a gateway thread has ended by itself")]
+    ThreadEnded,
+    #[error("the channel to the daemon failed: {0}")]
+    Channel(#[from] ChannelError),
+}

@@ -1,0 +1,38 @@
+//! `seawall status`: what is in force, what was counted, how it is.
+
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+};
+
+use clap::Args;
+
+use crate::{control, status};
+
+/// Show the policy in force, the counters and the health of the daemon.
+#[derive(Args, Debug)]
+pub struct StatusArgs {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// The daemon's control socket.
+    #[arg(long, value_name = "PATH", default_value = control::SOCKET)]
+    socket: PathBuf,
+}
+
+/// Asks the daemon and prints.
+pub fn run(args: &StatusArgs) -> anyhow::Result<()> {
+    let snapshot = control::status(&args.socket)?;
+    let text = if args.json {
+        let mut json = serde_json::to_string_pretty(&snapshot)?;
+        json.push('\n');
+        json
+    } else {
+        status::render(&snapshot)
+    };
+    match io::stdout().write_all(text.as_bytes()) {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}

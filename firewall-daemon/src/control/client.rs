@@ -1,0 +1,69 @@
+//! Asking the daemon.
+
+use std::{
+    io::{self, Read as _, Write as _},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{ANSWER_BYTES_MAX, Answer, Request};
+use crate::status::Snapshot;
+
+/// A daemon that takes longer is not well.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody is there, or the caller may not speak to it.
+    #[error("no seawall daemon answers at {path}: {source}; is it running, and are you root?")]
+    Connect {
+        /// The socket.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// It broke off.
+    #[error("the seawall daemon at {path} broke off: {source}")]
+    Io {
+        /// The socket.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// It answered what this version does not understand.
+    #[error("the daemon at {path} answered what this command cannot read ({source}): are both of one version?")]
+    Answer {
+        /// The socket.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// It refused.
+    #[error("the daemon refused: {0}")]
+    Refused(String),
+}
+
+/// The daemon's state.
+///
+/// # Errors
+///
+/// Where no daemon answers.
+pub fn status(path: &Path) -> Result<Snapshot, ClientError> {
+    let connect = |source| ClientError::Connect { path: path.to_path_buf(), source };
+    let broken = |source| ClientError::Io { path: path.to_path_buf(), source };
+    let mut stream = UnixStream::connect(path).map_err(connect)?;
+    stream.set_read_timeout(Some(WAIT)).map_err(broken)?;
+    stream.set_write_timeout(Some(WAIT)).map_err(broken)?;
+    let unreadable = |source| ClientError::Answer { path: path.to_path_buf(), source };
+    let mut request = serde_json::to_vec(&Request::Status {}).map_err(unreadable)?;
+    request.push(b'\n');
+    stream.write_all(&request).map_err(broken)?;
+    let mut answer = Vec::new();
+    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer).map_err(broken)?;
+    match serde_json::from_slice(&answer).map_err(unreadable)? {
+        Answer::Ok(snapshot) => Ok(*snapshot),
+        Answer::Error(error) => Err(ClientError::Refused(error)),
+    }
+}

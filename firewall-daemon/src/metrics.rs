@@ -1,0 +1,254 @@
+//! The metrics: a snapshot, written as OpenMetrics text.
+
+use std::{fmt, sync::atomic::AtomicU64};
+
+use prometheus_client::{
+    encoding::{EncodeMetric, MetricEncoder, NoLabelSet, text},
+    metrics::{MetricType, counter::Counter, family::Family, gauge::Gauge},
+    registry::{Registry, Unit},
+};
+
+use crate::status::{GatewayStatus, Snapshot};
+
+mod server;
+
+pub use server::{BindError, bind, serve};
+
+/// Writes a snapshot. Every label comes from an enum or from the configuration: nothing from the
+/// network can make a new series.
+///
+/// # Errors
+///
+/// None that is known: the text is written to memory.
+pub fn encode(snapshot: &Snapshot) -> Result<String, fmt::Error> {
+    let mut registry = Registry::with_prefix("seawall");
+    let mut families = Families { registry: &mut registry };
+    families.daemon(snapshot);
+    families.packets(snapshot);
+    if let Some(gateway) = &snapshot.gateway {
+        families.gateway(gateway);
+    }
+    let mut text = String::new();
+    text::encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+type Labels = Vec<(&'static str, String)>;
+
+struct Families<'a> {
+    registry: &'a mut Registry,
+}
+
+impl Families<'_> {
+    fn counters(&mut self, name: &str, help: &str, rows: impl IntoIterator<Item = (Labels, u64)>) {
+        let family = Family::<Labels, Counter<u64, AtomicU64>>::default();
+        for (labels, count) in rows {
+            family.get_or_create(&labels).inc_by(count);
+        }
+        self.registry.register(name, help, family);
+    }
+
+    fn counter(&mut self, name: &str, help: &str, count: u64) {
+        let counter = Counter::<u64, AtomicU64>::default();
+        counter.inc_by(count);
+        self.registry.register(name, help, counter);
+    }
+
+    fn gauges(&mut self, name: &str, help: &str, rows: impl IntoIterator<Item = (Labels, u64)>) {
+        let family = Family::<Labels, Gauge>::default();
+        for (labels, value) in rows {
+            family.get_or_create(&labels).set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
+        self.registry.register(name, help, family);
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: u64) {
+        let gauge = Gauge::<i64>::default();
+        gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        self.registry.register(name, help, gauge);
+    }
+
+    fn daemon(&mut self, snapshot: &Snapshot) {
+        let version = vec![("version", snapshot.version.clone())];
+        self.gauges("build_info", "Version of the daemon, as a label", [(version, 1)]);
+        self.gauge("generation", "Number of the generation in force", snapshot.generation);
+        let reloads = &snapshot.reloads;
+        self.counters(
+            "reloads",
+            "Reloads that came into force, and reloads that left the old policy in force",
+            [
+                (vec![("result", "ok".to_owned())], reloads.ok),
+                (vec![("result", "error".to_owned())], reloads.error),
+            ],
+        );
+        let policy = &snapshot.policy;
+        let list = |name: &str, count| (vec![("list", name.to_owned())], count);
+        self.gauges(
+            "policy_prefixes",
+            "Prefixes of the policy in force",
+            [
+                list("protected", policy.protected),
+                list("allow", policy.allow),
+                list("deny", policy.deny),
+                list("geo", policy.geo.as_ref().map_or(0, |geo| geo.networks)),
+            ],
+        );
+        let family = |name: &str, count| (vec![("family", name.to_owned())], count);
+        self.gauges(
+            "policy_ranges",
+            "Ranges of the tables in force",
+            [family("ipv4", policy.ranges_v4), family("ipv6", policy.ranges_v6)],
+        );
+        if let Some(geo) = &policy.geo {
+            self.gauge(
+                "geo_database_build_timestamp_seconds",
+                "When the country database was made, in seconds since 1970",
+                geo.build_epoch_s,
+            );
+        }
+        self.gauges(
+            "interface_info",
+            "Interfaces with the XDP program on them, and its mode",
+            snapshot.interfaces.iter().map(|interface| {
+                let name = ("interface", interface.name.clone());
+                (vec![name, ("mode", interface.mode.clone())], 1)
+            }),
+        );
+    }
+
+    fn packets(&mut self, snapshot: &Snapshot) {
+        let labels = |row: &crate::status::PacketCount| -> Labels {
+            vec![
+                ("verdict", row.verdict.clone()),
+                ("reason", row.reason.clone()),
+                ("protocol", row.protocol.clone()),
+            ]
+        };
+        self.counters(
+            "packets",
+            "Packets judged by the XDP program; every packet is counted once",
+            snapshot.packets.iter().map(|row| (labels(row), row.packets)),
+        );
+        self.counters(
+            "bytes",
+            "Bytes of those packets, link headers included",
+            snapshot.packets.iter().map(|row| (labels(row), row.bytes)),
+        );
+        let unlimited = snapshot.unlimited;
+        let cause = |cause: &str, count| (vec![("cause", cause.to_owned())], count);
+        self.counters(
+            "packets_unlimited",
+            "Packets that passed without their limit being asked",
+            [cause("bucket", unlimited.bucket), cause("contention", unlimited.contention)],
+        );
+        self.counter("events", "Sampled drops read", snapshot.events.total);
+        self.counter(
+            "events_lost",
+            "Sampled drops that found the ring buffer full",
+            snapshot.events.lost,
+        );
+    }
+
+    fn gateway(&mut self, gateway: &GatewayStatus) {
+        let figures = &gateway.figures;
+        self.counters(
+            "gateway_requests",
+            "Answers by protocol and status; 499 where the client left first",
+            figures.requests.iter().map(|row| {
+                let status = ("status", row.status.to_string());
+                (vec![("protocol", row.protocol.clone()), status], row.count)
+            }),
+        );
+        self.registry.register_with_unit(
+            "gateway_request_duration",
+            "From the end of a request's headers to the last byte of its answer",
+            Unit::Seconds,
+            Durations::new(gateway),
+        );
+        self.counters(
+            "gateway_rejections",
+            "Requests that the gateway refused",
+            figures
+                .rejections
+                .iter()
+                .map(|row| (vec![("reason", row.label.clone())], row.count)),
+        );
+        let result = |result: &str, count| (vec![("result", result.to_owned())], count);
+        self.counters(
+            "gateway_tls_handshakes",
+            "TLS handshakes of clients",
+            [result("ok", figures.tls_handshakes_ok), result("failed", figures.tls_handshakes_failed)],
+        );
+        self.gauge(
+            "gateway_connections_active",
+            "Client connections open now",
+            figures.connections_active,
+        );
+        self.counters(
+            "gateway_connections",
+            "Client connections taken, and those closed at once since too many were open",
+            [
+                result("accepted", figures.connections_accepted),
+                result("refused", figures.connections_refused),
+            ],
+        );
+        self.counters(
+            "gateway_upstream_connections",
+            "Requests to the upstream over a new and over an earlier connection",
+            [
+                result("opened", figures.upstream_connections_opened),
+                result("reused", figures.upstream_connections_reused),
+            ],
+        );
+        self.counters(
+            "gateway_upstream_failures",
+            "What the upstream did wrong",
+            figures
+                .upstream_failures
+                .iter()
+                .map(|row| (vec![("kind", row.label.clone())], row.count)),
+        );
+        self.counter(
+            "gateway_worker_restarts",
+            "Gateway workers that died and were replaced",
+            gateway.restarts,
+        );
+    }
+}
+
+/// Durations as the worker counted them.
+#[derive(Debug)]
+struct Durations {
+    sum_s: f64,
+    count: u64,
+    buckets: Vec<(f64, u64)>,
+}
+
+impl Durations {
+    fn new(gateway: &GatewayStatus) -> Self {
+        const US_PER_S: f64 = 1e6;
+        let durations = &gateway.figures.request_duration;
+        let bounds = firewall_gateway::figures::DURATION_BOUNDS_US
+            .iter()
+            .map(|bound_us| *bound_us as f64 / US_PER_S)
+            .chain([f64::MAX]);
+        Self {
+            sum_s: durations.sum_us as f64 / US_PER_S,
+            count: durations.buckets.iter().sum(),
+            buckets: bounds.zip(durations.buckets.iter().copied()).collect(),
+        }
+    }
+}
+
+impl EncodeMetric for Durations {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        encoder.encode_histogram::<NoLabelSet>(self.sum_s, self.count, &self.buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+//! What the daemon says of itself: the one source of `seawall status` and of the metrics.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use firewall_gateway::figures::Figures;
+use serde::{Deserialize, Serialize};
+
+mod text;
+
+pub use text::render;
+
+/// Gives the state of this moment.
+pub trait SnapshotSource: Send + Sync + 'static {
+    /// The state of this moment.
+    fn snapshot(&self) -> Snapshot;
+}
+
+/// The state of one moment.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Of the daemon.
+    pub version: String,
+    /// Of the daemon.
+    pub pid: u32,
+    /// Since the daemon started.
+    pub uptime_s: u64,
+    /// The configuration file.
+    pub config: PathBuf,
+    /// What is wrong at this moment; nothing when all is well.
+    pub fault: Option<String>,
+    /// Number of the generation in force: 1 for the first.
+    pub generation: u64,
+    /// The policy in force.
+    pub policy: PolicyStatus,
+    /// Where the program is attached.
+    pub interfaces: Vec<InterfaceStatus>,
+    /// Packets counted so far.
+    pub packets: Vec<PacketCount>,
+    /// Packets that passed without their limit being asked.
+    pub unlimited: Unlimited,
+    /// Sampled drops.
+    pub events: EventStatus,
+    /// Reloads so far.
+    pub reloads: ReloadStatus,
+    /// The gateway, where one is configured.
+    pub gateway: Option<GatewayStatus>,
+}
+
+/// The policy in force.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct PolicyStatus {
+    /// When it came into force, in seconds since 1970.
+    pub loaded_at_epoch_s: u64,
+    /// Prefixes of protected addresses.
+    pub protected: u64,
+    /// Prefixes on the allow list.
+    pub allow: u64,
+    /// Prefixes on the deny list.
+    pub deny: u64,
+    /// Countries, where the policy names any.
+    pub geo: Option<GeoStatus>,
+    /// Token bucket per source, where there is one.
+    pub rate_limit: Option<RateLimitStatus>,
+    /// Ranges of the IPv4 table.
+    pub ranges_v4: u64,
+    /// Ranges of the IPv6 table.
+    pub ranges_v6: u64,
+}
+
+/// The geo policy in force.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GeoStatus {
+    /// `only` or `block`.
+    pub mode: String,
+    /// The countries that the policy names.
+    pub countries: Vec<String>,
+    /// The database's file.
+    pub database: PathBuf,
+    /// The database's type, as its maker calls it.
+    pub kind: String,
+    /// When the database was made, in seconds since 1970.
+    pub build_epoch_s: u64,
+    /// Networks with a country.
+    pub networks: u64,
+}
+
+/// The limit per source in force.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct RateLimitStatus {
+    /// Packets a second.
+    pub rate_pps: u32,
+    /// Packets at once.
+    pub burst_packets: u32,
+}
+
+/// An interface with the program on it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InterfaceStatus {
+    /// Its name.
+    pub name: String,
+    /// Its index.
+    pub index: u32,
+    /// `native` or `generic`.
+    pub mode: String,
+}
+
+/// Packets of one verdict, reason and protocol.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PacketCount {
+    /// `pass` or `drop`.
+    pub verdict: String,
+    /// Why.
+    pub reason: String,
+    /// What they carried.
+    pub protocol: String,
+    /// How many.
+    pub packets: u64,
+    /// Their bytes, link headers included.
+    pub bytes: u64,
+}
+
+/// Packets that passed without their limit being asked.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Unlimited {
+    /// No bucket could be made for the source.
+    pub bucket: u64,
+    /// The bucket changed under every try.
+    pub contention: u64,
+}
+
+/// Sampled drops.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct EventStatus {
+    /// One drop in so many is sampled; 0 is none.
+    pub sample_one_in: u32,
+    /// Events read so far.
+    pub total: u64,
+    /// Events that found the ring buffer full.
+    pub lost: u64,
+    /// The latest, oldest first.
+    pub recent: Vec<EventLine>,
+}
+
+/// A sampled drop.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EventLine {
+    /// `CLOCK_MONOTONIC`.
+    pub time_ns: u64,
+    /// Why it was dropped.
+    pub reason: String,
+    /// What it carried.
+    pub protocol: String,
+    /// Of its source, where it is known.
+    pub country: Option<String>,
+    /// Address, and port where there is one.
+    pub source: Option<String>,
+    /// Address, and port where there is one.
+    pub destination: Option<String>,
+    /// Index of the interface on which it arrived.
+    pub interface_index: u32,
+    /// Its length.
+    pub bytes: u32,
+}
+
+/// Reloads so far.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ReloadStatus {
+    /// Reloads that came into force.
+    pub ok: u64,
+    /// Reloads that left the old policy in force.
+    pub error: u64,
+    /// The last one.
+    pub last: Option<ReloadOutcome>,
+}
+
+/// How a reload ended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReloadOutcome {
+    /// When, in seconds since 1970.
+    pub at_epoch_s: u64,
+    /// What was wrong; nothing where it came into force.
+    pub error: Option<String>,
+}
+
+/// The gateway.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct GatewayStatus {
+    /// Where clients connect.
+    pub listen: Vec<SocketAddr>,
+    /// The worker's process, while there is one.
+    pub worker_pid: Option<u32>,
+    /// What holds the worker in.
+    pub sandbox: Vec<String>,
+    /// Workers that died and were replaced.
+    pub restarts: u64,
+    /// Figures of all workers so far.
+    pub figures: Figures,
+}
