@@ -6,7 +6,16 @@ mod scan;
 
 mod wire;
 
-use std::{net::SocketAddr, pin::pin, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use http::Method;
 use hyper::{
@@ -15,15 +24,16 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
+    io::AsyncWriteExt,
     sync::watch,
-    time::{Instant, sleep_until},
+    time::{Instant, Sleep, sleep_until, timeout},
 };
 
 pub use self::activity::Activity;
 use self::{activity::Expiry, wire::Wire};
 use crate::{
     context::{Protocol, request_id},
-    figures::Meter,
+    figures::{Meter, one},
     limits::{self, Limits},
     observe::Observation,
     pipeline,
@@ -71,40 +81,51 @@ pub async fn serve(accepted: Accepted, client: Rc<Client>, mut drain: watch::Rec
         let client = client.clone();
         service_fn(move |request| {
             let answer = pipeline::run(request, client.clone());
-            async move { Ok::<_, std::convert::Infallible>(answer.await) }
+            Box::pin(async move { Ok::<_, Infallible>(answer.await) })
         })
     };
     let mut draining = false;
+    let mut watch = Watch::new(&client);
     // The two kinds of connection share no trait, so the same few lines stand twice.
     let (ended, seen) = match accepted.protocol {
         Protocol::Http1 => {
-            let mut connection =
-                pin!(http1_builder(&client.limits).serve_connection(wire, service));
-            loop {
+            let mut connection = http1_builder(&client.limits).serve_connection(wire, service);
+            let outcome = loop {
                 tokio::select! {
-                    ended = connection.as_mut() => break (ended.err(), None),
+                    // The watch comes last: it sees what the connection has just done.
+                    biased;
+                    ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break (ended.err(), None),
                     _ = drain.wait_for(|on| *on), if !draining => {
                         draining = true;
-                        connection.as_mut().graceful_shutdown();
+                        Pin::new(&mut connection).graceful_shutdown();
                     }
-                    expiry = expiry(&client) => match expiry {
-                        Expiry::Quiet => connection.as_mut().graceful_shutdown(),
+                    expiry = poll_fn(|cx| watch.poll(cx)) => match expiry {
+                        Expiry::Quiet => Pin::new(&mut connection).graceful_shutdown(),
                         Expiry::Cut(rejection) => break (None, rejection),
                     },
                 }
+            };
+            // hyper leaves a connection open whose last request asked for an upgrade.
+            let mut wire = connection.into_parts().io.into_inner();
+            let linger = Duration::from_millis(limits::LINGER_TIMEOUT_MS);
+            let cut = matches!(outcome, (None, Some(_)));
+            if !cut && timeout(linger, wire.shutdown()).await.is_err() {
+                tracing::debug!(peer = %client.peer, "a client did not close its side in time");
             }
+            outcome
         }
         Protocol::Http2 => {
             let mut connection =
                 pin!(http2_builder(&client.limits).serve_connection(wire, service));
             loop {
                 tokio::select! {
+                    biased;
                     ended = connection.as_mut() => break (ended.err(), None),
                     _ = drain.wait_for(|on| *on), if !draining => {
                         draining = true;
                         connection.as_mut().graceful_shutdown();
                     }
-                    expiry = expiry(&client) => match expiry {
+                    expiry = poll_fn(|cx| watch.poll(cx)) => match expiry {
                         Expiry::Quiet => connection.as_mut().graceful_shutdown(),
                         Expiry::Cut(rejection) => break (None, rejection),
                     },
@@ -169,14 +190,33 @@ impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for LocalExecu
     }
 }
 
-async fn expiry(client: &Client) -> Expiry {
-    loop {
+/// Waits for the connection's deadline, wherever that has moved.
+struct Watch<'a> {
+    client: &'a Client,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl<'a> Watch<'a> {
+    fn new(client: &'a Client) -> Self {
         let (deadline, _) = client.activity.deadline(&client.limits);
-        sleep_until(deadline).await;
-        let (deadline, expiry) = client.activity.deadline(&client.limits);
-        if deadline <= Instant::now() {
-            client.activity.expired(expiry);
-            return expiry;
+        Self { client, sleep: Box::pin(sleep_until(deadline)) }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Expiry> {
+        let activity = &self.client.activity;
+        loop {
+            let (deadline, expiry) = activity.deadline(&self.client.limits);
+            if deadline <= Instant::now() {
+                if expiry == Expiry::Quiet {
+                    one(&self.client.meter.connections_idle_closed);
+                }
+                return Poll::Ready(activity.expired(expiry));
+            }
+            // Moving the timer later can wait until it fires: most requests never touch it.
+            if deadline < self.sleep.deadline() || self.sleep.is_elapsed() {
+                self.sleep.as_mut().reset(deadline);
+            }
+            ready!(self.sleep.as_mut().poll(cx));
         }
     }
 }

@@ -25,6 +25,8 @@ pub struct Figures {
     pub connections_accepted: u64,
     /// Connections closed at once because `connections_max` was reached.
     pub connections_refused: u64,
+    /// Connections closed because they asked for nothing for too long.
+    pub connections_idle_closed: u64,
     /// Connections open at this moment (a gauge).
     pub connections_active: u64,
     /// Connections opened to the upstream.
@@ -109,6 +111,7 @@ impl Figures {
             (&mut self.tls_handshakes_failed, other.tls_handshakes_failed),
             (&mut self.connections_accepted, other.connections_accepted),
             (&mut self.connections_refused, other.connections_refused),
+            (&mut self.connections_idle_closed, other.connections_idle_closed),
             (&mut self.connections_active, other.connections_active),
             (&mut self.upstream_connections_opened, other.upstream_connections_opened),
             (&mut self.upstream_connections_reused, other.upstream_connections_reused),

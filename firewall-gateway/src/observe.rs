@@ -102,7 +102,7 @@ impl Observation {
 impl Drop for Observation {
     fn drop(&mut self) {
         if !self.answered {
-            let rejection = self.fate.rejection().unwrap_or(Rejection::ClientGone);
+            let rejection = self.fate.rejection().unwrap_or_else(|| self.activity.cut());
             self.refused(rejection);
         }
         let refused = self.context.rejection.map(|rejection| rejection.status().as_u16());

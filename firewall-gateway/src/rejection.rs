@@ -28,11 +28,12 @@ pub enum Rejection {
     UpstreamBusy,
     UpstreamFailed,
     UpstreamTimeout,
+    DrainCut,
 }
 
 impl Rejection {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Rejection; 20] = [
+    pub const ALL: [Rejection; 21] = [
         Rejection::RequestMalformed,
         Rejection::FramingAmbiguous,
         Rejection::HostMissing,
@@ -53,6 +54,7 @@ impl Rejection {
         Rejection::UpstreamBusy,
         Rejection::UpstreamFailed,
         Rejection::UpstreamTimeout,
+        Rejection::DrainCut,
     ];
 
     /// The value of the metric label and of the access log's `rejection`.
@@ -177,6 +179,12 @@ impl Rejection {
             Self::UpstreamTimeout => {
                 (504, "upstream_timeout", "Gateway timeout", "The service did not answer in time.")
             }
+            Self::DrainCut => (
+                503,
+                "drain_cut",
+                "Service unavailable",
+                "The service is restarting. Try again shortly.",
+            ),
         }
     }
 }
@@ -230,5 +238,29 @@ impl UpstreamFailure {
             Self::ConnectTimeout | Self::ResponseTimeout => Rejection::UpstreamTimeout,
             Self::NoConnection => Rejection::UpstreamBusy,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Rejection, UpstreamFailure};
+
+    // The figures use the number as an index and `ALL` for the names.
+    #[test]
+    fn numbers_and_labels_agree() {
+        let mut labels = Vec::new();
+        for (number, rejection) in Rejection::ALL.into_iter().enumerate() {
+            assert_eq!(rejection as usize, number, "{rejection:?}");
+            assert!(rejection.status().is_client_error() || rejection.status().is_server_error());
+            assert_ne!(rejection.status(), 500, "{rejection:?}");
+            labels.push(rejection.label());
+        }
+        for (number, failure) in UpstreamFailure::ALL.into_iter().enumerate() {
+            assert_eq!(failure as usize, number, "{failure:?}");
+        }
+        let total = labels.len();
+        labels.sort_unstable();
+        labels.dedup();
+        assert_eq!(labels.len(), total);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    rc::Rc,
     time::Duration,
 };
 
@@ -24,6 +25,8 @@ pub struct Activity {
     closing_since: Cell<Option<Instant>>,
     requests_active: Cell<u32>,
     requests_total: Cell<u64>,
+    cut: Cell<Option<Rejection>>,
+    drain_over: Rc<Cell<bool>>,
 }
 
 /// What happens when a deadline passes.
@@ -38,7 +41,7 @@ pub enum Expiry {
 impl Activity {
     /// A connection that has just been accepted.
     #[must_use]
-    pub fn new(protocol: Protocol, now: Instant) -> Self {
+    pub fn new(protocol: Protocol, now: Instant, drain_over: Rc<Cell<bool>>) -> Self {
         let scan = match protocol {
             Protocol::Http1 => Some(RefCell::default()),
             Protocol::Http2 => None,
@@ -52,6 +55,8 @@ impl Activity {
             closing_since: Cell::default(),
             requests_active: Cell::default(),
             requests_total: Cell::default(),
+            cut: Cell::default(),
+            drain_over,
         }
     }
 
@@ -93,11 +98,26 @@ impl Activity {
         (after(self.idle_since.get(), limits.idle_timeout_ms), Expiry::Quiet)
     }
 
-    /// A deadline passed and was acted on.
-    pub fn expired(&self, expiry: Expiry) {
+    /// A deadline passed; what is left for the connection itself to report, if no request does.
+    pub fn expired(&self, expiry: Expiry) -> Expiry {
         match expiry {
             Expiry::Quiet => self.closing(),
+            Expiry::Cut(rejection) if self.requests_active.get() > 0 => {
+                self.cut.set(rejection);
+                return Expiry::Cut(None);
+            }
             Expiry::Cut(_) => {}
+        }
+        expiry
+    }
+
+    /// Why a request broke off that neither the client's body nor the upstream ended.
+    #[must_use]
+    pub fn cut(&self) -> Rejection {
+        match (self.cut.get(), self.drain_over.get()) {
+            (Some(rejection), _) => rejection,
+            (None, true) => Rejection::DrainCut,
+            (None, false) => Rejection::ClientGone,
         }
     }
 

@@ -1,6 +1,7 @@
 //! One thread: a current-thread runtime, its listening sockets, its pool, its connections.
 
 use std::{
+    cell::Cell,
     io,
     rc::Rc,
     sync::{
@@ -57,7 +58,13 @@ pub fn run(
     let local = LocalSet::new();
     local.block_on(&runtime, async move {
         let upstream = Upstream::new(shared.route.clone(), shared.limits.clone(), meter.clone());
-        let thread = Rc::new(Thread { shared, upstream: Rc::new(upstream), meter, drain });
+        let thread = Rc::new(Thread {
+            shared,
+            upstream: Rc::new(upstream),
+            meter,
+            drain,
+            drain_over: Rc::default(),
+        });
         let mut accepting = JoinSet::new();
         for listener in listeners {
             match TcpListener::from_std(listener.socket) {
@@ -79,6 +86,7 @@ struct Thread {
     upstream: Rc<Upstream>,
     meter: Arc<Meter>,
     drain: watch::Receiver<bool>,
+    drain_over: Rc<Cell<bool>>,
 }
 
 impl Thread {
@@ -112,6 +120,7 @@ impl Thread {
         let wait = Duration::from_millis(self.shared.limits.drain_timeout_ms);
         let all = async { while connections.join_next().await.is_some() {} };
         if timeout(wait, all).await.is_err() {
+            self.drain_over.set(true);
             tracing::warn!("the drain time is over: the remaining connections are cut");
         }
     }
@@ -132,7 +141,11 @@ impl Thread {
             limits: self.shared.limits.clone(),
             upstream: self.upstream.clone(),
             meter: self.meter.clone(),
-            activity: Rc::new(Activity::new(accepted.protocol, Instant::now())),
+            activity: Rc::new(Activity::new(
+                accepted.protocol,
+                Instant::now(),
+                self.drain_over.clone(),
+            )),
         };
         connection::serve(accepted, Rc::new(client), self.drain.clone()).await;
     }

@@ -23,7 +23,8 @@ pub fn start(policy: LogPolicy) {
         .with_target("firewall_gateway", level)
         .with_target("access", LevelFilter::INFO);
     // The layer formats a line whole and hands it to stderr, which has no buffer, in one piece.
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    // Where stderr is closed, reporting that on stderr would panic and end the worker.
+    let lines = fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
     let lines = match policy.format {
         LogFormat::Json => {
             lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()

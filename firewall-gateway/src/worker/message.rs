@@ -9,6 +9,7 @@ use crate::{figures::Figures, policy::GatewayPolicy};
 /// What the supervisor says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[expect(clippy::large_enum_variant, reason = "one is sent in the life of a worker")]
 pub enum ToWorker {
     /// The first message; the listening sockets come with it, in the order of `listeners`.
     Start {

@@ -1,0 +1,32 @@
+//! The command line.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::Parser;
+
+use crate::limits::MESSAGE_BYTES_MAX;
+
+/// Serves GET /v1/message and GET /healthz over TLS.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "api-server", version)]
+pub struct Arguments {
+    /// Address and port to listen on.
+    #[arg(long, default_value = "127.0.0.1:8443")]
+    pub listen: SocketAddr,
+    /// The certificate chain, leaf first, in PEM.
+    #[arg(long, value_name = "FILE")]
+    pub certificate: PathBuf,
+    /// The private key of the leaf, in PEM.
+    #[arg(long, value_name = "FILE")]
+    pub private_key: PathBuf,
+    /// What GET /v1/message answers, as one line.
+    #[arg(long, value_name = "TEXT", default_value = "Hello from behind the seawall.", value_parser = message)]
+    pub message: String,
+}
+
+fn message(text: &str) -> Result<String, String> {
+    if text.len() > MESSAGE_BYTES_MAX {
+        return Err(format!("expected at most {MESSAGE_BYTES_MAX} bytes, found {}", text.len()));
+    }
+    Ok(text.to_owned())
+}

@@ -1,0 +1,48 @@
+//! What is served at which path.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, header};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Body, Incoming};
+use tokio::time::timeout;
+
+use crate::{
+    limits::{BODY_BYTES_MAX, REQUEST_TIMEOUT_MS},
+    problem::Problem,
+};
+
+/// Answers one request.
+pub async fn answer(request: Request<Incoming>, message: Arc<str>) -> Response<Full<Bytes>> {
+    let (head, body) = request.into_parts();
+    if let Err(problem) = discard(body).await {
+        return problem.response();
+    }
+    let text = match head.uri.path() {
+        "/v1/message" => format!("{message}\n"),
+        "/healthz" => "ok\n".to_owned(),
+        _ => return Problem::NotFound.response(),
+    };
+    if head.method != Method::GET && head.method != Method::HEAD {
+        return Problem::MethodNotAllowed.response();
+    }
+    let mut response = Response::new(Full::from(text));
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, plain);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn discard(body: Incoming) -> Result<(), Problem> {
+    if body.size_hint().lower() > BODY_BYTES_MAX {
+        return Err(Problem::BodyTooLarge);
+    }
+    let limited = Limited::new(body, usize::try_from(BODY_BYTES_MAX).unwrap_or(usize::MAX));
+    match timeout(Duration::from_millis(REQUEST_TIMEOUT_MS), limited.collect()).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::BodyTooLarge),
+        Ok(Err(_)) => Err(Problem::BodyMalformed),
+        Err(_) => Err(Problem::Timeout),
+    }
+}

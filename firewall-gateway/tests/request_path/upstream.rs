@@ -1,0 +1,144 @@
+//! An upstream that speaks bytes: it keeps what it was sent and misbehaves on demand.
+
+use std::{
+    io::{Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, Condvar, Mutex},
+    thread,
+};
+
+use rustls::{
+    ServerConfig, ServerConnection, StreamOwned,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
+
+use crate::world::header;
+
+pub struct Upstream {
+    pub address: SocketAddr,
+    pub certificate_pem: String,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    seen: Mutex<Vec<String>>,
+    open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Upstream {
+    pub fn start(name: &str) -> Upstream {
+        let pair = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+        let certificate_pem = pair.cert.pem();
+        let key_pem = pair.signing_key.serialize_pem();
+        let certificate = CertificateDer::from_pem_slice(certificate_pem.as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .unwrap();
+        let config = Arc::new(config);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared::default());
+        let served = shared.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (config, shared) = (config.clone(), served.clone());
+                thread::spawn(move || connection(stream, config, &shared));
+            }
+        });
+        Upstream { address, certificate_pem, shared }
+    }
+
+    /// Every request seen since the last call, byte for byte.
+    pub fn seen(&self) -> Vec<String> {
+        std::mem::take(&mut self.shared.seen.lock().unwrap())
+    }
+
+    /// Lets the answers to `/held` go.
+    pub fn release(&self) {
+        *self.shared.open.lock().unwrap() = true;
+        self.shared.opened.notify_all();
+    }
+
+    /// Waits until a request has arrived.
+    pub fn wait_for_request(&self) {
+        while self.shared.seen.lock().unwrap().is_empty() {
+            thread::yield_now();
+        }
+    }
+}
+
+fn connection(tcp: TcpStream, config: Arc<ServerConfig>, shared: &Shared) {
+    let mut tls = StreamOwned::new(ServerConnection::new(config).unwrap(), tcp);
+    let mut served = 0;
+    while let Some(request) = request(&mut tls) {
+        served += 1;
+        let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
+        let head = request.starts_with("HEAD ");
+        shared.seen.lock().unwrap().push(request);
+        let answer = match path.as_str() {
+            "/held" => {
+                let open = shared.open.lock().unwrap();
+                drop(shared.opened.wait_while(open, |open| !*open).unwrap());
+                OK.to_owned()
+            }
+            "/silent" => {
+                let mut byte = [0u8; 1];
+                drop(tls.read(&mut byte));
+                return;
+            }
+            "/closed" => return,
+            "/closed_if_reused" if served > 1 => return,
+            "/garbage" => "garbage\r\n\r\n".to_owned(),
+            "/switching" => "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n".to_owned(),
+            "/cut" => "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello".to_owned(),
+            "/chatty" => concat!(
+                "HTTP/1.1 200 OK\r\nServer: secret/1.0\r\nX-Powered-By: secret\r\nVia: 1.1 inside\r\n",
+                "X-Request-Id: theirs\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\n",
+                "X-Kept: yes\r\nTransfer-Encoding: chunked\r\nTrailer: X-Late\r\n\r\n",
+                "5\r\nhello\r\n0\r\nX-Late: 1\r\n\r\n"
+            )
+            .to_owned(),
+            "/large" => format!("HTTP/1.1 200 OK\r\nContent-Length: 8388608\r\n\r\n{}", "x".repeat(8_388_608)),
+            _ if head => "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n".to_owned(),
+            _ => OK.to_owned(),
+        };
+        if tls.write_all(answer.as_bytes()).and_then(|()| tls.flush()).is_err() {
+            return;
+        }
+        if matches!(path.as_str(), "/cut" | "/garbage") {
+            return;
+        }
+    }
+}
+
+fn request(tls: &mut impl Read) -> Option<String> {
+    let mut message = Vec::new();
+    read_until(tls, &mut message, b"\r\n\r\n")?;
+    let head = String::from_utf8(message.clone()).unwrap();
+    if header(&head, "transfer-encoding").is_some() {
+        read_until(tls, &mut message, b"0\r\n\r\n")?;
+    }
+    let length: usize = header(&head, "content-length").map_or(0, |length| length.parse().unwrap());
+    let mut body = vec![0u8; length];
+    tls.read_exact(&mut body).ok()?;
+    message.extend(body);
+    String::from_utf8(message).ok()
+}
+
+fn read_until(tls: &mut impl Read, message: &mut Vec<u8>, end: &[u8]) -> Option<()> {
+    let mut byte = [0u8; 1];
+    while !message.ends_with(end) {
+        tls.read_exact(&mut byte).ok()?;
+        message.push(byte[0]);
+    }
+    Some(())
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";

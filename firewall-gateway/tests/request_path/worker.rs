@@ -1,0 +1,191 @@
+//! The worker as a process of its own: handed its sockets, sandboxed, drained, told apart from root.
+//!
+//! The process is this test binary, started once more for the one test that becomes the worker.
+
+use std::{
+    env,
+    io::Write,
+    net::{Ipv4Addr, SocketAddr},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::process::CommandExt,
+    },
+    process::{self, Child, Command, ExitCode, Stdio},
+};
+
+use firewall_gateway::{
+    limits::Limits,
+    listener::{BoundListener, bind_listeners},
+    policy::{GatewayPolicy, UpstreamPolicy},
+    worker::{
+        self,
+        channel::Channel,
+        message::{FromWorker, ToWorker},
+    },
+};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+use crate::{
+    upstream::Upstream,
+    world::{connect, gateway_policy, read_to_end, status},
+};
+
+#[test]
+fn becomes_the_worker() {
+    if env::var_os(BECOME_WORKER).is_some() {
+        process::exit(i32::from(worker::run() != ExitCode::SUCCESS));
+    }
+}
+
+#[test]
+fn serves_reports_and_drains() {
+    let upstream = Upstream::start("api.internal");
+    let policy = policy(&upstream);
+    let listeners = bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 2).unwrap();
+    let address = listeners[0].shape.address;
+    let mut old = Worker::start(&policy, &listeners, Some(NOBODY));
+    let sandbox = old.ready();
+    for held in
+        ["no_capabilities", "no_new_privs", "no_core_file", "not_dumpable", "dies_with_parent"]
+    {
+        assert!(sandbox.iter().any(|one| one == held), "{held}: {sandbox:?}");
+    }
+    assert!(sandbox.iter().any(|one| one.starts_with("landlock=")), "{sandbox:?}");
+    for _ in 0..4 {
+        assert_eq!(status(&get(address, &policy.certificate_pem)), 200);
+    }
+    // A second worker takes over the same sockets before the first one drains.
+    let mut new = Worker::start(&policy, &listeners, Some(NOBODY));
+    new.ready();
+    old.channel.send(&ToWorker::Drain, &[]).unwrap();
+    let mut requests = 0;
+    loop {
+        match old.channel.receive().unwrap().unwrap().0 {
+            FromWorker::Figures(figures) => {
+                requests = figures.requests.iter().map(|one| one.count).sum()
+            }
+            FromWorker::Drained => break,
+            other @ (FromWorker::Ready { .. } | FromWorker::Failed { .. }) => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(requests, 4, "the last figures before the end are complete");
+    assert!(old.child.wait().unwrap().success());
+    assert_eq!(status(&get(address, &policy.certificate_pem)), 200, "the new worker serves");
+    // The supervisor's end closes: drain and end.
+    let Worker { child: mut orphan, channel } = new;
+    drop(channel);
+    assert!(orphan.wait().unwrap().success());
+}
+
+#[test]
+fn says_why_it_cannot_start() {
+    let upstream = Upstream::start("api.internal");
+    let good = policy(&upstream);
+    let other = policy(&upstream);
+    let listeners = bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1).unwrap();
+    let mut cases = vec![
+        (
+            GatewayPolicy { certificate_pem: "x".to_owned(), ..good.clone() },
+            Some(NOBODY),
+            "gateway.certificate",
+        ),
+        (
+            GatewayPolicy { private_key_pem: "x".to_owned(), ..good.clone() },
+            Some(NOBODY),
+            "gateway.private_key",
+        ),
+        (
+            GatewayPolicy { private_key_pem: other.private_key_pem, ..good.clone() },
+            Some(NOBODY),
+            "do not go together",
+        ),
+        (
+            GatewayPolicy {
+                upstream: UpstreamPolicy { ca_pem: String::new(), ..good.upstream.clone() },
+                ..good.clone()
+            },
+            Some(NOBODY),
+            "gateway.upstream.ca",
+        ),
+        (
+            GatewayPolicy {
+                limits: Limits { headers_max: 0, ..Limits::default() },
+                ..good.clone()
+            },
+            Some(NOBODY),
+            "limits.headers_max: expected 1 to 1000, found 0",
+        ),
+    ];
+    if rustix::process::getuid().is_root() {
+        cases.push((good, None, "must not run as root"));
+    } else {
+        eprintln!("skipped: that a worker refuses to be root needs root");
+    }
+    for (policy, user, expected) in cases {
+        let mut worker = Worker::start(&policy, &listeners, user);
+        let message = worker.channel.receive().unwrap().unwrap().0;
+        let FromWorker::Failed { error } = message else { panic!("{expected}: {message:?}") };
+        assert!(error.contains(expected), "{expected}: {error}");
+        assert_eq!(worker.child.wait().unwrap().code(), Some(1), "{expected}");
+    }
+}
+
+struct Worker {
+    child: Child,
+    channel: Channel<OwnedFd>,
+}
+
+impl Worker {
+    fn start(policy: &GatewayPolicy, listeners: &[BoundListener], user: Option<u32>) -> Worker {
+        let (ours, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .unwrap();
+        let mut command = Command::new(env::current_exe().unwrap());
+        command
+            .args(["--exact", "worker::becomes_the_worker", "--nocapture"])
+            .env_clear()
+            .env(BECOME_WORKER, "1")
+            .current_dir("/")
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::null());
+        if let Some(user) = user.filter(|_| rustix::process::getuid().is_root()) {
+            command.uid(user).gid(user);
+        }
+        let child = command.spawn().unwrap();
+        // The command keeps the worker's end open, and with it the channel.
+        drop(command);
+        let channel = Channel::new(ours).unwrap();
+        let shapes = listeners.iter().map(|listener| listener.shape).collect();
+        let sockets: Vec<_> = listeners.iter().map(|listener| listener.socket.as_fd()).collect();
+        let start = ToWorker::Start { policy: policy.clone(), listeners: shapes };
+        channel.send(&start, &sockets).unwrap();
+        Worker { child, channel }
+    }
+
+    fn ready(&mut self) -> Vec<String> {
+        let message = self.channel.receive().unwrap().unwrap().0;
+        let FromWorker::Ready { sandbox } = message else { panic!("{message:?}") };
+        sandbox
+    }
+}
+
+fn policy(upstream: &Upstream) -> GatewayPolicy {
+    let upstream = UpstreamPolicy {
+        address: upstream.address,
+        server_name: "api.internal".to_owned(),
+        ca_pem: upstream.certificate_pem.clone(),
+        connections_max: 4,
+    };
+    gateway_policy(upstream, Limits::default())
+}
+
+fn get(address: SocketAddr, certificate_pem: &str) -> String {
+    let mut client = connect(address, certificate_pem);
+    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+    read_to_end(&mut client)
+}
+
+const BECOME_WORKER: &str = "SEAWALL_TEST_BECOME_WORKER";
+
+// The user `nobody` of every distribution.
+const NOBODY: u32 = 65_534;

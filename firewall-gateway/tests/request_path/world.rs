@@ -1,0 +1,191 @@
+//! A gateway between a raw TLS client and a raw TLS upstream, and the counters before and after.
+
+use std::{
+    io::{Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use firewall_gateway::{
+    figures::{Figures, LabelCount},
+    limits::Limits,
+    listener::bind_listeners,
+    policy::{GatewayPolicy, LogFormat, LogLevel, LogPolicy, UpstreamPolicy},
+    server::{Gateway, serve},
+};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+
+use crate::upstream::Upstream;
+
+pub struct World {
+    pub gateway: Gateway,
+    pub address: SocketAddr,
+    pub upstream: Upstream,
+    pub certificate_pem: String,
+}
+
+pub type Client = StreamOwned<ClientConnection, TcpStream>;
+
+impl World {
+    pub fn new() -> World {
+        World::with(Limits::default(), 4)
+    }
+
+    pub fn with(limits: Limits, connections_max: u32) -> World {
+        let upstream = Upstream::start("api.internal");
+        let policy = UpstreamPolicy {
+            address: upstream.address,
+            server_name: "api.internal".to_owned(),
+            ca_pem: upstream.certificate_pem.clone(),
+            connections_max,
+        };
+        World::behind(upstream, policy, limits)
+    }
+
+    pub fn behind(upstream: Upstream, policy: UpstreamPolicy, limits: Limits) -> World {
+        let policy = gateway_policy(policy, limits);
+        let listeners = bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1).unwrap();
+        let address = listeners[0].shape.address;
+        let gateway = serve(&policy, listeners).unwrap();
+        World { gateway, address, upstream, certificate_pem: policy.certificate_pem }
+    }
+
+    pub fn tls(&self, alpn: &[u8]) -> ClientConfig {
+        tls(&self.certificate_pem, alpn)
+    }
+
+    pub fn connect(&self) -> Client {
+        connect(self.address, &self.certificate_pem)
+    }
+
+    /// Sends bytes on a connection of their own and reads to its end.
+    pub fn exchange(&self, request: &str) -> String {
+        let mut client = self.connect();
+        client.write_all(request.as_bytes()).unwrap();
+        read_to_end(&mut client)
+    }
+
+    /// The figures once no connection is open, so that nothing is still to be counted.
+    pub fn settled(&self) -> Figures {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let figures = self.gateway.figures();
+            if figures.connections_active == 0 {
+                // Read again: these were read while the last connection was ending.
+                return self.gateway.figures();
+            }
+            assert!(Instant::now() < end, "connections stay open: {figures:?}");
+            thread::yield_now();
+        }
+    }
+}
+
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+pub fn gateway_policy(upstream: UpstreamPolicy, limits: Limits) -> GatewayPolicy {
+    let pair = rcgen::generate_simple_self_signed(vec!["gateway.test".to_owned()]).unwrap();
+    GatewayPolicy {
+        certificate_pem: pair.cert.pem(),
+        private_key_pem: pair.signing_key.serialize_pem(),
+        upstream,
+        limits,
+        log: LogPolicy { level: LogLevel::Info, format: LogFormat::Json },
+    }
+}
+
+pub fn connect(address: SocketAddr, certificate_pem: &str) -> Client {
+    let tcp = TcpStream::connect(address).unwrap();
+    tcp.set_read_timeout(Some(PATIENCE)).unwrap();
+    let config = Arc::new(tls(certificate_pem, b"http/1.1"));
+    let session = ClientConnection::new(config, "gateway.test".try_into().unwrap()).unwrap();
+    StreamOwned::new(session, tcp)
+}
+
+fn tls(certificate_pem: &str, alpn: &[u8]) -> ClientConfig {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .unwrap()
+        .with_root_certificates(roots(certificate_pem))
+        .with_no_client_auth();
+    config.alpn_protocols = vec![alpn.to_vec()];
+    config
+}
+
+fn roots(certificate_pem: &str) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(certificate_pem.as_bytes()).unwrap()).unwrap();
+    roots
+}
+
+pub fn read_to_end(client: &mut Client) -> String {
+    let mut answer = Vec::new();
+    match client.read_to_end(&mut answer) {
+        Ok(_) => {}
+        Err(error) => panic!("{error} after {:?}", String::from_utf8_lossy(&answer)),
+    }
+    String::from_utf8(answer).unwrap()
+}
+
+/// Reads exactly one answer with a `Content-Length`.
+pub fn read_answer(client: &mut Client) -> String {
+    let mut answer = Vec::new();
+    let mut byte = [0u8; 1];
+    while !answer.ends_with(b"\r\n\r\n") {
+        client.read_exact(&mut byte).unwrap();
+        answer.push(byte[0]);
+    }
+    let head = String::from_utf8(answer).unwrap();
+    let length = header(&head, "content-length").map_or(0, |length| length.parse().unwrap());
+    let mut body = vec![0u8; length];
+    client.read_exact(&mut body).unwrap();
+    head + &String::from_utf8(body).unwrap()
+}
+
+pub fn status(answer: &str) -> u16 {
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
+}
+
+pub fn header<'a>(message: &'a str, name: &str) -> Option<&'a str> {
+    let head = message.split("\r\n\r\n").next()?;
+    head.lines().skip(1).find_map(|line| {
+        let (found, value) = line.split_once(": ")?;
+        found.eq_ignore_ascii_case(name).then_some(value)
+    })
+}
+
+/// Asserts that exactly one request was counted, with this status, protocol and refusal.
+pub fn one_request(
+    before: &Figures,
+    after: &Figures,
+    status: u16,
+    protocol: &str,
+    rejection: &str,
+) {
+    let count = |figures: &Figures| -> u64 { figures.requests.iter().map(|one| one.count).sum() };
+    let exact = |figures: &Figures| -> u64 {
+        let mut found = figures.requests.iter();
+        found
+            .find(|one| one.status == status && one.protocol == protocol)
+            .map_or(0, |one| one.count)
+    };
+    assert_eq!(count(after) - count(before), 1, "requests: {after:?}");
+    assert_eq!(exact(after) - exact(before), 1, "status {status}: {after:?}");
+    let durations = |figures: &Figures| -> u64 { figures.request_duration.buckets.iter().sum() };
+    assert_eq!(durations(after) - durations(before), 1, "durations: {after:?}");
+    let all = |figures: &Figures| -> u64 { figures.rejections.iter().map(|one| one.count).sum() };
+    assert_eq!(all(after) - all(before), u64::from(!rejection.is_empty()), "rejections: {after:?}");
+    if !rejection.is_empty() {
+        let added = label(&after.rejections, rejection) - label(&before.rejections, rejection);
+        assert_eq!(added, 1, "{rejection}: {after:?}");
+    }
+}
+
+pub fn label(counts: &[LabelCount], label: &str) -> u64 {
+    counts.iter().find(|one| one.label == label).map_or(0, |one| one.count)
+}
