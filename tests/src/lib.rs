@@ -1,11 +1,46 @@
 //! The harness: what tests and the demo build their world from.
+//!
+//! Packets one at a time need root and BPF. Worlds need root, `ip`, `tc`, `ethtool`, `curl`, and
+//! `seawall` and `api-server` built beside the test.
+
+#![forbid(unsafe_code)]
 
 pub mod requirement;
-pub mod random;
+
+// One packet at a time.
 pub mod bpffs;
-pub mod frame;
 pub mod data;
-pub mod oracle;
+pub mod engine;
+pub mod frame;
 pub mod generate;
 pub mod mmdb_reader;
-pub mod engine;
+pub mod oracle;
+pub mod random;
+
+// A world of hosts.
+pub mod world;
+
+pub mod namespace;
+
+pub mod sweep;
+
+// What is in it.
+pub mod mmdb;
+pub mod pki;
+
+pub mod process;
+pub mod wait;
+
+pub mod echo;
+pub mod seawall;
+pub mod upstream;
+
+// What happens there, and who counted what.
+pub mod client;
+pub mod flood;
+pub mod raw;
+
+pub mod metrics;
+pub mod snmp;
+
+pub mod demo;

@@ -1,0 +1,13 @@
+//! Requests through the real daemon, its gateway worker, and an upstream that says what it was asked.
+
+mod tls;
+
+mod refusals;
+
+mod limits;
+
+mod forwarding;
+
+mod upstream;
+
+mod log;

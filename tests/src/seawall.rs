@@ -1,0 +1,87 @@
+//! The real `seawall`, running in the server's namespace on a configuration of the test's.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    metrics::{self, Metrics},
+    process::{self, Process},
+    world::World,
+};
+
+/// Where `/metrics` and `/healthz` answer, inside the server.
+pub const METRICS: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9464));
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+/// Draining what is in flight is part of stopping.
+const STOP_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct Seawall {
+    /// The supervisor.
+    pub process: Process,
+    /// Its configuration file.
+    pub config: PathBuf,
+}
+
+impl Seawall {
+    /// Writes the configuration, starts the daemon, and waits until it says that it is healthy.
+    pub fn start(world: &World, config: &str) -> Result<Self> {
+        let path = write_config(world, config)?;
+        let mut command = command(&["run", "--config"])?;
+        command.arg(&path);
+        let mut process = Process::start(&world.server, &mut command, "seawall", world.folder())?;
+        process.wait_until("/healthz", START_TIMEOUT, || {
+            let (status, _) = metrics::get(&world.server, METRICS, "/healthz").ok()?;
+            (status == 200).then_some(())
+        })?;
+        Ok(Self { process, config: path })
+    }
+
+    /// What it counts now.
+    pub fn metrics(&self, world: &World) -> Result<Metrics> {
+        Metrics::scrape(&world.server, METRICS)
+    }
+
+    /// Stops it; anything but a clean end is an error.
+    pub fn stop(mut self) -> Result<()> {
+        let status = self.process.stop(STOP_TIMEOUT)?;
+        anyhow::ensure!(status.success(), "seawall stopped with {status}:\n{}", self.process.log());
+        Ok(())
+    }
+}
+
+/// Writes the configuration where the daemon is to find it.
+pub fn write_config(world: &World, config: &str) -> Result<PathBuf> {
+    let path = world.folder().join("seawall.yaml");
+    fs::write(&path, config).with_context(|| format!("could not write {}", path.display()))?;
+    Ok(path)
+}
+
+/// Runs a verb of the command on the server, to its end.
+pub fn run(world: &World, arguments: &[&str]) -> Result<Output> {
+    world.server.output(&mut command(arguments)?)
+}
+
+/// The lines that every configuration of a world needs: its own places for pins and the socket.
+pub fn places(world: &World) -> String {
+    format!("control: {{ socket: {} }}\n", socket(world.folder()).display())
+}
+
+/// The control socket of a world.
+pub fn socket(folder: &Path) -> PathBuf {
+    folder.join("control.sock")
+}
+
+fn command(arguments: &[&str]) -> Result<Command> {
+    let mut command = Command::new(process::program("seawall")?);
+    command.args(arguments);
+    Ok(command)
+}

@@ -1,0 +1,54 @@
+//! `cargo xtask setup`: finds or installs what building and running need, and says what it took.
+
+mod toolchain;
+
+mod linker;
+
+mod packages;
+
+pub use toolchain::Toolchain;
+
+use anyhow::Result;
+
+use crate::shell;
+
+/// The programs that the demo and the tests call, and the Debian package of each.
+const RUNTIME_TOOLS: [(&str, &str); 6] = [
+    ("ip", "iproute2"),
+    ("tc", "iproute2"),
+    ("curl", "curl"),
+    ("ethtool", "ethtool"),
+    ("openssl", "openssl"),
+    ("nsenter", "util-linux"),
+];
+
+/// What the build of the TLS library and of bpf-linker call.
+const BUILD_TOOLS: [(&str, &str); 2] = [("cc", "gcc"), ("c++", "g++")];
+
+/// Looks for everything; installs what is missing. There is no stamp file: looking takes well under
+/// a second, and cannot be wrong about a tool that was removed.
+pub fn run() -> Result<Toolchain> {
+    programs("build", &BUILD_TOOLS)?;
+    let toolchain = toolchain::find_or_install()?;
+    programs("runtime", &RUNTIME_TOOLS)?;
+    shell::step(&format!("setup: {toolchain}"));
+    Ok(toolchain)
+}
+
+/// What `check` needs beside that.
+pub fn clippy(toolchain: &Toolchain) -> Result<()> {
+    toolchain::install_clippy(toolchain)
+}
+
+fn programs(kind: &str, tools: &[(&str, &str)]) -> Result<()> {
+    let mut missing: Vec<&str> = tools
+        .iter()
+        .filter(|(tool, _)| shell::find(tool).is_none())
+        .map(|(_, package)| *package)
+        .collect();
+    missing.dedup();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    packages::install(&missing, &format!("{kind} tools"))
+}
