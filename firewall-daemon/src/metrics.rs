@@ -186,10 +186,11 @@ impl Families<'_> {
         );
         self.counters(
             "gateway_connections",
-            "Client connections taken, and those closed at once since too many were open",
+            "Client connections taken, closed at once since too many were open, closed since they asked for nothing",
             [
                 result("accepted", figures.connections_accepted),
                 result("refused", figures.connections_refused),
+                result("idle_closed", figures.connections_idle_closed),
             ],
         );
         self.counters(
@@ -207,6 +208,17 @@ impl Families<'_> {
                 .upstream_failures
                 .iter()
                 .map(|row| (vec![("kind", row.label.clone())], row.count)),
+        );
+        self.counter(
+            "gateway_upstream_retries",
+            "Requests sent a second time since a kept connection had died",
+            figures.upstream_retries,
+        );
+        let direction = |direction: &str, bytes| (vec![("direction", direction.to_owned())], bytes);
+        self.counters(
+            "gateway_body_bytes",
+            "Bytes of bodies from and to clients",
+            [direction("in", figures.bytes_in), direction("out", figures.bytes_out)],
         );
         self.counter(
             "gateway_worker_restarts",
@@ -231,7 +243,7 @@ impl Durations {
         let bounds = firewall_gateway::figures::DURATION_BOUNDS_US
             .iter()
             .map(|bound_us| *bound_us as f64 / US_PER_S)
-            .chain([f64::MAX]);
+            .chain([f64::INFINITY]);
         Self {
             sum_s: durations.sum_us as f64 / US_PER_S,
             count: durations.buckets.iter().sum(),

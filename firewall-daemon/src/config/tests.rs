@@ -166,7 +166,7 @@ fn what_is_wrong_is_said_with_its_place() {
             packet("rate_limit: {rate_pps: 1.5, burst_packets: 1}"),
             "3:26: expected a whole number from 1 to 10000000, found \"1.5\"",
         ),
-        (packet("rate_limit: {rate_pps: 10}"), "3:15: missing field `burst_packets`"),
+        (packet("rate_limit: {rate_pps: 10}"), "3:16: missing field `burst_packets`"),
         (
             packet("deny: {prefixes: [203.0.113.0/24, 203.0.113.7/24]}"),
             "3:37: expected a prefix without host bits, found 203.0.113.7/24; write 203.0.113.0/24 for the network or 203.0.113.7 for the one address",
