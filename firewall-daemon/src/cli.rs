@@ -42,7 +42,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("seawall: {error:#}");
+            eprintln!("seawall: {error}");
             ExitCode::from(exit_code(&error))
         }
     }

@@ -13,7 +13,7 @@ use seawall_tests::{
     pki::{Authority, Identity},
     raw::{self, Reply},
     seawall::{self, Seawall},
-    upstream,
+    upstream, wait,
     world::{HostPlan, SERVER_INTERFACE, SERVER_IPV4, SERVER_IPV6, World},
 };
 
@@ -113,6 +113,16 @@ impl Site {
         let config = ground.config(packet, gateway);
         let seawall = Seawall::start(&ground.world, &config).unwrap();
         Self { seawall, ground }
+    }
+
+    /// Waits until a metric has this value: a worker reports its figures once a second.
+    pub fn wait_for_metric(&self, name: &str, labels: &[(&str, &str)], value: u64) {
+        let mut last = 0;
+        let reached = wait::until("such value", || {
+            last = self.metric(name, labels);
+            (last >= value).then_some(())
+        });
+        assert!(reached.is_ok() && last == value, "{name}{labels:?}: {last}, not {value}");
     }
 
     /// The sum of a metric's samples that carry these labels.

@@ -20,7 +20,7 @@ pub fn reload(daemon: &Daemon) {
             daemon.record_reload(None);
         }
         Err(error) => {
-            let error = format!("{error:#}");
+            let error = error.to_string();
             tracing::error!(error, "reload refused: the old policy stays in force");
             daemon.record_reload(Some(error));
         }

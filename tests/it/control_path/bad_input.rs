@@ -166,7 +166,7 @@ fn check_tells_good_from_bad_and_touches_nothing() {
 fn check(name: &str, output: &std::process::Output, exit_code: i32, words: &[&str]) {
     let side = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(exit_code), "{name}: {side}");
-    let errors: Vec<&str> = side.lines().filter(|line| line.starts_with("error: ")).collect();
+    let errors: Vec<&str> = side.lines().filter(|line| line.starts_with("seawall: ")).collect();
     assert_eq!(errors.len(), 1, "{name}: one error, not\n{side}");
     for word in words {
         assert!(side.contains(word), "{name}: no {word} in\n{side}");

@@ -36,7 +36,7 @@ fn a_second_daemon_is_refused_and_the_first_goes_on() {
     let second = seawall::run(&site.ground.world, &["run", "--config", path]).unwrap();
     let side = String::from_utf8_lossy(&second.stderr);
     assert_eq!(second.status.code(), Some(1), "{side}");
-    assert!(side.contains("error: ") && side.contains("control.sock"), "{side}");
+    assert!(side.starts_with("seawall: ") && side.contains("control.sock"), "{side}");
     assert_eq!(site.ground.get("/").send(site.ground.client()).unwrap().status, 200);
     assert!(site.ground.traces().iter().any(|trace| trace.contains("xdp")));
 }

@@ -46,11 +46,8 @@ fn sizes_are_bounded() {
             assert_eq!(answer.status, *status, "{protocol} {name}: {answer:?}");
         }
     }
-    assert_eq!(site.metric("seawall_gateway_rejections_total", &[("reason", "body_too_large")]), 3);
-    assert_eq!(
-        site.metric("seawall_gateway_rejections_total", &[("reason", "headers_too_large")]),
-        4
-    );
+    site.wait_for_metric("seawall_gateway_rejections_total", &[("reason", "body_too_large")], 3);
+    site.wait_for_metric("seawall_gateway_rejections_total", &[("reason", "headers_too_large")], 4);
 }
 
 #[test]

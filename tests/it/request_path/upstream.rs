@@ -41,10 +41,10 @@ fn an_upstream_that_is_not_who_it_should_be_is_not_asked() {
     let Ground { world, authority, echo, .. } = &site.ground;
     let stranger =
         seawall_tests::pki::Authority::create(&world.folder().join(""), "stranger").unwrap();
+    echo.stop(&world.server).unwrap();
     for identity in
         [authority.issue("other.internal").unwrap(), stranger.issue(upstream::NAME).unwrap()]
     {
-        echo.stop(&world.server).unwrap();
         let impostor = seawall_tests::wait::until("free port", || {
             Echo::start(&world.server, upstream::ADDRESS, &identity).ok()
         });
