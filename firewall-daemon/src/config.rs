@@ -206,3 +206,5 @@ pub struct LogConfig {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod reference;

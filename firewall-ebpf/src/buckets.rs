@@ -52,10 +52,10 @@ pub fn take(rate: Rate, source: SourceKey) -> bool {
 
 #[inline(always)]
 fn bucket(source: SourceKey) -> Option<*mut u64> {
-    if let Some(bucket) = BUCKETS.get_ptr_mut(&source) {
+    if let Some(bucket) = BUCKETS.get_ptr_mut(source) {
         return Some(bucket);
     }
     // Another CPU may have been faster; its bucket is as good.
-    let _ = BUCKETS.insert(&source, 0_u64, u64::from(BPF_NOEXIST));
-    BUCKETS.get_ptr_mut(&source)
+    let _ = BUCKETS.insert(source, 0_u64, u64::from(BPF_NOEXIST));
+    BUCKETS.get_ptr_mut(source)
 }

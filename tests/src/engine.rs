@@ -53,8 +53,7 @@ impl Engine {
     pub fn run(&mut self, frame: &[u8]) -> Verdict {
         const XDP_DROP: u32 = 1;
         const XDP_PASS: u32 = 2;
-        let mut options = TestRunOptions::default();
-        options.data_in = Some(frame);
+        let options = TestRunOptions { data_in: Some(frame), ..TestRunOptions::default() };
         let program = self.generation.program().expect("the object holds the program");
         match program.test_run(options).expect("the kernel runs it").return_value {
             XDP_DROP => Verdict::Drop,

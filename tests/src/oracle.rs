@@ -108,7 +108,7 @@ fn ipv4(packet: &[u8]) -> Option<Read> {
         return None;
     }
     let body = packet.get(..total)?.get(words * 4..)?;
-    let later = packet[6] % 32 != 0 || packet[7] != 0;
+    let later = packet[6] & 31 != 0 || packet[7] != 0;
     let source = IpAddr::from([packet[12], packet[13], packet[14], packet[15]]);
     let (protocol, needed) = match packet[9] {
         1 => ("icmp", 8),
@@ -160,7 +160,7 @@ fn ipv6(packet: &[u8]) -> Option<Read> {
         && !later
         && match body[0] {
             2 => true,
-            133 | 134 | 135 | 136 | 137 => header[7] == 255,
+            133..=137 => header[7] == 255,
             130 | 131 | 132 | 143 => header[7] == 1 && on_link,
             _ => false,
         };

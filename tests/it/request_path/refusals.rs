@@ -82,12 +82,22 @@ const CASES: [(&str, &str, u16); 22] = [
     ),
 ];
 
+/// Those that the HTTP library refuses before any code of ours sees a request: 400 and no body.
+const BARE: [&str; 5] = [
+    "two lengths",
+    "a length with a sign",
+    "an encoding with a strange space",
+    "an encoding in HTTP/1.0",
+    "a folded header",
+];
+
 #[test]
 fn a_request_with_two_readings_is_refused_and_ends_the_connection() {
     if !requirement::root("a_request_with_two_readings_is_refused_and_ends_the_connection") {
         return;
     }
     let site = Site::start("", "");
+    let mut bare = Vec::new();
     for (name, bytes, status) in CASES {
         // What follows is the attack: a second request that only one of two readers sees.
         let smuggled = format!("{bytes}GET /smuggled HTTP/1.1\r\nHost: api.example\r\n\r\n");
@@ -100,7 +110,8 @@ fn a_request_with_two_readings_is_refused_and_ends_the_connection() {
         let (head, body) = reply.text.split_once("\r\n\r\n").unwrap();
         let head = head.to_ascii_lowercase();
         if body.is_empty() {
-            eprintln!("BARE {name}");
+            // The HTTP library's own refusal: it says nothing at all of the inside.
+            bare.push(name);
             continue;
         }
         assert!(head.contains("content-type: application/problem+json"), "{name}: {head}");
@@ -114,6 +125,7 @@ fn a_request_with_two_readings_is_refused_and_ends_the_connection() {
             assert!(problem[member].is_string(), "{name} lacks {member}: {body}");
         }
     }
+    assert_eq!(bare, BARE);
     let all = CASES.len() as u64;
     site.wait_for_metric("seawall_gateway_requests_total", &[], all);
     site.wait_for_metric("seawall_gateway_rejections_total", &[], all - 1);

@@ -1,0 +1,77 @@
+//! The documents against the program: every key is documented, every documented key is read, and every
+//! shipped file loads.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::Config;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The dotted keys below a document type, read from the text of its declaration.
+fn keys(source: &str, document: &str, prefix: &str, found: &mut BTreeSet<String>) {
+    let start = source.find(&format!("pub struct {document} {{")).expect("the type is declared");
+    let body = source[start..].split("\n}").next().expect("it ends");
+    for field in body.lines().filter_map(|line| line.trim().strip_prefix("pub ")) {
+        let Some((name, kind)) = field.split_once(": ") else { continue };
+        let key = format!("{prefix}{name}");
+        let inner = kind
+            .split(|letter: char| !letter.is_alphanumeric())
+            .find(|word| source.contains(&format!("pub struct {word} {{")));
+        match inner {
+            Some(inner) => {
+                if kind.contains("Vec<") {
+                    found.insert(key.clone());
+                }
+                keys(source, inner, &format!("{key}."), found);
+            }
+            None => {
+                found.insert(key);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_reference_names_every_key_and_no_other() {
+    let mut read = BTreeSet::new();
+    keys(include_str!("document.rs"), "Document", "", &mut read);
+    let reference = fs::read_to_string(root().join("docs/reference/config.md")).expect("text");
+    let documented: BTreeSet<String> = reference
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(read, documented);
+    assert!(read.contains("packet.geo.only") && read.len() > 40, "{read:?}");
+}
+
+#[test]
+fn every_shipped_configuration_loads_with_its_comments_in_or_out() {
+    let examples = fs::read_dir(root().join("rules/examples")).expect("a folder");
+    let files = examples.map(|entry| entry.expect("an entry").path());
+    let yaml = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "yaml");
+    let mut files: Vec<PathBuf> = files.filter(yaml).collect();
+    files.push(root().join("rules/seawall.yaml"));
+    for file in &files {
+        Config::load(file).unwrap_or_else(|error| panic!("{error}"));
+    }
+    assert_eq!(files.len(), 4);
+
+    let shipped = fs::read_to_string(root().join("rules/seawall.yaml")).expect("text");
+    // A key that is commented out begins its line with the mark; a remark stands behind something.
+    let uncommented = |line: &str| match line.trim_start().strip_prefix("# ") {
+        Some(key) => format!("{}{key}\n", &line[..line.len() - line.trim_start().len()]),
+        None => format!("{line}\n"),
+    };
+    let full: String = shipped.lines().skip(1).map(uncommented).collect();
+    let path = Path::new("seawall.yaml");
+    let document =
+        super::read::parse(path, full.into_bytes()).unwrap_or_else(|error| panic!("{error}"));
+    assert!(document.gateway.is_some() && document.packet.geo.is_some());
+}
