@@ -39,6 +39,7 @@ fn is_root(path: &Path) -> bool {
             | [_, "src", "main.rs" | "lib.rs"]
             | [_, "src", "bin", _]
             | [_, "it", "main.rs"]
+            | [_, "tests", _, "main.rs"]
             | [_, "tests" | "benches" | "examples" | "fuzz_targets", _]
     )
 }
