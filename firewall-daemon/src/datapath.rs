@@ -80,9 +80,16 @@ impl Datapath {
     ) -> Result<Self, DatapathError> {
         attach::check_interfaces(&options.interfaces)?;
         let pins = PinFolder::claim(&options.pin_path)?;
-        let mut generation = Generation::load(packet, policy, pins.path())?;
-        let attachments = Attachments::attach(&options.interfaces, &mut generation, &pins)?;
-        Ok(Self { number: 1, generation, attachments, pins })
+        match load_and_attach(options, packet, policy, &pins) {
+            Ok((generation, attachments)) => Ok(Self { number: 1, generation, attachments, pins }),
+            Err(error) => {
+                // What an earlier daemon left in force stays; of this one nothing does.
+                if !pins.holds_links() {
+                    let _ = pins.remove();
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Puts a loaded generation in the old one's place. Every packet is judged by one of them, whole.
@@ -155,4 +162,15 @@ impl Datapath {
         let removed = self.pins.remove();
         detached.and(removed)
     }
+}
+
+fn load_and_attach(
+    options: &DatapathOptions,
+    packet: &PacketOptions,
+    policy: &CompiledPolicy,
+    pins: &PinFolder,
+) -> Result<(Generation, Attachments), DatapathError> {
+    let mut generation = Generation::load(packet, policy, pins.path())?;
+    let attachments = Attachments::attach(&options.interfaces, &mut generation, pins)?;
+    Ok((generation, attachments))
 }

@@ -7,3 +7,5 @@ mod start_stop;
 mod reload;
 
 mod worker;
+/// Log lines of the daemon and of the XDP program.
+mod log;

@@ -1,6 +1,9 @@
 //! Attaching, switching and detaching: one pinned link an interface.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use aya::programs::{
     ProgramError, Xdp, XdpMode,
@@ -128,7 +131,7 @@ impl Attachments {
         self.interfaces.clear();
         let mut result = Ok(());
         for pin in self.pins.drain(..) {
-            let removed = std::fs::remove_file(&pin).map_err(|source| DatapathError::Pin {
+            let removed = unpin(&pin).map_err(|source| DatapathError::Pin {
                 path: pin.clone(),
                 action: "remove",
                 source,
@@ -144,6 +147,15 @@ fn replace(pin: &Path, program: &mut Xdp) -> Result<(), String> {
     let link = PinnedLink::from_pin(pin).map_err(|error| error.to_string())?;
     let link = XdpLink::try_from(FdLink::from(link)).map_err(|error| error.to_string())?;
     program.attach_to_link(link).map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// Removes a pin while the link is held, and lets go of the link last: then the kernel detaches before
+/// this returns. A link whose pin is its last holder is detached by a worker of the kernel, later.
+fn unpin(pin: &Path) -> io::Result<()> {
+    match PinnedLink::from_pin(pin) {
+        Ok(link) => link.unpin().map(drop),
+        Err(_) => fs::remove_file(pin),
+    }
 }
 
 fn take_over(
@@ -167,7 +179,7 @@ fn take_over(
             return Some(mode);
         }
         // A link of another mode, or of an interface that is gone: it only bars the way.
-        let _ = std::fs::remove_file(&pin);
+        let _ = unpin(&pin);
     }
     None
 }

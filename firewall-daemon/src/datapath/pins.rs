@@ -20,6 +20,9 @@ use nix::{
 
 use crate::datapath::error::DatapathError;
 
+/// What the name of a pinned link begins with.
+const LINK: &str = "link_";
+
 /// A folder on a bpffs that this process alone uses.
 pub struct PinFolder {
     path: PathBuf,
@@ -91,7 +94,18 @@ impl PinFolder {
 
     /// Where the link of an interface is pinned.
     pub fn link(&self, interface_index: u32, mode: &str) -> PathBuf {
-        self.path.join(format!("link_{interface_index}_{mode}"))
+        self.path.join(format!("{LINK}{interface_index}_{mode}"))
+    }
+
+    /// Whether a link is pinned here: then a program is attached by it.
+    pub fn holds_links(&self) -> bool {
+        fs::read_dir(&self.path).is_ok_and(|mut entries| {
+            entries.any(|entry| {
+                entry.is_ok_and(|entry| {
+                    entry.file_name().as_encoded_bytes().starts_with(LINK.as_bytes())
+                })
+            })
+        })
     }
 
     /// Removes every pin, and the folder where it is not the mount point itself.
