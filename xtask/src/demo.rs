@@ -39,6 +39,7 @@ pub fn run(options: &Options) -> Result<()> {
     if options.down {
         command.arg("--down");
     }
+    command.env("PATH", shell::path_of_root());
     // The demo's own children must not load the libraries of the cargo that started us.
     for (name, _) in env::vars_os() {
         if name == "LD_LIBRARY_PATH" {

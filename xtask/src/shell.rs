@@ -110,6 +110,12 @@ pub fn path_with(folder: &Path) -> OsString {
     path
 }
 
+/// PATH with the folders where `tc` and `ethtool` are: a user's may lack them.
+pub fn path_of_root() -> String {
+    let path = env::var("PATH").unwrap_or_default();
+    format!("{path}:/usr/sbin:/sbin")
+}
+
 /// The words that run a program as root: none when we are root already.
 pub fn elevation() -> Result<Vec<String>> {
     let me = fs::metadata("/proc/self").context("could not read /proc/self")?;
@@ -130,14 +136,15 @@ pub fn elevation() -> Result<Vec<String>> {
     bail!("this needs root, and sudo would ask for a password: run it as root or in a terminal")
 }
 
-/// The words that run a program as root with our PATH and the given variables, which sudo would drop.
+/// The words that run a program as root with a PATH that has every tool and the given variables, which sudo would drop.
 pub fn elevation_with(variables: &[&str]) -> Result<Vec<String>> {
     let mut words = elevation()?;
     if words.is_empty() {
         return Ok(words);
     }
     words.push("env".to_owned());
-    for name in variables.iter().chain(&["PATH"]) {
+    words.push(format!("PATH={}", path_of_root()));
+    for name in variables {
         if let Ok(value) = env::var(name) {
             words.push(format!("{name}={value}"));
         }

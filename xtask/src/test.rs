@@ -24,6 +24,7 @@ pub fn run(options: &Options) -> Result<()> {
     if env::var_os("CI").is_some() {
         command.env("SEAWALL_TESTS_STRICT", "1");
     }
+    command.env("PATH", shell::path_of_root());
     match shell::elevation_with(&["CI", "SEAWALL_TESTS_STRICT"]) {
         Ok(words) if words.is_empty() => {}
         // Building stays with the user; only the test binaries run as root.
