@@ -13,7 +13,10 @@ use std::{
 
 use nix::{
     mount::{MntFlags, umount2},
-    sys::signal::{Signal, kill},
+    sys::{
+        signal::{Signal, kill},
+        wait::{WaitPidFlag, WaitStatus, waitpid},
+    },
     unistd::Pid,
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -118,6 +121,10 @@ pub fn on_signal() {
             for prefix in prefixes().iter().filter(|prefix| maker(prefix) == Some(process::id())) {
                 world(prefix);
             }
+            // Whoever adopts our dead children may be slow to notice them.
+            while waitpid(None, Some(WaitPidFlag::WNOHANG))
+                .is_ok_and(|ended| ended != WaitStatus::StillAlive)
+            {}
             process::exit(128 + number);
         });
     });

@@ -3,6 +3,7 @@
 use std::{
     env,
     io::{IsTerminal as _, stdout},
+    net::{IpAddr, SocketAddr},
     time::Duration,
 };
 
@@ -91,14 +92,16 @@ pub fn kept(stage: &Stage) {
     println!(
         "The world stays up. A request from each client (blocked and denied ones get nothing):\n"
     );
+    let request = |host: &str, server: IpAddr| {
+        let address = SocketAddr::new(server, 443);
+        let request = Request::get(cast::API, address, "/v1/message", &stage.authority);
+        println!("  {} {}", enter(host), request.within(Duration::from_secs(3)).words().join(" "));
+    };
     for host in &stage.world.hosts {
-        for address in SERVER {
-            let request =
-                Request::get(cast::API, (address, 443).into(), "/v1/message", &stage.authority);
-            let words = request.within(Duration::from_secs(3)).words().join(" ");
-            println!("  {} {words}", enter(host.plan.name));
-        }
+        request(host.plan.name, SERVER[0]);
     }
+    println!("\nThe same over IPv6, from the first:\n");
+    request(cast::ALLOWED.name, SERVER[1]);
     println!("\nThe counters, and the status:\n");
     println!("  {} curl -s http://{}/metrics", enter("server"), seawall::METRICS);
     let program = process::program("seawall")
