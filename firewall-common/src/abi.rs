@@ -3,51 +3,59 @@
 use core::mem::{offset_of, size_of};
 
 use crate::{
-    bucket::Rate,
+    bucket::{Limit, Rate},
+    class::Class,
     counter::Count,
     event::EventRecord,
     packet::SourceKey,
-    ranges::{DeepV6, ROW_V4, ROW_V6, RangeV4, RangeV6},
+    port_limits::PortTable,
+    ranges::{DeepGroup, DeepRange},
+    rules::{RuleLimit, RuleMasks, RuleTable},
     settings::Settings,
 };
 
 const _: () = {
     assert!(size_of::<Rate>() == 16);
-    assert!(size_of::<Settings>() == 24);
+    assert!(size_of::<Limit>() == 32);
+    assert!(size_of::<RuleMasks>() == 32);
+    assert!(size_of::<RuleLimit>() == 48);
+    assert!(size_of::<RuleTable>() == 2 * 8 * 65_536 + 4 * 8 * 256 + 64 * 48);
+    assert!(size_of::<PortTable>() == 2 * 65_536 + 8_192 + 64 * 32);
+    assert!(size_of::<Settings>() == 32 + 9 * 32 + 8 + 10 * 4);
+    assert!(size_of::<Class>() == 16);
+    assert!(size_of::<DeepGroup>() == 8);
+    assert!(size_of::<DeepRange>() == 16);
     assert!(size_of::<SourceKey>() == 16);
     assert!(size_of::<Count>() == 16);
-    assert!(size_of::<RangeV4>() * ROW_V4 == 1024);
-    assert!(size_of::<RangeV6>() * ROW_V6 == 1024);
-    assert!(size_of::<DeepV6>() * ROW_V6 == 1024);
-    assert!(size_of::<EventRecord>() == 64);
-    assert!(offset_of!(EventRecord, source) == 8);
-    assert!(offset_of!(EventRecord, destination) == 24);
-    assert!(offset_of!(EventRecord, interface_index) == 40);
-    assert!(offset_of!(EventRecord, length) == 44);
-    assert!(offset_of!(EventRecord, class) == 48);
-    assert!(offset_of!(EventRecord, source_port) == 52);
-    assert!(offset_of!(EventRecord, destination_port) == 54);
-    assert!(offset_of!(EventRecord, verdict) == 56);
-    assert!(offset_of!(EventRecord, reason) == 57);
-    assert!(offset_of!(EventRecord, protocol) == 58);
-    assert!(offset_of!(EventRecord, family) == 59);
+    assert!(size_of::<EventRecord>() == 168);
+    assert!(offset_of!(Class, name) == 8);
+    assert!(offset_of!(EventRecord, class) == 8);
+    assert!(offset_of!(EventRecord, generation) == 24);
+    assert!(offset_of!(EventRecord, interface_index) == 28);
+    assert!(offset_of!(EventRecord, length) == 32);
+    assert!(offset_of!(EventRecord, head) == 36);
+    assert!(offset_of!(EventRecord, bytes) == 40);
 };
 
 /// Types that may be copied to and from the kernel as bytes.
 #[cfg(feature = "user")]
 mod pod {
-    use super::{Count, DeepV6, RangeV4, RangeV6, Settings, SourceKey};
+    use super::{Class, Count, DeepGroup, DeepRange, PortTable, RuleTable, Settings, SourceKey};
 
     // SAFETY: two u64.
     unsafe impl aya::Pod for Count {}
     // SAFETY: two u64.
     unsafe impl aya::Pod for SourceKey {}
-    // SAFETY: two u64 and two u32.
+    // SAFETY: u64s and ten u32, an even number.
     unsafe impl aya::Pod for Settings {}
+    // SAFETY: a u64, a u16, four u8 and a u16: 16 bytes without a gap.
+    unsafe impl aya::Pod for Class {}
     // SAFETY: two u32.
-    unsafe impl aya::Pod for RangeV4 {}
+    unsafe impl aya::Pod for DeepGroup {}
     // SAFETY: a u64 and two u32.
-    unsafe impl aya::Pod for RangeV6 {}
-    // SAFETY: a u64 and two u32.
-    unsafe impl aya::Pod for DeepV6 {}
+    unsafe impl aya::Pod for DeepRange {}
+    // SAFETY: u64s, and structs of u64s.
+    unsafe impl aya::Pod for RuleTable {}
+    // SAFETY: u8s and u64s; the bytes are a multiple of eight.
+    unsafe impl aya::Pod for PortTable {}
 }

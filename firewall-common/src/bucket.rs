@@ -1,60 +1,115 @@
-//! Token bucket arithmetic in its GCRA form: one word, integers only.
+//! Token bucket arithmetic in its GCRA form: integers only, one word a bucket.
 //!
-//! The word is the theoretical arrival time (ITU-T I.371): when the bucket would be full again. It
-//! counts sixteenths of a nanosecond, so that ten million packets a second are off by less than
-//! 0.1 %; a machine may be up for 36 years before the word overflows.
+//! The word is the theoretical arrival time (ITU-T I.371): when the bucket would be full again. It has
+//! 48 bits of quarters of a nanosecond and so comes round every 19 hours. A bucket is never further
+//! ahead of now than its window of at most an hour: whatever seems to be is old, and full by now. The
+//! 16 bits above say whose bucket it is, in a table where strangers share a row.
 
 /// Units of the word in one nanosecond.
-pub const UNITS_PER_NS: u64 = 16;
-
+pub const UNITS_PER_NS: u64 = 4;
 const UNITS_PER_S: u64 = 1_000_000_000 * UNITS_PER_NS;
+
+/// Bits of the arrival time in a word.
+pub const TIME_BITS: u32 = 48;
+/// The arrival time in a word.
+pub const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
+/// The longest time that a bucket takes to fill up: a small part of the 19 hours.
+pub const WINDOW_S_MAX: u64 = 3_600;
+
+/// Bits behind the point in [`Rate::cost`]: a byte at 100 GB/s takes a 25th of a unit.
+const FRACTION_BITS: u32 = 16;
 
 /// A rate and a burst, as the arithmetic wants them. All zero: no limit.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// Units between two packets at the rate.
-    pub interval: u64,
-    /// How far ahead of now the word may be for one more packet to conform.
-    pub tolerance: u64,
+    /// Units that one packet or byte takes, with 16 bits behind the point.
+    pub cost: u64,
+    /// Units that the whole burst takes.
+    pub window: u64,
 }
 
 impl Rate {
     /// No limit.
-    pub const OFF: Self = Self { interval: 0, tolerance: 0 };
+    pub const OFF: Self = Self { cost: 0, window: 0 };
 
-    /// `rate_pps` packets a second, and `burst_packets` at once from a full bucket; both at least 1.
+    /// `rate` packets or bytes a second, and `burst` of them at once from a full bucket. Both are at
+    /// least 1; a burst of more than [`WINDOW_S_MAX`] seconds is cut to that.
     #[must_use]
-    pub fn new(rate_pps: u32, burst_packets: u32) -> Self {
-        let interval = (UNITS_PER_S / u64::from(rate_pps.max(1))).max(1);
-        Self { interval, tolerance: interval * (u64::from(burst_packets.max(1)) - 1) }
+    pub fn new(rate: u64, burst: u64) -> Self {
+        let rate = u128::from(rate.max(1));
+        let burst = u128::from(burst.max(1));
+        let cost = ((u128::from(UNITS_PER_S) << FRACTION_BITS) / rate).max(1);
+        let window = ((cost * burst) >> FRACTION_BITS).min(u128::from(WINDOW_S_MAX * UNITS_PER_S));
+        Self { cost: cost as u64, window: (window as u64).max(1) }
     }
 
-    /// Whether packets are limited at all.
-    #[must_use]
-    #[inline(always)]
-    pub fn is_on(self) -> bool {
-        self.interval != 0
-    }
-
-    /// The bucket's next word when a packet at `now_units` conforms, nothing when it does not.
+    /// Whether there is a limit at all.
     #[must_use]
     #[inline(always)]
-    pub fn take(self, word: u64, now_units: u64) -> Option<u64> {
-        let word = if word > now_units { word } else { now_units };
-        (word - now_units <= self.tolerance).then_some(word + self.interval)
+    pub fn is_on(&self) -> bool {
+        self.window != 0
     }
+
+    /// How far ahead of now a bucket can be.
+    #[must_use]
+    #[inline(always)]
+    pub fn window(&self) -> u64 {
+        self.window
+    }
+
+    /// The bucket's next arrival time when `amount` packets or bytes conform, nothing when they do not.
+    #[must_use]
+    #[inline(always)]
+    pub fn take(&self, amount: u64, word: u64, now_units: u64) -> Option<u64> {
+        let ahead = word.wrapping_sub(now_units) & TIME_MASK;
+        let ahead = if ahead > self.window { 0 } else { ahead };
+        let next = ahead + ((amount * self.cost) >> FRACTION_BITS);
+        (next <= self.window).then_some(now_units.wrapping_add(next) & TIME_MASK)
+    }
+}
+
+/// A limit on packets, on bytes, or on both.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Of packets.
+    pub packets: Rate,
+    /// Of bytes, link header included.
+    pub bytes: Rate,
+}
+
+impl Limit {
+    /// No limit.
+    pub const OFF: Self = Self { packets: Rate::OFF, bytes: Rate::OFF };
+
+    /// Whether there is a limit at all.
+    #[must_use]
+    #[inline(always)]
+    pub fn is_on(&self) -> bool {
+        self.packets.is_on() || self.bytes.is_on()
+    }
+}
+
+/// Whether a word says nothing: its bucket is full, so that another may take its place. `window_max`
+/// is the longest window of all limits in force.
+#[must_use]
+#[inline(always)]
+pub fn is_full(word: u64, now_units: u64, window_max: u64) -> bool {
+    // Zero is one turn of the clock ahead.
+    (word.wrapping_sub(now_units).wrapping_sub(1) & TIME_MASK) >= window_max
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn passed(rate: Rate, packets: u64, step_ns: u64) -> u64 {
+    fn passed(rate: Rate, packets: u64, amount: u64, step_ns: u64) -> u64 {
         let mut word = 0;
         let mut passed = 0;
         for packet in 0..packets {
-            if let Some(next) = rate.take(word, (1_000_000 + packet * step_ns) * UNITS_PER_NS) {
+            let now = (1_000_000 + packet * step_ns) * UNITS_PER_NS;
+            if let Some(next) = rate.take(amount, word, now) {
                 word = next;
                 passed += 1;
             }
@@ -64,18 +119,22 @@ mod tests {
 
     #[test]
     fn burst_then_rate() {
-        // (rate, burst, packets, ns between packets, passed)
-        for (rate, burst, packets, step_ns, expected) in [
-            (1_000, 1, 1_000, 0, 1),
-            (1_000, 50, 1_000, 0, 50),
-            (1_000, 1, 1_000, 1_000_000, 1_000),
-            (1_000, 1, 2_000, 500_000, 1_000),
-            (1_000, 10, 10_000, 100_000, 1_009),
-            (3_000_000, 2, 3_000_000, 100, 900_001),
-            (1, 1, 10, 999_999_999, 5),
+        // (rate, burst, packets, amount of each, ns between packets, passed)
+        for (rate, burst, packets, amount, step_ns, expected) in [
+            (1_000, 1, 1_000, 1, 0, 1),
+            (1_000, 50, 1_000, 1, 0, 50),
+            (1_000, 1, 1_000, 1, 1_000_000, 1_000),
+            (1_000, 1, 2_000, 1, 500_000, 1_000),
+            (1_000, 10, 10_000, 1, 100_000, 1_009),
+            (3_000_000, 2, 3_000_000, 1, 100, 900_001),
+            (1, 1, 10, 1, 999_999_999, 5),
+            (1_500, 1_500, 10, 1_500, 1_000_000_000, 10),
+            (100_000_000_000, 1_000_000, 1_000_000, 1_000, 1, 101_000),
+            (1_000_000, 10_000, 1_000, 1_000, 0, 10),
+            (1_000_000, 10_000, 1_000, 10_001, 1_000_000_000, 0),
         ] {
-            let seen = passed(Rate::new(rate, burst), packets, step_ns);
-            let tolerated = expected / 1_000;
+            let seen = passed(Rate::new(rate, burst), packets, amount, step_ns);
+            let tolerated = expected / 200;
             assert!(
                 seen.abs_diff(expected) <= tolerated,
                 "{rate}/s burst {burst}: {seen} of {packets} passed, expected {expected}"
@@ -84,12 +143,49 @@ mod tests {
     }
 
     #[test]
-    fn extremes_do_not_overflow() {
-        for (rate, burst) in [(1, 10_000_000), (10_000_000, 1), (10_000_000, 10_000_000), (0, 0)] {
-            let rate = Rate::new(rate, burst);
-            assert!(rate.is_on());
-            assert!(rate.take(u64::MAX / 2, u64::MAX / 2).is_some());
+    fn the_clock_may_come_round() {
+        let rate = Rate::new(10, 10);
+        for now in [0, 5, TIME_MASK - 3, TIME_MASK, TIME_MASK + 7, u64::MAX / 2] {
+            let mut word = 0;
+            let passed = (0..20).filter(|_| {
+                let next = rate.take(1, word, now);
+                word = next.unwrap_or(word);
+                next.is_some()
+            });
+            assert_eq!(passed.count(), 10, "at {now}");
+            assert!(!is_full(word, now, rate.window()));
+            assert!(is_full(word, now + UNITS_PER_S, rate.window()));
+            assert!(is_full(word, now + rate.window() + (1 << 46), rate.window()));
         }
-        assert!(!Rate::OFF.is_on());
+        assert!(is_full(0, 0, 1));
+    }
+
+    #[test]
+    fn a_bucket_of_other_rates_is_full_at_worst() {
+        let (slow, fast) = (Rate::new(1, 3_600), Rate::new(1_000, 10));
+        let mut word = 0;
+        for _ in 0..3_600 {
+            word = slow.take(1, word, 0).expect("the burst");
+        }
+        assert_eq!(slow.take(1, word, 0), None);
+        assert!(fast.take(10, word, 0).is_some(), "what cannot be its own is not held against it");
+    }
+
+    #[test]
+    fn extremes_do_not_overflow() {
+        for (rate, burst) in [
+            (1, 10_000_000),
+            (10_000_000, 1),
+            (10_000_000, 10_000_000),
+            (1_000, 100_000_000_000),
+            (100_000_000_000, 1_600),
+            (0, 0),
+        ] {
+            let rate = Rate::new(rate, burst);
+            assert!(rate.is_on() && rate.window() <= WINDOW_S_MAX * UNITS_PER_S);
+            assert!(rate.take(1, u64::MAX, u64::MAX).is_some());
+            let _ = rate.take(1 << 16, 0, u64::MAX);
+        }
+        assert!(!Limit::OFF.is_on());
     }
 }

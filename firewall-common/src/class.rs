@@ -1,4 +1,4 @@
-//! What is known of a source: the list that decides, and its country.
+//! What is known of a source: the list that decides, its country, and the rules that may apply to it.
 
 use crate::Country;
 
@@ -19,42 +19,83 @@ pub enum List {
     Default = 4,
 }
 
-/// A [`List`] and a country in one word, as the range tables hold it.
-#[repr(transparent)]
+/// The number of a class in [`crate::ranges`]; below [`CLASSES_MAX`].
+pub type ClassId = u32;
+
+/// Classes at most: the bits that a range of the tables leaves for them.
+pub const CLASSES_MAX: u32 = 1 << 18;
+/// [`Class::name`] where no list is meant.
+pub const NO_NAME: u16 = u16::MAX;
+
+/// What is known of a source. No hidden padding: it crosses the kernel boundary.
+#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Class(u32);
+pub struct Class {
+    /// A bit for each rule whose sources and countries hold it.
+    pub rules: u64,
+    /// The number of the list's name in the policy, or [`NO_NAME`].
+    pub name: u16,
+    /// The country's letters, or zeros.
+    letters: [u8; 2],
+    /// A number of [`List`].
+    list: u8,
+    /// 1: the list is in shadow.
+    shadow: u8,
+    /// No hidden bytes.
+    _pad: u16,
+}
 
 impl Class {
-    /// On no list, of no known country.
+    /// On no list, of no known country, under no rule.
     pub const DEFAULT: Self = Self::new(List::Default, None);
 
-    /// Packs the list into the lowest byte and the country's letters into the next two.
+    /// A source on `list`, of `country`; no list's name, no rules, not in shadow.
     #[must_use]
     pub const fn new(list: List, country: Option<Country>) -> Self {
         let letters = match country {
             Some(country) => country.letters(),
             None => [0, 0],
         };
-        Self(u32::from_le_bytes([list as u8, letters[0], letters[1], 0]))
+        Self { rules: 0, name: NO_NAME, letters, list: list as u8, shadow: 0, _pad: 0 }
     }
 
-    /// The word that the tables hold.
+    /// The same, under a list's name.
     #[must_use]
-    pub const fn to_word(self) -> u32 {
-        self.0
+    pub const fn named(self, name: u16) -> Self {
+        Self { name, ..self }
     }
 
-    /// Reads a word of the tables; its parts are checked when they are asked for.
+    /// The same, its list in shadow or in force.
     #[must_use]
-    pub const fn from_word(word: u32) -> Self {
-        Self(word)
+    pub const fn in_shadow(self, shadow: bool) -> Self {
+        Self { shadow: shadow as u8, ..self }
     }
 
-    /// The list that decides, or nothing where the word is none that [`Class::new`] makes.
+    /// The same, under rules.
+    #[must_use]
+    pub const fn with_rules(self, rules: u64) -> Self {
+        Self { rules, ..self }
+    }
+
+    /// Reads the bytes of a class; its parts are checked when they are asked for.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        let [rules @ .., name_0, name_1, first, second, list, shadow, _, _] = bytes;
+        Self {
+            rules: u64::from_ne_bytes(rules),
+            name: u16::from_ne_bytes([name_0, name_1]),
+            letters: [first, second],
+            list,
+            shadow,
+            _pad: 0,
+        }
+    }
+
+    /// The list that decides, or nothing where the number is none of [`List`].
     #[must_use]
     #[inline(always)]
-    pub fn list(self) -> Option<List> {
-        match self.0 & 0xff {
+    pub fn list(&self) -> Option<List> {
+        match self.list {
             0 => Some(List::Protected),
             1 => Some(List::Allow),
             2 => Some(List::Deny),
@@ -64,26 +105,54 @@ impl Class {
         }
     }
 
+    /// Whether its list only counts what it would drop.
+    #[must_use]
+    #[inline(always)]
+    pub fn is_shadow(&self) -> bool {
+        self.shadow != 0
+    }
+
     /// The country, where it is known.
     #[must_use]
-    pub fn country(self) -> Option<Country> {
-        let [_, first, second, _] = self.0.to_le_bytes();
-        Country::from_bytes([first, second])
+    pub fn country(&self) -> Option<Country> {
+        Country::from_bytes(self.letters)
+    }
+
+    /// The country's place in a table by country; zero where it is not known.
+    #[must_use]
+    #[inline(always)]
+    pub fn country_index(&self) -> u32 {
+        let [first, second] = self.letters;
+        let (first, second) = (first.wrapping_sub(b'A'), second.wrapping_sub(b'A'));
+        if first < 26 && second < 26 { 1 + u32::from(first) * 26 + u32::from(second) } else { 0 }
     }
 }
+
+/// Places in a table by country: 26 × 26 pairs of letters, and the unknown.
+pub const COUNTRIES: u32 = 1 + 26 * 26;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn both_parts_survive_the_word() {
+    fn every_part_is_kept() {
         for list in [List::Protected, List::Allow, List::Deny, List::Geo, List::Default] {
             for country in [None, Country::parse("DE"), Country::parse("ZZ")] {
-                let class = Class::from_word(Class::new(list, country).to_word());
+                let class = Class::new(list, country).named(7).in_shadow(true).with_rules(5);
                 assert_eq!((class.list(), class.country()), (Some(list), country));
+                assert_eq!((class.name, class.is_shadow(), class.rules), (7, true, 5));
             }
         }
-        assert_eq!(Class::from_word(0xff).list(), None);
+        assert_eq!(Class { list: 9, ..Class::DEFAULT }.list(), None);
+    }
+
+    #[test]
+    fn every_country_has_a_place_of_its_own() {
+        for (text, place) in [("AA", 1), ("AB", 2), ("BA", 27), ("ZZ", COUNTRIES - 1)] {
+            let class = Class::new(List::Default, Country::parse(text));
+            assert_eq!(class.country_index(), place, "{text}");
+        }
+        assert_eq!(Class::DEFAULT.country_index(), 0);
     }
 }

@@ -18,8 +18,8 @@ pub struct Count {
 const PROTOCOLS: u32 = 8;
 const REASONS: u32 = 32;
 
-/// Number of slots: two verdicts, with room for reasons and protocols to be added.
-pub const SLOTS: u32 = 2 * REASONS * PROTOCOLS;
+/// Number of slots: four verdicts, with room for reasons and protocols to be added.
+pub const SLOTS: u32 = 4 * REASONS * PROTOCOLS;
 
 /// The slot of one verdict, reason and protocol; below [`SLOTS`].
 #[must_use]
@@ -28,11 +28,11 @@ pub fn slot(verdict: Verdict, reason: Reason, protocol: Protocol) -> u32 {
     (verdict as u32 * REASONS + reason as u32) * PROTOCOLS + protocol as u32
 }
 
-/// The slot of a decision.
+/// The slot of a decision about a packet of a protocol.
 #[must_use]
 #[inline(always)]
-pub fn slot_of(decision: &Decision) -> u32 {
-    slot(decision.verdict, decision.reason, decision.protocol)
+pub fn slot_of(decision: &Decision, protocol: Protocol) -> u32 {
+    slot(decision.verdict, decision.reason, protocol)
 }
 
 /// What the program could not do, each a slot of its own.
@@ -41,15 +41,20 @@ pub fn slot_of(decision: &Decision) -> u32 {
 pub enum Loss {
     /// An event found no room in the ring buffer.
     Event = 0,
-    /// A source found no room for a token bucket: its packet passed unlimited.
+    /// A bucket found no room, since all of its row were in use: the packet passed unlimited.
     Bucket = 1,
     /// A bucket changed under every try to take from it: the packet passed unlimited.
     Contention = 2,
+    /// An event was over the bound of events a second.
+    EventBound = 3,
+    /// A segment could not be answered with a SYN cookie: it was dropped.
+    Reply = 4,
 }
 
 impl Loss {
     /// Every loss, in the order of the numbers.
-    pub const ALL: [Self; 3] = [Self::Event, Self::Bucket, Self::Contention];
+    pub const ALL: [Self; 5] =
+        [Self::Event, Self::Bucket, Self::Contention, Self::EventBound, Self::Reply];
 }
 
 #[cfg(test)]

@@ -68,16 +68,8 @@ mod tests {
             (link_local, Protocol::Icmpv6, 128, 0, 255, false),
             (link_local, Protocol::Icmpv6, 3, 4, 255, false),
         ] {
-            let packet = Packet {
-                source,
-                destination: source,
-                protocol,
-                hop_limit,
-                icmp: [kind, code],
-                source_port: 0,
-                destination_port: 0,
-                later_fragment: false,
-            };
+            let icmp = [kind, code];
+            let packet = Packet { source, protocol, hop_limit, icmp, ..Packet::NONE };
             assert_eq!(is_essential(&packet), expected, "{packet:?}");
         }
     }

@@ -5,7 +5,7 @@
 //! Modules stand in the order in which a packet meets them.
 #![no_std]
 
-#[cfg(test)]
+#[cfg(any(test, feature = "user"))]
 extern crate std;
 
 pub mod bytes;
@@ -15,7 +15,12 @@ pub mod essential;
 pub mod country;
 pub mod class;
 pub mod ranges;
+pub mod tcp_flags;
+pub mod rules;
 pub mod bucket;
+pub mod limits;
+pub mod port_limits;
+pub mod syn_cookie;
 pub mod settings;
 pub mod verdict;
 pub mod pipeline;
@@ -27,4 +32,4 @@ mod abi;
 
 pub use country::Country;
 pub use packet::{Address, Packet, Protocol, SourceKey};
-pub use verdict::{Decision, Reason, Verdict};
+pub use verdict::{Answer, Decision, Reason, Verdict};

@@ -1,15 +1,18 @@
 //! From the bytes of a frame to what the later stages may know of it.
 
 use crate::{
-    bytes::PacketBytes,
+    bytes::{Header as _, PacketBytes},
     packet::{Address, Packet, Protocol},
 };
+
+mod transport;
+mod tunnel;
 
 /// What a frame holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frame {
     /// An IP packet.
-    Ip(Packet),
+    Ip,
     /// ARP, and what neighbours on a link tell each other: LLDP, LACP, 802.1X, spanning tree. No
     /// router forwards any of it.
     LinkControl,
@@ -34,26 +37,29 @@ const ETHERTYPE_SLOW_PROTOCOLS: u16 = 0x8809;
 const ETHERTYPE_EAPOL: u16 = 0x888e;
 const ETHERTYPE_LLDP: u16 = 0x88cc;
 
-/// Reads a frame from its Ethernet header to its ports.
+/// Reads a frame from its Ethernet header to its ports. What is known of the packet counts where the
+/// frame holds one.
 #[inline(always)]
-pub fn parse(bytes: &impl PacketBytes) -> Frame {
-    frame(bytes).unwrap_or(Frame::Malformed)
+pub fn parse(bytes: &impl PacketBytes, packet: &mut Packet) -> Frame {
+    frame(bytes, packet).unwrap_or(Frame::Malformed)
 }
 
 #[inline(always)]
-fn frame(bytes: &impl PacketBytes) -> Option<Frame> {
+fn frame(bytes: &impl PacketBytes, packet: &mut Packet) -> Option<Frame> {
     let mut offset = ETHERNET;
-    let mut ethertype = u16::from_be_bytes(bytes.read(12)?);
+    let mut ethertype = bytes.header::<ETHERNET>(0)?.u16::<12>();
     for _ in 0..TAGS_MAX {
         if !is_tag(ethertype) {
             break;
         }
-        ethertype = u16::from_be_bytes(bytes.read(offset + 2)?);
+        ethertype = bytes.header::<4>(offset)?.u16::<2>();
         offset += 4;
     }
-    let packet = match ethertype {
-        ETHERTYPE_IPV4 => ipv4(bytes, offset)?,
-        ETHERTYPE_IPV6 => ipv6(bytes, offset)?,
+    packet.network_offset = offset as u16;
+    let packet = bytes.settle(packet);
+    match ethertype {
+        ETHERTYPE_IPV4 => ipv4(bytes, packet)?,
+        ETHERTYPE_IPV6 => ipv6(bytes, packet)?,
         ETHERTYPE_ARP | ETHERTYPE_SLOW_PROTOCOLS | ETHERTYPE_EAPOL | ETHERTYPE_LLDP => {
             return Some(Frame::LinkControl);
         }
@@ -61,8 +67,8 @@ fn frame(bytes: &impl PacketBytes) -> Option<Frame> {
         tag if is_tag(tag) => return None,
         length if length < ETHERTYPE_MIN => return Some(Frame::LinkControl),
         _ => return Some(Frame::Other),
-    };
-    Some(Frame::Ip(packet))
+    }
+    Some(Frame::Ip)
 }
 
 #[inline(always)]
@@ -72,102 +78,60 @@ fn is_tag(ethertype: u16) -> bool {
 
 /// RFC 791.
 #[inline(always)]
-fn ipv4(bytes: &impl PacketBytes, offset: usize) -> Option<Packet> {
-    let header: [u8; 20] = bytes.read(offset)?;
-    let header_length = usize::from(header[0] & 0x0f) * 4;
-    let total_length = usize::from(u16::from_be_bytes([header[2], header[3]]));
-    if header[0] >> 4 != 4 || header_length < header.len() || total_length < header_length {
+fn ipv4(bytes: &impl PacketBytes, packet: &mut Packet) -> Option<()> {
+    const HEADER: usize = 20;
+    let offset = usize::from(packet.network_offset);
+    let header = bytes.header::<HEADER>(offset)?;
+    let first = header.u8::<0>();
+    let header_length = usize::from(first & 0x0f) * 4;
+    let total_length = usize::from(header.u16::<2>());
+    if first >> 4 != 4 || header_length < HEADER || total_length < header_length {
         return None;
     }
     if offset + total_length > bytes.length() {
         return None;
     }
-    let fragment = u16::from_be_bytes([header[6], header[7]]);
-    let packet = Packet {
-        source: Address::V4(u32::from_be_bytes([header[12], header[13], header[14], header[15]])),
-        destination: Address::V4(u32::from_be_bytes([
-            header[16], header[17], header[18], header[19],
-        ])),
-        protocol: match header[9] {
-            1 => Protocol::Icmp,
-            6 => Protocol::Tcp,
-            17 => Protocol::Udp,
-            _ => Protocol::Other,
-        },
-        hop_limit: header[8],
-        icmp: [0; 2],
-        source_port: 0,
-        destination_port: 0,
-        later_fragment: fragment & 0x1fff != 0,
+    let fragment = header.u16::<6>();
+    packet.version = 4;
+    packet.source = Address::V4(header.u32::<12>());
+    packet.number = header.u8::<9>();
+    packet.protocol = match packet.number {
+        1 => Protocol::Icmp,
+        6 => Protocol::Tcp,
+        17 => Protocol::Udp,
+        _ => Protocol::Other,
     };
-    transport(bytes, offset + header_length, offset + total_length, packet)
+    packet.hop_limit = header.u8::<8>();
+    packet.later_fragment = fragment & 0x1fff != 0;
+    packet.plain = header_length == HEADER;
+    packet.whole = fragment & 0x3fff == 0;
+    packet.transport_offset = (offset + header_length) as u16;
+    packet.end = (offset + total_length) as u32;
+    transport::read(bytes, bytes.settle(packet))
 }
 
 /// RFC 8200.
 #[inline(always)]
-fn ipv6(bytes: &impl PacketBytes, offset: usize) -> Option<Packet> {
+fn ipv6(bytes: &impl PacketBytes, packet: &mut Packet) -> Option<()> {
     const HEADER: usize = 40;
-    let header: [u8; HEADER] = bytes.read(offset)?;
-    let payload_length = usize::from(u16::from_be_bytes([header[4], header[5]]));
-    if header[0] >> 4 != 6 || offset + HEADER + payload_length > bytes.length() {
+    let offset = usize::from(packet.network_offset);
+    let header = bytes.header::<HEADER>(offset)?;
+    let end = offset + HEADER + usize::from(header.u16::<4>());
+    if header.u8::<0>() >> 4 != 6 || end > bytes.length() {
         return None;
     }
-    let upper = |at: usize| {
-        u64::from_be_bytes([
-            header[at],
-            header[at + 1],
-            header[at + 2],
-            header[at + 3],
-            header[at + 4],
-            header[at + 5],
-            header[at + 6],
-            header[at + 7],
-        ])
-    };
-    let mut packet = Packet {
-        source: Address::V6 { high: upper(8), low: upper(16) },
-        destination: Address::V6 { high: upper(24), low: upper(32) },
-        protocol: Protocol::Other,
-        hop_limit: header[7],
-        icmp: [0; 2],
-        source_port: 0,
-        destination_port: 0,
-        later_fragment: false,
-    };
-    let end = offset + HEADER + payload_length;
-    let mut next = header[6];
-    let mut at = offset + HEADER;
-    for _ in 0..EXTENSIONS_MAX {
-        match next {
-            // Hop-by-hop options, routing, destination options, mobility.
-            0 | 43 | 60 | 135 => {
-                let [following, units] = bytes.read(at)?;
-                next = following;
-                at += 8 + usize::from(units) * 8;
-            }
-            // Fragment.
-            44 => {
-                let [following, _, high, low] = bytes.read(at)?;
-                next = following;
-                at += 8;
-                packet.later_fragment |= u16::from_be_bytes([high, low]) & 0xfff8 != 0;
-            }
-            // Authentication header, counted in words of four bytes (RFC 4302).
-            51 => {
-                let [following, units] = bytes.read(at)?;
-                next = following;
-                at += 8 + usize::from(units) * 4;
-            }
-            _ => break,
-        }
-        if at > end {
-            return None;
-        }
-        if packet.later_fragment {
-            break;
-        }
-    }
-    packet.protocol = match next {
+    packet.version = 6;
+    packet.source = Address::v6(header.u64::<8>(), header.u64::<16>());
+    packet.hop_limit = header.u8::<7>();
+    packet.number = header.u8::<6>();
+    packet.later_fragment = false;
+    packet.whole = true;
+    packet.transport_offset = (offset + HEADER) as u16;
+    packet.end = end as u32;
+    let packet = bytes.settle(packet);
+    extensions(bytes, packet)?;
+    packet.plain = usize::from(packet.transport_offset) == offset + HEADER;
+    packet.protocol = match packet.number {
         6 => Protocol::Tcp,
         17 => Protocol::Udp,
         58 => Protocol::Icmpv6,
@@ -175,39 +139,50 @@ fn ipv6(bytes: &impl PacketBytes, offset: usize) -> Option<Packet> {
         0 | 43 | 44 | 51 | 60 | 135 if !packet.later_fragment => return None,
         _ => Protocol::Other,
     };
-    transport(bytes, at, end, packet)
+    transport::read(bytes, bytes.settle(packet))
 }
 
-/// Ports, or ICMP type and code. A packet too short for the header of what it carries is malformed;
-/// so is a first fragment (RFC 1858, RFC 7112), while a later one has no such header.
+/// Walks the extension headers: `number` and `transport_offset` are those of what follows them.
 #[inline(always)]
-fn transport(
-    bytes: &impl PacketBytes,
-    offset: usize,
-    end: usize,
-    mut packet: Packet,
-) -> Option<Packet> {
-    if packet.later_fragment {
-        return Some(packet);
-    }
-    let needed = match packet.protocol {
-        Protocol::Tcp => 20,
-        Protocol::Udp | Protocol::Icmp | Protocol::Icmpv6 => 8,
-        Protocol::Other | Protocol::None => return Some(packet),
-    };
-    if offset + needed > end {
-        return None;
-    }
-    let header: [u8; 4] = bytes.read(offset)?;
-    match packet.protocol {
-        Protocol::Tcp | Protocol::Udp => {
-            packet.source_port = u16::from_be_bytes([header[0], header[1]]);
-            packet.destination_port = u16::from_be_bytes([header[2], header[3]]);
+fn extensions(bytes: &impl PacketBytes, packet: &mut Packet) -> Option<()> {
+    let mut packet = packet;
+    for _ in 0..EXTENSIONS_MAX {
+        let at = usize::from(packet.transport_offset);
+        let length = match packet.number {
+            // Hop-by-hop options, routing, destination options, mobility.
+            0 | 43 | 60 | 135 => {
+                let extension = bytes.header::<2>(at)?;
+                packet.number = extension.u8::<0>();
+                8 + usize::from(extension.u8::<1>()) * 8
+            }
+            // Fragment.
+            44 => {
+                let extension = bytes.header::<4>(at)?;
+                packet.number = extension.u8::<0>();
+                let field = extension.u16::<2>();
+                packet.later_fragment = field & 0xfff8 != 0;
+                packet.whole &= field & 0xfff9 == 0;
+                8
+            }
+            // Authentication header, counted in words of four bytes (RFC 4302).
+            51 => {
+                let extension = bytes.header::<2>(at)?;
+                packet.number = extension.u8::<0>();
+                8 + usize::from(extension.u8::<1>()) * 4
+            }
+            _ => break,
+        };
+        if at + length > packet.end as usize {
+            return None;
         }
-        Protocol::Icmp | Protocol::Icmpv6 => packet.icmp = [header[0], header[1]],
-        Protocol::Other | Protocol::None => {}
+        // Two bytes hold it: the header began below 16,384, and is no longer than 2 KiB.
+        packet.transport_offset = (at + length) as u16;
+        packet = bytes.settle(packet);
+        if packet.later_fragment {
+            break;
+        }
     }
-    Some(packet)
+    Some(())
 }
 
 #[cfg(test)]

@@ -1,25 +1,30 @@
 //! The configuration, valid by construction: [`Config::load`] is the only way to one.
 
 use std::{
-    collections::BTreeSet,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
-use firewall_common::Country;
 use firewall_gateway::limits::Limits;
 pub use firewall_gateway::policy::{LogFormat, LogLevel};
-use ipnetwork::IpNetwork;
 
-use crate::policy::GeoMode;
-
+mod packet;
+mod rules;
+mod limits;
 mod country;
 mod scalar;
 mod document;
 mod read;
 mod valid;
 
+pub use limits::{
+    ByteRate, LimitsConfig, PacketRate, PortLimit, PortProtocol, RateConfig, SynCookiesConfig,
+};
+pub use packet::{
+    EventsConfig, Fate, GeoConfig, KernelLog, ListConfig, PacketConfig, ShadowConfig,
+};
 pub use read::ConfigError;
+pub use rules::{LimitPer, PortRange, RuleConfig, RuleProtocol, RuleVerdict, Service, TcpFlags};
 
 /// All of the configuration.
 #[derive(Clone, Debug)]
@@ -59,6 +64,8 @@ pub struct InterfaceConfig {
     pub name: String,
     /// How.
     pub mode: AttachPolicy,
+    /// Whether another XDP program that is attached there makes way.
+    pub replace: bool,
 }
 
 /// In which mode the program may be attached.
@@ -70,83 +77,6 @@ pub enum AttachPolicy {
     NativeOrGeneric,
     /// In the network stack.
     Generic,
-}
-
-/// The `packet` section.
-#[derive(Clone, Debug)]
-pub struct PacketConfig {
-    /// Prefixes that outrank every rule.
-    pub protected: Vec<IpNetwork>,
-    /// Prefixes that pass.
-    pub allow: ListConfig,
-    /// Prefixes that are dropped.
-    pub deny: ListConfig,
-    /// Countries.
-    pub geo: Option<GeoConfig>,
-    /// Token bucket per source.
-    pub rate_limit: Option<RateLimitConfig>,
-    /// Frames that are neither IP, ARP nor link control.
-    pub non_ip: NonIp,
-    /// Sampling of drops.
-    pub events: EventsConfig,
-    /// Log lines of the XDP program.
-    pub kernel_log: KernelLog,
-    /// A folder on a bpffs.
-    pub pin_path: PathBuf,
-}
-
-/// A list: prefixes in the configuration and in files.
-#[derive(Clone, Debug, Default)]
-pub struct ListConfig {
-    /// Prefixes.
-    pub prefixes: Vec<IpNetwork>,
-    /// Files of prefixes.
-    pub files: Vec<PathBuf>,
-}
-
-/// The `geo` section.
-#[derive(Clone, Debug)]
-pub struct GeoConfig {
-    /// A MaxMind DB file.
-    pub database: PathBuf,
-    /// What the countries mean.
-    pub mode: GeoMode,
-    /// At least one.
-    pub countries: BTreeSet<Country>,
-}
-
-/// The `rate_limit` section.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RateLimitConfig {
-    /// Packets a second and source.
-    pub rate_pps: u32,
-    /// Packets at once from a source that was quiet.
-    pub burst_packets: u32,
-}
-
-/// What becomes of frames that are neither IP, ARP nor link control.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NonIp {
-    /// They are dropped.
-    Drop,
-    /// They pass.
-    Pass,
-}
-
-/// The `events` section.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EventsConfig {
-    /// One in so many drops becomes an event; 0 is none.
-    pub sample_one_in: u32,
-}
-
-/// Whether the XDP program logs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KernelLog {
-    /// Not at all.
-    Off,
-    /// A line a packet.
-    Debug,
 }
 
 /// The `gateway` section.

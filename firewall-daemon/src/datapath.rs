@@ -3,26 +3,29 @@
 
 use std::path::PathBuf;
 
-use crate::{
-    config::{EventsConfig, InterfaceConfig, KernelLog, NonIp, PacketConfig, RateLimitConfig},
-    policy::compile::CompiledPolicy,
-};
+use crate::{config::InterfaceConfig, policy::compile::CompiledPolicy};
 
 pub mod error;
 mod pins;
+mod options;
 pub mod generation;
+pub mod bans;
+pub mod explain;
 mod attach;
 mod counters;
 mod events;
 mod kernel_log;
 
 pub use attach::{AttachMode, AttachedInterface};
-pub use counters::{CounterRow, Losses};
+pub use counters::{CounterRow, Losses, RuleCount};
 pub use error::DatapathError;
 pub use events::EventSource;
+pub use generation::PolicyNames;
 pub use kernel_log::KernelLogSource;
+pub use options::PacketOptions;
 
 use attach::Attachments;
+use bans::Bans;
 use generation::Generation;
 use pins::PinFolder;
 
@@ -35,35 +38,13 @@ pub struct DatapathOptions {
     pub pin_path: PathBuf,
 }
 
-/// What a generation may change beside its tables.
-#[derive(Clone, Debug)]
-pub struct PacketOptions {
-    /// Token bucket per source.
-    pub rate_limit: Option<RateLimitConfig>,
-    /// Frames that are neither IP, ARP nor link control.
-    pub non_ip: NonIp,
-    /// Sampling of drops.
-    pub events: EventsConfig,
-    /// Log lines of the program.
-    pub kernel_log: KernelLog,
-}
-
-impl From<&PacketConfig> for PacketOptions {
-    fn from(config: &PacketConfig) -> Self {
-        Self {
-            rate_limit: config.rate_limit.clone(),
-            non_ip: config.non_ip,
-            events: config.events.clone(),
-            kernel_log: config.kernel_log,
-        }
-    }
-}
-
 /// The packet filter in force.
 pub struct Datapath {
-    number: u64,
     generation: Generation,
+    /// The number and the names of the generation before: some of its events are still to be read.
+    before: Option<(u32, PolicyNames)>,
     attachments: Attachments,
+    bans: Bans,
     pins: PinFolder,
 }
 
@@ -81,7 +62,10 @@ impl Datapath {
         attach::check_interfaces(&options.interfaces)?;
         let pins = PinFolder::claim(&options.pin_path)?;
         match load_and_attach(options, packet, policy, &pins) {
-            Ok((generation, attachments)) => Ok(Self { number: 1, generation, attachments, pins }),
+            Ok((generation, attachments)) => {
+                let bans = Bans::open(pins.path())?;
+                Ok(Self { generation, before: None, attachments, bans, pins })
+            }
             Err(error) => {
                 // What an earlier daemon left in force stays; of this one nothing does.
                 if !pins.holds_links() {
@@ -99,15 +83,57 @@ impl Datapath {
     /// See [`DatapathError`]; the old generation stays in force.
     pub fn switch(&mut self, mut next: Generation) -> Result<(), DatapathError> {
         self.attachments.switch(&mut next, &mut self.generation)?;
-        self.generation = next;
-        self.number += 1;
+        let before = std::mem::replace(&mut self.generation, next);
+        self.before = Some((before.number(), before.names().clone()));
         Ok(())
     }
 
-    /// 1 for the first, one more with every switch.
+    /// The number of the generation in force.
     #[must_use]
-    pub fn generation(&self) -> u64 {
-        self.number
+    pub fn generation(&self) -> u32 {
+        self.generation.number()
+    }
+
+    /// What the numbers of a generation mean: of the one in force, or of the one before.
+    #[must_use]
+    pub fn names(&self, generation: u32) -> Option<&PolicyNames> {
+        if generation == self.generation.number() {
+            return Some(self.generation.names());
+        }
+        self.before.as_ref().filter(|(number, _)| *number == generation).map(|(_, names)| names)
+    }
+
+    /// The bans; they outlive generations.
+    #[must_use]
+    pub fn bans(&mut self) -> &mut Bans {
+        &mut self.bans
+    }
+
+    /// How many bans there are.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel does not answer.
+    pub fn ban_count(&self) -> Result<u64, DatapathError> {
+        self.bans.count()
+    }
+
+    /// What the program in force says of a frame, and what becomes of nothing.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel does not run it.
+    pub fn explain(&mut self, frame: &[u8]) -> Result<explain::Explained, DatapathError> {
+        self.generation.explain(frame, None)
+    }
+
+    /// Packets and bytes by rule, since the generation in force came into force.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel does not answer.
+    pub fn rule_counts(&self) -> Result<Vec<RuleCount>, DatapathError> {
+        self.generation.rule_counts()
     }
 
     /// Where the program is attached, and how.
@@ -170,7 +196,7 @@ fn load_and_attach(
     policy: &CompiledPolicy,
     pins: &PinFolder,
 ) -> Result<(Generation, Attachments), DatapathError> {
-    let mut generation = Generation::load(packet, policy, pins.path())?;
+    let mut generation = Generation::load(1, packet, policy, pins.path())?;
     let attachments = Attachments::attach(&options.interfaces, &mut generation, pins)?;
     Ok((generation, attachments))
 }

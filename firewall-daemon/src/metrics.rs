@@ -134,6 +134,23 @@ impl Families<'_> {
             "Bytes of those packets, link headers included",
             snapshot.packets.iter().map(|row| (labels(row), row.bytes)),
         );
+        let rule = |rule: &crate::status::RuleStatus| vec![("rule", rule.name.clone())];
+        self.counters(
+            "rule_packets",
+            "Packets that a rule decided about, since the generation in force came into force",
+            snapshot.rules.iter().map(|row| (rule(row), row.packets)),
+        );
+        self.counters(
+            "rule_bytes",
+            "Bytes of those packets, link headers included",
+            snapshot.rules.iter().map(|row| (rule(row), row.bytes)),
+        );
+        self.gauge("bans", "Bans, ended ones among them until they are swept", snapshot.bans);
+        self.counter(
+            "syn_cookies_failed",
+            "Segments that could not be answered with a SYN cookie, and were dropped",
+            snapshot.replies_failed,
+        );
         let unlimited = snapshot.unlimited;
         let cause = |cause: &str, count| (vec![("cause", cause.to_owned())], count);
         self.counters(
@@ -146,6 +163,11 @@ impl Families<'_> {
             "events_lost",
             "Sampled drops that found the ring buffer full",
             snapshot.events.lost,
+        );
+        self.counter(
+            "events_over_bound",
+            "Sampled drops over the bound of events a second",
+            snapshot.events.over_bound,
         );
     }
 

@@ -1,46 +1,113 @@
 //! The policy: what the lists and the database say, read into memory, then compiled.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
 use firewall_common::Country;
 use ipnetwork::IpNetwork;
 
-use crate::config::{ListConfig, PacketConfig};
+use crate::config::{Fate, ListConfig, PacketConfig, RuleConfig, Service};
 
 pub mod prefix;
 pub mod list;
 pub mod geo;
 pub mod intervals;
+pub mod classes;
+pub mod rules;
 pub mod table;
 pub mod compile;
 
 use geo::GeoError;
+use intervals::Interval;
 use list::ListError;
 
 /// All that a policy is compiled from.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct PolicySource {
     /// Prefixes that outrank every rule.
     pub protected: Vec<IpNetwork>,
-    /// Prefixes that pass.
-    pub allow: Vec<IpNetwork>,
-    /// Prefixes that are dropped.
-    pub deny: Vec<IpNetwork>,
+    /// Lists of prefixes that pass.
+    pub allow: Vec<List>,
+    /// Lists of prefixes that are dropped.
+    pub deny: Vec<List>,
+    /// Prefixes by name, for rules.
+    pub sets: Vec<(String, Vec<IpNetwork>)>,
     /// Countries.
     pub geo: Option<GeoSource>,
+    /// Rules, the first that matches decides.
+    pub rules: Vec<RuleConfig>,
+    /// The services that anyone may ask; empty: all.
+    pub public_ports: Vec<Service>,
+    /// What becomes of a packet that no rule decided.
+    pub default: Fate,
+}
+
+impl Default for PolicySource {
+    fn default() -> Self {
+        Self {
+            protected: Vec::new(),
+            allow: Vec::new(),
+            deny: Vec::new(),
+            sets: Vec::new(),
+            geo: None,
+            rules: Vec::new(),
+            public_ports: Vec::new(),
+            default: Fate::Pass,
+        }
+    }
+}
+
+/// A list of prefixes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct List {
+    /// The file's name without its extension; `allow` or `deny` for what stands in the configuration.
+    pub name: String,
+    /// It counts what it would drop, and lets it pass.
+    pub shadow: bool,
+    /// The prefixes.
+    pub prefixes: Vec<IpNetwork>,
 }
 
 /// Which countries are let in, and which networks are whose.
 #[derive(Debug)]
 pub struct GeoSource {
-    /// What the countries mean.
-    pub mode: GeoMode,
+    /// What the countries mean; without it none is dropped.
+    pub mode: Option<GeoMode>,
     /// The countries that the policy names.
     pub countries: BTreeSet<Country>,
-    /// Every network of the database that has a country.
-    pub networks: Vec<(IpNetwork, Country)>,
+    /// Countries that are counted, and let in.
+    pub shadow: BTreeSet<Country>,
+    /// The country of every IPv4 address that has one.
+    pub ranges_v4: Vec<(Interval<u32>, Country)>,
+    /// The country of every IPv6 address that has one.
+    pub ranges_v6: Vec<(Interval<u128>, Country)>,
+    /// Networks that they were made from.
+    pub networks: usize,
     /// Where they were read.
     pub database: GeoDatabase,
+}
+
+impl GeoSource {
+    /// From the networks of a database, of which the longest that holds an address decides.
+    #[must_use]
+    pub fn new(
+        mode: Option<GeoMode>,
+        countries: BTreeSet<Country>,
+        networks: &[(IpNetwork, Country)],
+        database: GeoDatabase,
+    ) -> Self {
+        Self {
+            mode,
+            countries,
+            shadow: BTreeSet::new(),
+            ranges_v4: intervals::countries(networks),
+            ranges_v6: intervals::countries(networks),
+            networks: networks.len(),
+            database,
+        }
+    }
 }
 
 /// What the countries of a policy mean.
@@ -103,25 +170,61 @@ impl PolicySource {
     pub fn read(config: &PacketConfig) -> Result<Self, PolicyError> {
         let geo = match &config.geo {
             None => None,
-            Some(config) => {
-                let (networks, database) = geo::read(&config.database)?;
-                let (mode, countries) = (config.mode, config.countries.clone());
-                Some(GeoSource { mode, countries, networks, database })
+            Some(config_geo) => {
+                let (networks, database) = geo::read(&config_geo.database)?;
+                let (mode, countries) = (config_geo.mode, config_geo.countries.clone());
+                let shadow = config.shadow.countries.clone();
+                Some(GeoSource { shadow, ..GeoSource::new(mode, countries, &networks, database) })
             }
         };
+        let mut deny = read_lists("deny", &config.deny)?;
+        for list in &mut deny {
+            list.shadow = config.shadow.lists.contains(&list.name);
+        }
         Ok(Self {
             protected: config.protected.clone(),
-            allow: read_list(&config.allow)?,
-            deny: read_list(&config.deny)?,
+            allow: read_lists("allow", &config.allow)?,
+            deny,
+            sets: read_sets(&config.sets)?,
             geo,
+            rules: config.rules.clone(),
+            public_ports: config.public_ports.clone(),
+            default: config.default,
         })
     }
 }
 
-fn read_list(config: &ListConfig) -> Result<Vec<IpNetwork>, ListError> {
-    let mut prefixes = config.prefixes.clone();
-    for file in &config.files {
-        list::read(file, &mut prefixes)?;
+/// The name of a list file: that of the file without its extension.
+#[must_use]
+pub fn list_name(file: &Path) -> String {
+    file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
+}
+
+/// A list for what stands in the configuration, where anything does, and one for each file.
+fn read_lists(name: &str, config: &ListConfig) -> Result<Vec<List>, ListError> {
+    let mut lists = Vec::new();
+    if !config.prefixes.is_empty() {
+        let (name, prefixes) = (name.to_owned(), config.prefixes.clone());
+        lists.push(List { name, shadow: false, prefixes });
     }
-    Ok(prefixes)
+    for file in &config.files {
+        let mut prefixes = Vec::new();
+        list::read(file, &mut prefixes)?;
+        lists.push(List { name: list_name(file), shadow: false, prefixes });
+    }
+    Ok(lists)
+}
+
+fn read_sets(
+    sets: &BTreeMap<String, ListConfig>,
+) -> Result<Vec<(String, Vec<IpNetwork>)>, ListError> {
+    let mut read = Vec::new();
+    for (name, config) in sets {
+        let mut prefixes = config.prefixes.clone();
+        for file in &config.files {
+            list::read(file, &mut prefixes)?;
+        }
+        read.push((name.clone(), prefixes));
+    }
+    Ok(read)
 }

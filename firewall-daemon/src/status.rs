@@ -36,8 +36,14 @@ pub struct Snapshot {
     pub interfaces: Vec<InterfaceStatus>,
     /// Packets counted so far.
     pub packets: Vec<PacketCount>,
+    /// Rules of the policy in force.
+    pub rules: Vec<RuleStatus>,
+    /// Bans, ended ones among them until they are swept.
+    pub bans: u64,
     /// Packets that passed without their limit being asked.
     pub unlimited: Unlimited,
+    /// Segments that could not be answered with a SYN cookie, and were dropped.
+    pub replies_failed: u64,
     /// Sampled drops.
     pub events: EventStatus,
     /// Reloads so far.
@@ -59,8 +65,10 @@ pub struct PolicyStatus {
     pub deny: u64,
     /// Countries, where the policy names any.
     pub geo: Option<GeoStatus>,
-    /// Token bucket per source, where there is one.
-    pub rate_limit: Option<RateLimitStatus>,
+    /// Limits.
+    pub limits: Vec<LimitStatus>,
+    /// What only counts what it would drop: `policy`, `list NAME`, `country CODE`.
+    pub shadow: Vec<String>,
     /// Ranges of the IPv4 table.
     pub ranges_v4: u64,
     /// Ranges of the IPv6 table.
@@ -84,13 +92,30 @@ pub struct GeoStatus {
     pub networks: u64,
 }
 
-/// The limit per source in force.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct RateLimitStatus {
+/// A limit in force.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct LimitStatus {
+    /// `source`, `prefix`, `country`, `syn`, `udp`, `icmp`, `other`, or `port` and which.
+    pub scope: String,
     /// Packets a second.
-    pub rate_pps: u32,
+    pub rate_pps: Option<u32>,
     /// Packets at once.
-    pub burst_packets: u32,
+    pub burst_packets: Option<u32>,
+    /// Bytes a second.
+    pub rate_bytes_per_s: Option<u64>,
+    /// Bytes at once.
+    pub burst_bytes: Option<u64>,
+}
+
+/// A rule in force.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct RuleStatus {
+    /// Its name.
+    pub name: String,
+    /// Packets that it decided about, since this generation came into force.
+    pub packets: u64,
+    /// Their bytes, link headers included.
+    pub bytes: u64,
 }
 
 /// An interface with the program on it.
@@ -107,7 +132,7 @@ pub struct InterfaceStatus {
 /// Packets of one verdict, reason and protocol.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PacketCount {
-    /// `pass` or `drop`.
+    /// `pass`, `drop`, `reply` or `shadow`.
     pub verdict: String,
     /// Why.
     pub reason: String,
@@ -122,7 +147,7 @@ pub struct PacketCount {
 /// Packets that passed without their limit being asked.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Unlimited {
-    /// No bucket could be made for the source.
+    /// All buckets of the row were in use.
     pub bucket: u64,
     /// The bucket changed under every try.
     pub contention: u64,
@@ -137,6 +162,8 @@ pub struct EventStatus {
     pub total: u64,
     /// Events that found the ring buffer full.
     pub lost: u64,
+    /// Events over the bound of events a second.
+    pub over_bound: u64,
     /// The latest, oldest first.
     pub recent: Vec<EventLine>,
 }
@@ -146,12 +173,18 @@ pub struct EventStatus {
 pub struct EventLine {
     /// `CLOCK_MONOTONIC`.
     pub time_ns: u64,
-    /// Why it was dropped.
+    /// `drop`, `reply` or `shadow`.
+    pub verdict: String,
+    /// Why.
     pub reason: String,
     /// What it carried.
     pub protocol: String,
+    /// The list that holds its source.
+    pub list: Option<String>,
     /// Of its source, where it is known.
     pub country: Option<String>,
+    /// The rule that decided.
+    pub rule: Option<String>,
     /// Address, and port where there is one.
     pub source: Option<String>,
     /// Address, and port where there is one.
@@ -160,6 +193,8 @@ pub struct EventLine {
     pub interface_index: u32,
     /// Its length.
     pub bytes: u32,
+    /// Its first bytes, in hexadecimal.
+    pub captured: String,
 }
 
 /// Reloads so far.

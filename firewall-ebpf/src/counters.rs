@@ -2,27 +2,37 @@
 
 use aya_ebpf::{macros::map, maps::PerCpuArray};
 use firewall_common::{
-    Decision,
-    bytes::PacketBytes as _,
+    Decision, Protocol,
     counter::{Count, Loss, SLOTS, slot_of},
+    rules::NO_RULE,
+    settings::Settings,
 };
-
-use crate::frame::Frame;
 
 #[map]
 static COUNTERS: PerCpuArray<Count> = PerCpuArray::pinned(SLOTS, 0);
 #[map]
 static LOSSES: PerCpuArray<u64> = PerCpuArray::pinned(Loss::ALL.len() as u32, 0);
+/// Of this generation: another may have other rules.
+#[map]
+static RULE_COUNTERS: PerCpuArray<Count> = PerCpuArray::with_max_entries(64, 0);
 
-/// Counts a decision.
+/// Counts a decision, and the rule that made it.
 #[inline(always)]
-pub fn record(decision: &Decision, frame: &Frame) {
-    if let Some(count) = COUNTERS.get_ptr_mut(slot_of(decision)) {
+pub fn record(decision: &Decision, protocol: Protocol, length: u64, settings: &Settings) {
+    add(COUNTERS.get_ptr_mut(slot_of(decision, protocol)), length);
+    if settings.rules.is_on() && decision.rule != NO_RULE {
+        add(RULE_COUNTERS.get_ptr_mut(decision.rule), length);
+    }
+}
+
+#[inline(always)]
+fn add(count: Option<*mut Count>, length: u64) {
+    if let Some(count) = count {
         // SAFETY: the pointer came from the map and is not null, and the slot is this CPU's own: a
         // program that is not sleepable is not interrupted by another packet on the same CPU.
         unsafe {
             (*count).packets += 1;
-            (*count).bytes += frame.length() as u64;
+            (*count).bytes += length;
         }
     }
 }
@@ -31,7 +41,7 @@ pub fn record(decision: &Decision, frame: &Frame) {
 #[inline(always)]
 pub fn lost(loss: Loss) {
     if let Some(count) = LOSSES.get_ptr_mut(loss as u32) {
-        // SAFETY: as in `record`.
+        // SAFETY: as in `add`.
         unsafe { *count += 1 };
     }
 }

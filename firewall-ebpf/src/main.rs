@@ -1,34 +1,74 @@
 //! The XDP program. One entry: judge, count, sample, act. One exit.
 #![no_std]
 #![no_main]
-#![feature(core_intrinsics)]
+#![feature(asm_experimental_arch, core_intrinsics)]
 #![expect(internal_features, reason = "the BPF target's core has no AtomicU64; see buckets.rs")]
 
-use aya_ebpf::{Global, bindings::xdp_action, macros::xdp, programs::XdpContext};
-use firewall_common::{Verdict, pipeline, settings::Settings};
+use aya_ebpf::{
+    bindings::xdp_action,
+    macros::{map, xdp},
+    maps::PerCpuArray,
+    programs::XdpContext,
+};
+use firewall_common::{Packet, Verdict, bytes::PacketBytes as _, counter::Loss, pipeline};
 
 mod frame;
+mod settings;
+mod opaque;
 mod tables;
+mod bans;
+mod rules;
 mod buckets;
+mod kernel_tables;
+mod reply;
 mod counters;
 mod events;
 mod log;
+mod explain;
 
-/// The options of this generation. The name is `firewall_common::maps::SETTINGS`.
-#[unsafe(export_name = "SETTINGS_ABI_1")]
-static SETTINGS: Global<Settings> = Global::new(Settings::UNSET);
+use frame::Frame;
+use kernel_tables::KernelTables;
+
+/// What is known of the packet that a CPU is judging: too much for the stack, and in a map the verifier
+/// does not follow it.
+#[map]
+static PACKET: PerCpuArray<Packet> = PerCpuArray::with_max_entries(1, 0);
 
 #[xdp]
 fn seawall(context: XdpContext) -> u32 {
-    let frame = frame::Frame::new(&context);
-    let settings = SETTINGS.load();
-    let decision = pipeline::inspect(&frame, settings, &tables::KernelTables::new(settings));
-    counters::record(&decision, &frame);
-    events::sample(&decision, &frame, settings, &context);
-    log::debug(&context, &decision);
+    let frame = Frame::new(&context);
+    let settings = settings::settings();
+    let length = frame.length() as u64;
+    let Some(packet) = packet() else { return xdp_action::XDP_PASS };
+    let decision = pipeline::inspect(&frame, packet, settings, &KernelTables::live());
+    counters::record(&decision, packet.protocol, length, settings);
+    events::sample(&decision, packet, length, settings, &context);
+    log::debug(&context, &decision, packet);
     match decision.verdict {
-        Verdict::Pass => xdp_action::XDP_PASS,
+        Verdict::Pass | Verdict::Shadow => xdp_action::XDP_PASS,
         Verdict::Drop => xdp_action::XDP_DROP,
+        Verdict::Reply => answer(&context, packet, length),
+    }
+}
+
+#[inline(always)]
+fn packet() -> Option<&'static mut Packet> {
+    let packet = PACKET.get_ptr_mut(0)?;
+    // SAFETY: the pointer came from the map and is not null, and the memory is this CPU's own: a
+    // program that is not sleepable is not interrupted by another packet on the same CPU. It begins as
+    // zeros, which are a packet, and only packets are written to it.
+    Some(unsafe { &mut *packet })
+}
+
+#[inline(always)]
+fn answer(context: &XdpContext, packet: &Packet, length: u64) -> u32 {
+    let (network, transport) = (packet.network_offset, packet.transport_offset);
+    let at = u32::from(network) | u32::from(transport) << 16;
+    if reply::write(context, packet.version, at, length) {
+        xdp_action::XDP_TX
+    } else {
+        counters::lost(Loss::Reply);
+        xdp_action::XDP_DROP
     }
 }
 

@@ -2,94 +2,99 @@
 
 use aya_ebpf::{bindings::BPF_F_RDONLY_PROG, macros::map, maps::Array};
 use firewall_common::{
-    Address, SourceKey,
-    class::Class,
-    pipeline::Tables,
+    Address,
+    class::{Class, ClassId},
     ranges::{
-        DeepV6, ROW_SLOTS, ROW_V4, ROW_V6, RangeV4, RangeV6, SLOT_ROWS, SlotRow, search, slot_v4,
-        slot_v6,
+        DeepGroup, DeepRange, NODE_BRANCHES, NODES_DEEP_MAX, ROW_ITEMS, ROW_RANGES, SHIFT_BEHIND_SLOT,
+        SHIFT_OUTSIDE, SLOTS, Slot, ValueV6, branch_v4, branch_v6, class_v4, is_global_unicast, key_v4,
+        key_v6, search_deep, search_group, slot_v4, slot_v6, value_v6,
     },
-    settings::Settings,
 };
 
-use crate::buckets;
+#[map]
+static V4_SLOTS: Array<[u32; SLOTS]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
+#[map]
+static V4_NODES: Array<[u32; NODE_BRANCHES]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
+#[map]
+static V4_RANGES: Array<[u32; ROW_RANGES]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
+#[map]
+static V6_SLOTS: Array<[u32; SLOTS]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
+#[map]
+static V6_NODES: Array<[u32; NODE_BRANCHES]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
+#[map]
+static V6_RANGES: Array<[u64; ROW_RANGES]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
+#[map]
+static V6_GROUPS: Array<[DeepGroup; ROW_ITEMS]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
+#[map]
+static V6_DEEP: Array<[DeepRange; ROW_ITEMS]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
+#[map]
+static CLASSES: Array<[Class; ROW_ITEMS]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
 
-#[map]
-static V4_SLOTS: Array<SlotRow> = Array::with_max_entries(SLOT_ROWS, BPF_F_RDONLY_PROG);
-#[map]
-static V4_RANGES: Array<[RangeV4; ROW_V4]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
-#[map]
-static V6_SLOTS: Array<SlotRow> = Array::with_max_entries(SLOT_ROWS, BPF_F_RDONLY_PROG);
-#[map]
-static V6_RANGES: Array<[RangeV6; ROW_V6]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
-#[map]
-static V6_DEEP: Array<[DeepV6; ROW_V6]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
-
-/// [`Tables`] answered by the kernel's maps.
-pub struct KernelTables {
-    settings: Settings,
+/// The class of an address; nothing where the tables contradict themselves.
+#[inline(always)]
+pub fn class(address: Address) -> Option<(ClassId, Class)> {
+    let id = match address {
+        Address::V4(address) => id_v4(address)?,
+        Address::V6 { high, low } => id_v6(high, low)?,
+    };
+    Some((id, *item(&CLASSES, id)?))
 }
 
-impl KernelTables {
-    #[inline(always)]
-    pub fn new(settings: Settings) -> Self {
-        Self { settings }
+#[inline(always)]
+fn id_v4(address: u32) -> Option<ClassId> {
+    let mut word = V4_SLOTS.get(0)?[slot_v4(address) as usize];
+    if let Slot::Node(node) = Slot::from_word(word) {
+        word = V4_NODES.get(node)?[branch_v4(address) as usize];
+    }
+    match Slot::from_word(word) {
+        Slot::Class(class) => Some(class),
+        Slot::Group { row, offset, count } => {
+            let row = V4_RANGES.get(row)?;
+            let range = |index: u32| row[(offset + index) as usize % ROW_RANGES];
+            let key = key_v4(address);
+            // One where the range is above the key: the sign of a difference of 64 bits.
+            let above = |index| ((u64::from(key)).wrapping_sub(u64::from(range(index))) >> 63) as u32;
+            Some(class_v4(range(search_group(count, above))))
+        }
+        // An IPv4 address has no bits left for a second node.
+        Slot::Node(_) => None,
     }
 }
 
-impl Tables for KernelTables {
-    #[inline(always)]
-    fn class(&self, address: Address) -> Option<Class> {
-        match address {
-            Address::V4(address) => class_v4(address),
-            Address::V6 { high, low } => class_v6(high, low),
+#[inline(always)]
+fn id_v6(high: u64, low: u64) -> Option<ClassId> {
+    let (mut word, mut shift) = if is_global_unicast(high) {
+        (V6_SLOTS.get(0)?[slot_v6(high) as usize], SHIFT_BEHIND_SLOT)
+    } else {
+        (Slot::Node(0).to_word(), SHIFT_OUTSIDE)
+    };
+    for _ in 0..NODES_DEEP_MAX {
+        let Slot::Node(node) = Slot::from_word(word) else { break };
+        word = V6_NODES.get(node)?[branch_v6(high, shift) as usize];
+        shift = shift.wrapping_sub(8);
+    }
+    let value = match Slot::from_word(word) {
+        Slot::Class(class) => return Some(class),
+        Slot::Group { row, offset, count } => {
+            let row = V6_RANGES.get(row)?;
+            let range = |index: u32| row[(offset + index) as usize % ROW_RANGES];
+            let key = key_v6(high);
+            let found = search_group(count, |index| u32::from(range(index) > key));
+            value_v6(range(found))
+        }
+        Slot::Node(_) => return None,
+    };
+    match value {
+        ValueV6::Class(class) => Some(class),
+        ValueV6::Deep(group) => {
+            let DeepGroup { first, count } = *item(&V6_GROUPS, group)?;
+            let found = search_deep(first, count, low, |index| Some(item(&V6_DEEP, index)?.first))?;
+            Some(item(&V6_DEEP, found)?.class)
         }
     }
-
-    #[inline(always)]
-    fn take(&self, source: SourceKey) -> bool {
-        buckets::take(self.settings.rate, source)
-    }
 }
 
 #[inline(always)]
-fn class_v4(address: u32) -> Option<Class> {
-    let (low, high) = slot(&V4_SLOTS, slot_v4(address))?;
-    let index = search(low, high, address, |index| Some(range_v4(index)?.first))?;
-    Some(Class::from_word(range_v4(index)?.class))
-}
-
-#[inline(always)]
-fn class_v6(upper: u64, lower: u64) -> Option<Class> {
-    let (low, high) = slot(&V6_SLOTS, slot_v6(upper))?;
-    let index = search(low, high, upper, |index| Some(range_v6(index)?.first))?;
-    let range = range_v6(index)?;
-    if range.deep == 0 {
-        return Some(Class::from_word(range.class));
-    }
-    let (low, high) = (range.class, range.class + range.deep - 1);
-    let index = search(low, high, lower, |index| Some(deep_v6(index)?.first))?;
-    Some(Class::from_word(deep_v6(index)?.class))
-}
-
-#[inline(always)]
-fn slot(slots: &Array<SlotRow>, slot: u32) -> Option<(u32, u32)> {
-    let row = slots.get(slot / ROW_SLOTS as u32)?;
-    let column = slot as usize % ROW_SLOTS;
-    Some((row[column], row[column + 1]))
-}
-
-#[inline(always)]
-fn range_v4(index: u32) -> Option<&'static RangeV4> {
-    Some(&V4_RANGES.get(index / ROW_V4 as u32)?[index as usize % ROW_V4])
-}
-
-#[inline(always)]
-fn range_v6(index: u32) -> Option<&'static RangeV6> {
-    Some(&V6_RANGES.get(index / ROW_V6 as u32)?[index as usize % ROW_V6])
-}
-
-#[inline(always)]
-fn deep_v6(index: u32) -> Option<&'static DeepV6> {
-    Some(&V6_DEEP.get(index / ROW_V6 as u32)?[index as usize % ROW_V6])
+fn item<T>(table: &'static Array<[T; ROW_ITEMS]>, index: u32) -> Option<&'static T> {
+    Some(&table.get(index / ROW_ITEMS as u32)?[index as usize % ROW_ITEMS])
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use aya::{TestRun as _, TestRunOptions};
 use firewall_common::Verdict;
 use firewall_daemon::{
-    config::{EventsConfig, KernelLog, NonIp},
-    datapath::{EventSource, Losses, PacketOptions, generation::Generation},
+    config::{EventsConfig, Fate, KernelLog, LimitsConfig},
+    datapath::{EventSource, Losses, PacketOptions, bans::Bans, explain::Explained, generation::Generation},
     policy::{PolicySource, compile},
 };
 
@@ -21,13 +21,18 @@ pub struct Engine {
     bpffs: Bpffs,
 }
 
-/// No limit, no events, no log; what is not IP is dropped.
+/// No limit, no events, no log; what may be dropped or let pass is dropped.
 #[must_use]
 pub fn plain_options() -> PacketOptions {
     PacketOptions {
-        rate_limit: None,
-        non_ip: NonIp::Drop,
-        events: EventsConfig { sample_one_in: 0 },
+        limits: LimitsConfig::default(),
+        syn_cookies: None,
+        malformed: Fate::Drop,
+        tcp_flags: Fate::Drop,
+        fragments: Fate::Drop,
+        non_ip: Fate::Drop,
+        shadow: false,
+        events: EventsConfig { sample_one_in: 0, first_of_source: false, events_per_s_max: 0 },
         kernel_log: KernelLog::Off,
     }
 }
@@ -38,28 +43,55 @@ impl Engine {
     pub fn load(source: &PolicySource, options: &PacketOptions) -> Self {
         let bpffs = Bpffs::mount().expect("a BPF file system can be mounted");
         let policy = compile::compile(source).expect("the policy fits the tables");
-        let generation = Generation::load(options, &policy, bpffs.path()).expect("it loads");
+        let generation = Generation::load(1, options, &policy, bpffs.path()).expect("it loads");
         Self { generation, bpffs }
     }
 
     /// Puts another generation in its place; what the generations share stays.
     pub fn reload(&mut self, source: &PolicySource, options: &PacketOptions) {
         let policy = compile::compile(source).expect("the policy fits the tables");
+        let number = self.generation.number() + 1;
         self.generation =
-            Generation::load(options, &policy, self.bpffs.path()).expect("it loads again");
+            Generation::load(number, options, &policy, self.bpffs.path()).expect("it loads again");
     }
 
-    /// The verdict on a frame.
+    /// The verdict on a frame; what is in shadow passes.
     pub fn run(&mut self, frame: &[u8]) -> Verdict {
         const XDP_DROP: u32 = 1;
         const XDP_PASS: u32 = 2;
-        let options = TestRunOptions { data_in: Some(frame), ..TestRunOptions::default() };
-        let program = self.generation.program().expect("the object holds the program");
-        match program.test_run(options).expect("the kernel runs it").return_value {
+        const XDP_TX: u32 = 3;
+        match self.answer(frame).0 {
             XDP_DROP => Verdict::Drop,
             XDP_PASS => Verdict::Pass,
+            XDP_TX => Verdict::Reply,
             other => panic!("XDP action {other}"),
         }
+    }
+
+    /// What the program returns for a frame, and what it made of the frame.
+    pub fn answer(&mut self, frame: &[u8]) -> (u32, Vec<u8>) {
+        let mut out = vec![0; frame.len() + 256];
+        let options = TestRunOptions {
+            data_in: Some(frame),
+            data_out: Some(&mut out),
+            ..TestRunOptions::default()
+        };
+        let program = self.generation.program().expect("the object holds the program");
+        let result = program.test_run(options).expect("the kernel runs it");
+        let length = result.data_size_out as usize;
+        out.truncate(length);
+        (result.return_value, out)
+    }
+
+    /// What `seawall explain` says of a frame; with a time, tokens are taken as at that time.
+    pub fn explain(&mut self, frame: &[u8], at_ns: Option<u64>) -> Explained {
+        self.generation.explain(frame, at_ns).expect("the kernel runs it")
+    }
+
+    /// The bans.
+    #[must_use]
+    pub fn bans(&self) -> Bans {
+        Bans::open(self.bpffs.path()).expect("the bans are pinned")
     }
 
     /// All packets counted so far.

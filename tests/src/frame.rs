@@ -10,6 +10,32 @@ pub const TCP: u8 = 6;
 pub const UDP: u8 = 17;
 /// ICMP for IPv6.
 pub const ICMPV6: u8 = 58;
+/// IPv4 in IP.
+pub const IPIP: u8 = 4;
+/// IPv6 in IP.
+pub const IP6IP: u8 = 41;
+/// Generic routing encapsulation.
+pub const GRE: u8 = 47;
+
+/// TCP flags.
+pub const FIN: u8 = 0x01;
+/// TCP SYN.
+pub const SYN: u8 = 0x02;
+/// TCP RST.
+pub const RST: u8 = 0x04;
+/// TCP PSH.
+pub const PSH: u8 = 0x08;
+/// TCP ACK.
+pub const ACK: u8 = 0x10;
+
+/// GRE flags: a checksum is there.
+pub const GRE_CHECKSUM: u16 = 0x8000;
+/// GRE: source routes are there.
+pub const GRE_ROUTING: u16 = 0x4000;
+/// GRE: a key is there.
+pub const GRE_KEY: u16 = 0x2000;
+/// GRE: a sequence number is there.
+pub const GRE_SEQUENCE: u16 = 0x1000;
 
 /// An Ethernet header and what follows it.
 #[must_use]
@@ -77,13 +103,59 @@ pub fn ipv6(source: Ipv6Addr, next: u8, payload: &[u8]) -> Vec<u8> {
     ipv6_with(source, next, 64, payload)
 }
 
+/// The source `::ffff:a.b.c.d` of an IPv4 address.
+#[must_use]
+pub fn mapped(source: Ipv4Addr) -> Ipv6Addr {
+    source.to_ipv6_mapped()
+}
+
+/// An IPv6 extension header (0, 43, 60, 135 or 51) of so many units more than eight bytes, and what
+/// follows it.
+#[must_use]
+pub fn extension(kind: u8, next: u8, units: u8, payload: &[u8]) -> Vec<u8> {
+    let mut header = vec![next, units];
+    header.resize(8 + usize::from(units) * if kind == 51 { 4 } else { 8 }, 0);
+    header.extend(payload);
+    header
+}
+
+/// An IPv6 fragment header: the offset in units of eight bytes, whether more follow.
+#[must_use]
+pub fn fragment_v6(next: u8, offset: u16, more: bool, payload: &[u8]) -> Vec<u8> {
+    let mut header = vec![next, 0];
+    header.extend((offset << 3 | u16::from(more)).to_be_bytes());
+    header.extend([0, 0, 0, 1]);
+    header.extend(payload);
+    header
+}
+
+/// A GRE header, with the fields that its flags say are there, and what it carries.
+#[must_use]
+pub fn gre(flags: u16, carried: u16, payload: &[u8]) -> Vec<u8> {
+    let fields = [GRE_CHECKSUM, GRE_KEY, GRE_SEQUENCE];
+    let words = fields.into_iter().filter(|field| flags & field != 0).count();
+    let mut header = flags.to_be_bytes().to_vec();
+    header.extend(carried.to_be_bytes());
+    header.resize(4 + words * 4, 0);
+    header.extend(payload);
+    header
+}
+
 /// A TCP header, SYN.
 #[must_use]
 pub fn tcp(source_port: u16, destination_port: u16) -> Vec<u8> {
-    let mut header = Vec::with_capacity(20);
+    tcp_with(source_port, destination_port, SYN, &[])
+}
+
+/// A TCP header with flags and options (a multiple of four bytes).
+#[must_use]
+pub fn tcp_with(source_port: u16, destination_port: u16, flags: u8, options: &[u8]) -> Vec<u8> {
+    let mut header = Vec::with_capacity(20 + options.len());
     header.extend(source_port.to_be_bytes());
     header.extend(destination_port.to_be_bytes());
-    header.extend([0, 0, 0, 1, 0, 0, 0, 0, 0x50, 0x02, 0xff, 0xff, 0, 0, 0, 0]);
+    header.extend([0, 0, 0, 1, 0, 0, 0, 0]);
+    header.extend([((5 + options.len() / 4) << 4) as u8, flags, 0xff, 0xff, 0, 0, 0, 0]);
+    header.extend(options);
     header
 }
 

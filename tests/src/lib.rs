@@ -15,6 +15,8 @@ pub mod frame;
 pub mod generate;
 pub mod mmdb_reader;
 pub mod oracle;
+pub mod lay_out;
+pub mod trial;
 pub mod random;
 
 // A world of hosts.

@@ -37,8 +37,9 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<()> {
     )?;
     if let Some(geo) = &source.geo {
         let mode = match geo.mode {
-            GeoMode::Only => "only",
-            GeoMode::Block => "block",
+            Some(GeoMode::Only) => "only",
+            Some(GeoMode::Block) => "block",
+            None => "none is dropped",
         };
         let countries: Vec<String> = geo.countries.iter().map(ToString::to_string).collect();
         writeln!(text, "countries   {mode} {}", countries.join(" "))?;
@@ -49,6 +50,10 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<()> {
             geo.database.ipv4_networks,
             geo.database.ipv6_networks
         )?;
+    }
+    if !source.rules.is_empty() {
+        let names: Vec<&str> = source.rules.iter().map(|rule| rule.name.as_str()).collect();
+        writeln!(text, "rules       {}", names.join(" "))?;
     }
     writeln!(text, "tables      {} IPv4 and {} IPv6 ranges", summary.ranges_v4, summary.ranges_v6)?;
     if let Some(gateway) = &config.gateway {

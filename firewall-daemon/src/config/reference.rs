@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::Config;
+use super::{Config, read, valid};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -25,10 +25,11 @@ fn keys(source: &str, document: &str, prefix: &str, found: &mut BTreeSet<String>
             .find(|word| source.contains(&format!("pub struct {word} {{")));
         match inner {
             Some(inner) => {
-                if kind.contains("Vec<") {
+                let entry = if kind.contains("Map<") { ".NAME." } else { "." };
+                if kind.contains("Entries<") || kind.contains("Map<") {
                     found.insert(key.clone());
                 }
-                keys(source, inner, &format!("{key}."), found);
+                keys(source, inner, &format!("{key}{entry}"), found);
             }
             None => {
                 found.insert(key);
@@ -37,10 +38,22 @@ fn keys(source: &str, document: &str, prefix: &str, found: &mut BTreeSet<String>
     }
 }
 
+/// The text of every document type.
+fn documents() -> String {
+    [
+        include_str!("document.rs"),
+        include_str!("document/packet.rs"),
+        include_str!("document/rules.rs"),
+        include_str!("document/limits.rs"),
+        include_str!("document/gateway.rs"),
+    ]
+    .concat()
+}
+
 #[test]
 fn the_reference_names_every_key_and_no_other() {
     let mut read = BTreeSet::new();
-    keys(include_str!("document.rs"), "Document", "", &mut read);
+    keys(&documents(), "Document", "", &mut read);
     let reference = fs::read_to_string(root().join("docs/reference/config.md")).expect("text");
     let documented: BTreeSet<String> = reference
         .lines()
@@ -48,7 +61,7 @@ fn the_reference_names_every_key_and_no_other() {
         .map(str::to_owned)
         .collect();
     assert_eq!(read, documented);
-    assert!(read.contains("packet.geo.only") && read.len() > 40, "{read:?}");
+    assert!(read.contains("packet.rules.limit.per") && read.len() > 100, "{read:?}");
 }
 
 #[test]
@@ -61,7 +74,7 @@ fn every_shipped_configuration_loads_with_its_comments_in_or_out() {
     for file in &files {
         Config::load(file).unwrap_or_else(|error| panic!("{error}"));
     }
-    assert_eq!(files.len(), 4);
+    assert_eq!(files.len(), 5);
 
     let shipped = fs::read_to_string(root().join("rules/seawall.yaml")).expect("text");
     // A key that is commented out begins its line with the mark; a remark stands behind something.
@@ -71,7 +84,14 @@ fn every_shipped_configuration_loads_with_its_comments_in_or_out() {
     };
     let full: String = shipped.lines().skip(1).map(uncommented).collect();
     let path = Path::new("seawall.yaml");
-    let document =
-        super::read::parse(path, full.into_bytes()).unwrap_or_else(|error| panic!("{error}"));
-    assert!(document.gateway.is_some() && document.packet.geo.is_some());
+    let config = read::parse(path, full.into_bytes())
+        .and_then(|document| valid::config(path, document))
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert!(config.gateway.is_some() && config.packet.geo.is_some());
+    let mut read = BTreeSet::new();
+    keys(&documents(), "Document", "", &mut read);
+    for key in read {
+        let name = key.rsplit('.').next().expect("a name");
+        assert!(shipped.contains(&format!("{name}:")), "{key} is not shown");
+    }
 }

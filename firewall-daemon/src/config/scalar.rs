@@ -8,19 +8,62 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{config::country, policy::prefix};
 
+pub mod ports;
+
+/// What may be left out. Where its key stands, so does a value: a list whose entries are all
+/// commented out would else lift the very restriction that it was.
+#[derive(Clone, Copy, Debug)]
+pub struct Given<T>(pub Option<T>);
+
+impl<T> Default for Given<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Given<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(deserializer).map(|value| Self(Some(value)))
+    }
+}
+
+/// `true` or `false`: YAML knows many more words, and `no` is a country too.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Flag(pub bool);
+
+impl<'de> Deserialize<'de> for Flag {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer, "true or false", |text| text.parse().ok()).map(Self)
+    }
+}
+
+/// The name of a rule or set: it becomes a label of metrics.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Name(pub String);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = "a name, 1 to 32 characters of a-z, 0-9, - and _";
+        parsed(deserializer, expected, |text| {
+            let valid = (1..=32).contains(&text.len())
+                && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'));
+            valid.then(|| text.to_owned())
+        })
+        .map(Self)
+    }
+}
+
 /// A whole number from `MIN` to `MAX`.
 #[derive(Clone, Copy, Debug)]
 pub struct Number<const MIN: u64, const MAX: u64>(pub u64);
 
 impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Number<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = text(deserializer, format_args!("a whole number from {MIN} to {MAX}"))?;
-        match text.replace('_', "").parse() {
-            Ok(number) if (MIN..=MAX).contains(&number) => Ok(Self(number)),
-            Ok(_) | Err(_) => Err(D::Error::custom(format_args!(
-                "expected a whole number from {MIN} to {MAX}, found {text:?}"
-            ))),
-        }
+        let expected = format!("a whole number from {MIN} to {MAX}");
+        parsed(deserializer, &expected, |text| {
+            text.replace('_', "").parse().ok().filter(|number| (MIN..=MAX).contains(number))
+        })
+        .map(Self)
     }
 }
 
@@ -37,6 +80,10 @@ pub trait Bounded {
     const LARGEST: Self;
 }
 
+impl Bounded for u8 {
+    const LARGEST: Self = Self::MAX;
+}
+
 impl Bounded for u16 {
     const LARGEST: Self = Self::MAX;
 }
@@ -51,7 +98,7 @@ pub struct Prefix(pub IpNetwork);
 
 impl<'de> Deserialize<'de> for Prefix {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = text(deserializer, format_args!("an address or a prefix"))?;
+        let text = text(deserializer, "an address or a prefix")?;
         prefix::parse(&text).map(Self).map_err(D::Error::custom)
     }
 }
@@ -62,7 +109,7 @@ pub struct CountryCode(pub Country);
 
 impl<'de> Deserialize<'de> for CountryCode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = text(deserializer, format_args!("a country"))?;
+        let text = text(deserializer, "a country")?;
         country::parse(&text).map(Self).map_err(D::Error::custom)
     }
 }
@@ -73,14 +120,11 @@ pub struct Address(pub SocketAddr);
 
 impl<'de> Deserialize<'de> for Address {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        const EXPECTED: &str = "an address and a port, such as 127.0.0.1:8443 or \"[::1]:8443\"";
-        let text = text(deserializer, format_args!("{EXPECTED}"))?;
-        match SocketAddr::from_str(&text) {
-            Ok(address) if address.port() != 0 => Ok(Self(address)),
-            Ok(_) | Err(_) => {
-                Err(D::Error::custom(format_args!("expected {EXPECTED}, found {text:?}")))
-            }
-        }
+        let expected = "an address and a port, such as 127.0.0.1:8443 or \"[::1]:8443\"";
+        parsed(deserializer, expected, |text| {
+            SocketAddr::from_str(text).ok().filter(|address| address.port() != 0)
+        })
+        .map(Self)
     }
 }
 
@@ -90,11 +134,11 @@ pub struct FilePath(pub PathBuf);
 
 impl<'de> Deserialize<'de> for FilePath {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = text(deserializer, format_args!("a path"))?;
-        if text.is_empty() || text.contains('\0') {
-            return Err(D::Error::custom(format_args!("expected a path, found {text:?}")));
-        }
-        Ok(Self(PathBuf::from(text)))
+        parsed(deserializer, "a path", |text| {
+            let valid = !text.is_empty() && !text.contains('\0');
+            valid.then(|| PathBuf::from(text))
+        })
+        .map(Self)
     }
 }
 
@@ -104,32 +148,37 @@ pub struct InterfaceName(pub String);
 
 impl<'de> Deserialize<'de> for InterfaceName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = text(deserializer, format_args!("the name of an interface"))?;
-        let valid = (1..=15).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/')
-            && text != "."
-            && text != "..";
-        if !valid {
-            return Err(D::Error::custom(format_args!(
-                "expected the name of an interface, 1 to 15 characters, found {text:?}"
-            )));
-        }
-        Ok(Self(text))
+        parsed(deserializer, "the name of an interface, 1 to 15 characters", |text| {
+            let valid = (1..=15).contains(&text.len())
+                && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/')
+                && text != "."
+                && text != "..";
+            valid.then(|| text.to_owned())
+        })
+        .map(Self)
     }
 }
 
-/// Any scalar, as it is written.
-fn text<'de, D: Deserializer<'de>>(
+/// A scalar that `parse` understands.
+fn parsed<'de, D: Deserializer<'de>, T>(
     deserializer: D,
-    expected: fmt::Arguments<'_>,
-) -> Result<String, D::Error> {
-    struct Scalar<'a>(fmt::Arguments<'a>);
+    expected: &str,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, D::Error> {
+    let text = text(deserializer, expected)?;
+    parse(&text)
+        .ok_or_else(|| D::Error::custom(format_args!("expected {expected}, found {text:?}")))
+}
+
+/// Any scalar, as it is written.
+fn text<'de, D: Deserializer<'de>>(deserializer: D, expected: &str) -> Result<String, D::Error> {
+    struct Scalar<'a>(&'a str);
 
     impl serde::de::Visitor<'_> for Scalar<'_> {
         type Value = String;
 
         fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-            formatter.write_fmt(self.0)
+            formatter.write_str(self.0)
         }
 
         fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<String, E> {

@@ -38,8 +38,9 @@ fn attempt(daemon: &Daemon) -> anyhow::Result<u64> {
     }
     let source = PolicySource::read(&new.packet)?;
     let compiled = compile::compile(&source)?;
-    let generation =
-        Generation::load(&PacketOptions::from(&new.packet), &compiled, &new.packet.pin_path)?;
+    let number = lock(&daemon.datapath).generation() + 1;
+    let options = PacketOptions::from(&new.packet);
+    let generation = Generation::load(number, &options, &compiled, &new.packet.pin_path)?;
     let staged = match (&daemon.supervisor, &new.gateway) {
         (Some(supervisor), Some(gateway)) => {
             let policy = supervisor::policy(gateway, new.log)?;
@@ -48,11 +49,7 @@ fn attempt(daemon: &Daemon) -> anyhow::Result<u64> {
         (None, _) | (_, None) => None,
     };
     // From here on one step can fail, and it is the one that puts the policy in force.
-    let number = {
-        let mut datapath = lock(&daemon.datapath);
-        datapath.switch(generation)?;
-        datapath.generation()
-    };
+    lock(&daemon.datapath).switch(generation)?;
     if let Some(staged) = staged {
         staged.promote();
     }
@@ -60,7 +57,7 @@ fn attempt(daemon: &Daemon) -> anyhow::Result<u64> {
     lock(&daemon.events).0.sample_one_in = new.packet.events.sample_one_in;
     *lock(&daemon.config) = new;
     daemon.switched.notify_one();
-    Ok(number)
+    Ok(u64::from(number))
 }
 
 /// A new worker beside the old one; it ends where it is not promoted.

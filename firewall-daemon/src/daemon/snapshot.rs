@@ -7,10 +7,11 @@ use std::{
 
 use super::{Daemon, lock};
 use crate::{
-    config::PacketConfig,
+    config::{LimitsConfig, PacketConfig, PortProtocol, RateConfig, ShadowConfig},
+    datapath::{DatapathError, RuleCount},
     policy::{GeoMode, GeoSource, PolicySource, compile::PolicySummary},
     status::{
-        GeoStatus, InterfaceStatus, PacketCount, PolicyStatus, RateLimitStatus, Snapshot,
+        GeoStatus, InterfaceStatus, LimitStatus, PacketCount, PolicyStatus, RuleStatus, Snapshot,
         SnapshotSource, Unlimited,
     },
     supervisor::Supervisor,
@@ -44,7 +45,7 @@ impl SnapshotSource for Daemon {
 impl Daemon {
     fn add_datapath(&self, snapshot: &mut Snapshot) {
         let datapath = lock(&self.datapath);
-        snapshot.generation = datapath.generation();
+        snapshot.generation = u64::from(datapath.generation());
         snapshot.interfaces = datapath
             .interfaces()
             .iter()
@@ -54,9 +55,22 @@ impl Daemon {
                 mode: interface.mode.label().to_owned(),
             })
             .collect();
-        let read = datapath.counters().and_then(|rows| Ok((rows, datapath.losses()?)));
-        match read {
-            Ok((rows, losses)) => {
+        let read = || {
+            let bans = datapath.ban_count()?;
+            Ok::<_, DatapathError>((
+                datapath.counters()?,
+                datapath.rule_counts()?,
+                datapath.losses()?,
+                bans,
+            ))
+        };
+        match read() {
+            Ok((rows, rules, losses, bans)) => {
+                snapshot.bans = bans;
+                snapshot.rules = rules
+                    .into_iter()
+                    .map(|RuleCount { name, packets, bytes }| RuleStatus { name, packets, bytes })
+                    .collect();
                 snapshot.packets = rows
                     .iter()
                     .map(|row| PacketCount {
@@ -68,6 +82,8 @@ impl Daemon {
                     })
                     .collect();
                 snapshot.events.lost = losses.events;
+                snapshot.events.over_bound = losses.events_bound;
+                snapshot.replies_failed = losses.replies;
                 snapshot.unlimited =
                     Unlimited { bucket: losses.buckets, contention: losses.contention };
             }
@@ -88,26 +104,62 @@ pub fn policy_status(
         allow: summary.allow as u64,
         deny: summary.deny as u64,
         geo: source.geo.as_ref().map(geo_status),
-        rate_limit: config.rate_limit.as_ref().map(|limit| RateLimitStatus {
-            rate_pps: limit.rate_pps,
-            burst_packets: limit.burst_packets,
-        }),
+        limits: limits(&config.limits),
+        shadow: shadow(&config.shadow),
         ranges_v4: summary.ranges_v4 as u64,
         ranges_v6: summary.ranges_v6 as u64,
     }
 }
 
+fn limits(config: &LimitsConfig) -> Vec<LimitStatus> {
+    let LimitsConfig { source, prefix, country, syn, udp, icmp, other, ports } = config;
+    let scopes = [
+        ("source", source),
+        ("prefix", prefix),
+        ("country", country),
+        ("syn", syn),
+        ("udp", udp),
+        ("icmp", icmp),
+        ("other", other),
+    ];
+    let of_scopes =
+        scopes.into_iter().filter_map(|(scope, rate)| Some((scope.to_owned(), (*rate)?)));
+    let of_ports = ports.iter().map(|limit| {
+        let protocol = match limit.protocol {
+            PortProtocol::Tcp => "tcp",
+            PortProtocol::Udp => "udp",
+        };
+        (format!("port {}/{protocol}", limit.port), limit.rate)
+    });
+    let status = |(scope, rate): (String, RateConfig)| LimitStatus {
+        scope,
+        rate_pps: rate.packets.map(|packets| packets.rate_pps),
+        burst_packets: rate.packets.map(|packets| packets.burst_packets),
+        rate_bytes_per_s: rate.bytes.map(|bytes| bytes.rate_bytes_per_s),
+        burst_bytes: rate.bytes.map(|bytes| bytes.burst_bytes),
+    };
+    of_scopes.chain(of_ports).map(status).collect()
+}
+
+fn shadow(config: &ShadowConfig) -> Vec<String> {
+    let policy = config.policy.then(|| "policy".to_owned());
+    let lists = config.lists.iter().map(|list| format!("list {list}"));
+    let countries = config.countries.iter().map(|country| format!("country {country}"));
+    policy.into_iter().chain(lists).chain(countries).collect()
+}
+
 fn geo_status(geo: &GeoSource) -> GeoStatus {
     GeoStatus {
         mode: match geo.mode {
-            GeoMode::Only => "only".to_owned(),
-            GeoMode::Block => "block".to_owned(),
+            Some(GeoMode::Only) => "only".to_owned(),
+            Some(GeoMode::Block) => "block".to_owned(),
+            None => "none".to_owned(),
         },
         countries: geo.countries.iter().map(ToString::to_string).collect(),
         database: geo.database.path.clone(),
         kind: geo.database.kind.clone(),
         build_epoch_s: geo.database.build_epoch_s,
-        networks: geo.networks.len() as u64,
+        networks: geo.networks as u64,
     }
 }
 

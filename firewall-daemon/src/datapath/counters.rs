@@ -32,10 +32,25 @@ pub struct CounterRow {
 pub struct Losses {
     /// Events that found the ring buffer full.
     pub events: u64,
-    /// Packets that passed unlimited since no bucket could be made for their source.
+    /// Packets that passed unlimited since all buckets of their row were in use.
     pub buckets: u64,
     /// Packets that passed unlimited since their bucket changed under every try.
     pub contention: u64,
+    /// Events over the bound of events a second.
+    pub events_bound: u64,
+    /// Segments that could not be answered with a SYN cookie.
+    pub replies: u64,
+}
+
+/// Packets and bytes that a rule decided about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleCount {
+    /// The rule.
+    pub name: String,
+    /// Packets.
+    pub packets: u64,
+    /// Bytes, link headers included.
+    pub bytes: u64,
 }
 
 impl Generation {
@@ -76,7 +91,26 @@ impl Generation {
             events: total(Loss::Event)?,
             buckets: total(Loss::Bucket)?,
             contention: total(Loss::Contention)?,
+            events_bound: total(Loss::EventBound)?,
+            replies: total(Loss::Reply)?,
         })
+    }
+
+    /// Packets and bytes by rule, in the order of the rules.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel does not answer.
+    pub fn rule_counts(&self) -> Result<Vec<RuleCount>, DatapathError> {
+        let array = array::<Count>(self, maps::RULE_COUNTERS)?;
+        let rules = self.names().rules.iter().enumerate();
+        let count = |(index, name): (usize, &String)| {
+            let counts = get(&array, maps::RULE_COUNTERS, index as u32)?;
+            let packets = counts.iter().map(|count| count.packets).sum();
+            let bytes = counts.iter().map(|count| count.bytes).sum();
+            Ok(RuleCount { name: name.clone(), packets, bytes })
+        };
+        rules.map(count).collect()
     }
 }
 

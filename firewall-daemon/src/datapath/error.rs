@@ -91,4 +91,22 @@ pub enum DatapathError {
     /// The log of the program could not be opened.
     #[error("cannot read the XDP program's log: {0}")]
     KernelLog(#[from] aya_log::Error),
+    /// No room for another ban.
+    #[error("there are {max} bans already, the most that fit: end some, or deny whole networks")]
+    BansFull {
+        /// How many fit.
+        max: u32,
+    },
+    /// The kernel's clock could not be read.
+    #[error("the clock cannot be read: {0}")]
+    Clock(nix::Error),
+    /// There were no random numbers.
+    #[error("the kernel gives no random numbers: {0}")]
+    Random(getrandom::Error),
+    /// The program could not be run on a frame.
+    #[error("the program cannot be run on this frame: {reason}")]
+    Run {
+        /// The kernel's answer.
+        reason: String,
+    },
 }

@@ -8,14 +8,15 @@ use aya::{
     programs::Xdp,
 };
 use firewall_common::{
-    bucket::Rate,
+    class::Class,
     maps::{self, PROGRAM},
-    ranges::{ROW_V4, ROW_V6, SlotRow},
-    settings::Settings,
+    port_limits::PortTable,
+    ranges::{DeepGroup, DeepRange, NODE_BRANCHES, ROW_ITEMS, ROW_RANGES, SLOTS},
+    rules::RuleTable,
 };
 
 use crate::{
-    config::{KernelLog, NonIp},
+    config::KernelLog,
     datapath::{PacketOptions, error::DatapathError},
     policy::compile::CompiledPolicy,
 };
@@ -25,8 +26,22 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/se
 
 /// A loaded program.
 pub struct Generation {
+    number: u32,
     ebpf: Ebpf,
     logs: bool,
+    /// What the program's numbers of classes, lists and rules mean.
+    names: PolicyNames,
+}
+
+/// What the program's numbers mean.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicyNames {
+    /// Classes.
+    pub classes: Vec<Class>,
+    /// Lists.
+    pub lists: Vec<String>,
+    /// Rules.
+    pub rules: Vec<String>,
 }
 
 impl Generation {
@@ -36,6 +51,7 @@ impl Generation {
     ///
     /// Where the kernel refuses; nothing is in force then that was not before.
     pub fn load(
+        number: u32,
         packet: &PacketOptions,
         policy: &CompiledPolicy,
         pin_folder: &Path,
@@ -43,7 +59,8 @@ impl Generation {
         if OBJECT.is_empty() {
             return Err(DatapathError::NoObject);
         }
-        let settings = settings(packet);
+        let rules = policy.rules.table.as_deref();
+        let settings = packet.settings(number, policy.rules.masks, rules);
         let logs = packet.kernel_log == KernelLog::Debug;
         let log_level: u8 = if logs { aya_log::Level::Debug as u8 } else { 0 };
         let ebpf = EbpfLoader::new()
@@ -52,18 +69,60 @@ impl Generation {
             // An object of another layout has no symbol of this name: it is refused here.
             .override_global(maps::SETTINGS, &settings, true)
             .override_global(aya_log::LEVEL, &log_level, true)
-            .map_max_entries(maps::V4_RANGES, rows(policy.v4.ranges.len(), ROW_V4))
-            .map_max_entries(maps::V6_RANGES, rows(policy.v6.ranges.len(), ROW_V6))
-            .map_max_entries(maps::V6_DEEP, rows(policy.v6.deep.len(), ROW_V6))
+            .map_max_entries(maps::V4_NODES, rows(policy.v4.nodes.len(), 1))
+            .map_max_entries(maps::V4_RANGES, rows(policy.v4.ranges.len(), ROW_RANGES))
+            .map_max_entries(maps::V6_NODES, rows(policy.v6.nodes.len(), 1))
+            .map_max_entries(maps::V6_RANGES, rows(policy.v6.ranges.len(), ROW_RANGES))
+            .map_max_entries(maps::V6_GROUPS, rows(policy.v6.groups.len(), ROW_ITEMS))
+            .map_max_entries(maps::V6_DEEP, rows(policy.v6.deep.len(), ROW_ITEMS))
+            .map_max_entries(maps::CLASSES, rows(policy.classes.len(), ROW_ITEMS))
             .load(OBJECT)?;
-        let mut generation = Self { ebpf, logs };
-        generation.write_slots(maps::V4_SLOTS, &policy.v4.slots)?;
-        generation.write_rows::<_, ROW_V4>(maps::V4_RANGES, &policy.v4.ranges)?;
-        generation.write_slots(maps::V6_SLOTS, &policy.v6.slots)?;
-        generation.write_rows::<_, ROW_V6>(maps::V6_RANGES, &policy.v6.ranges)?;
-        generation.write_rows::<_, ROW_V6>(maps::V6_DEEP, &policy.v6.deep)?;
+        let names = PolicyNames {
+            classes: policy.classes.clone(),
+            lists: policy.names.clone(),
+            rules: policy.rules.names.clone(),
+        };
+        let mut generation = Self { number, ebpf, logs, names };
+        generation.write(policy, packet.ports().as_deref())?;
+        generation.draw_hash_key()?;
         generation.program()?.load().map_err(DatapathError::Verify)?;
         Ok(generation)
+    }
+
+    /// Its number: 1 for the first of a daemon, one more with each.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// What the program's numbers mean.
+    #[must_use]
+    pub fn names(&self) -> &PolicyNames {
+        &self.names
+    }
+
+    fn write(
+        &mut self,
+        policy: &CompiledPolicy,
+        ports: Option<&PortTable>,
+    ) -> Result<(), DatapathError> {
+        let CompiledPolicy { v4, v6, classes, rules, .. } = policy;
+        self.write_rows::<u32, SLOTS>(maps::V4_SLOTS, &v4.slots)?;
+        self.write_items::<[u32; NODE_BRANCHES]>(maps::V4_NODES, &v4.nodes)?;
+        self.write_rows::<u32, ROW_RANGES>(maps::V4_RANGES, &v4.ranges)?;
+        self.write_rows::<u32, SLOTS>(maps::V6_SLOTS, &v6.slots)?;
+        self.write_items::<[u32; NODE_BRANCHES]>(maps::V6_NODES, &v6.nodes)?;
+        self.write_rows::<u64, ROW_RANGES>(maps::V6_RANGES, &v6.ranges)?;
+        self.write_rows::<DeepGroup, ROW_ITEMS>(maps::V6_GROUPS, &v6.groups)?;
+        self.write_rows::<DeepRange, ROW_ITEMS>(maps::V6_DEEP, &v6.deep)?;
+        self.write_rows::<Class, ROW_ITEMS>(maps::CLASSES, classes)?;
+        if let Some(table) = &rules.table {
+            set(&mut self.array::<RuleTable>(maps::RULES)?, maps::RULES, 0, table.as_ref())?;
+        }
+        if let Some(table) = ports {
+            set(&mut self.array::<PortTable>(maps::PORTS)?, maps::PORTS, 0, table)?;
+        }
+        Ok(())
     }
 
     /// The loaded program: to attach it, or to run it on one packet (`BPF_PROG_TEST_RUN`).
@@ -72,8 +131,15 @@ impl Generation {
     ///
     /// Where the object holds no such program.
     pub fn program(&mut self) -> Result<&mut Xdp, DatapathError> {
-        let missing = DatapathError::Missing { what: "program", name: PROGRAM };
-        match self.ebpf.program_mut(PROGRAM).map(TryInto::try_into) {
+        self.named_program(PROGRAM)
+    }
+
+    pub(super) fn named_program(
+        &mut self,
+        name: &'static str,
+    ) -> Result<&mut Xdp, DatapathError> {
+        let missing = DatapathError::Missing { what: "program", name };
+        match self.ebpf.program_mut(name).map(TryInto::try_into) {
             Some(Ok(program)) => Ok(program),
             Some(Err(_)) | None => Err(missing),
         }
@@ -94,29 +160,49 @@ impl Generation {
         self.ebpf.map(name).ok_or(DatapathError::Missing { what: "map", name })
     }
 
-    fn write_slots(&mut self, name: &'static str, slots: &[SlotRow]) -> Result<(), DatapathError> {
-        let mut array = self.array::<SlotRow>(name)?;
-        for (index, row) in slots.iter().enumerate() {
-            set(&mut array, name, index, row)?;
+    /// The first generation draws what the hash of the buckets is keyed with; the others keep it, since
+    /// it says where the buckets are.
+    fn draw_hash_key(&mut self) -> Result<(), DatapathError> {
+        let name = maps::HASH_KEY;
+        let mut array = self.array::<[u64; 2]>(name)?;
+        let drawn = array.get(&0, 0).map_err(|source| DatapathError::Map { name, source })?;
+        if drawn != [0; 2] {
+            return Ok(());
+        }
+        let word = || getrandom::u64().map_err(DatapathError::Random);
+        set(&mut array, name, 0, &[word()?, word()?])
+    }
+
+    fn write_items<T: Pod>(
+        &mut self,
+        name: &'static str,
+        items: &[T],
+    ) -> Result<(), DatapathError> {
+        let mut array = self.array::<T>(name)?;
+        for (index, item) in items.iter().enumerate() {
+            set(&mut array, name, index, item)?;
         }
         Ok(())
     }
 
     /// Writes rows of `N`; the last is filled up with what no slot points to.
-    fn write_rows<T: Pod + Default, const N: usize>(
+    fn write_rows<T: Pod + Zero, const N: usize>(
         &mut self,
         name: &'static str,
         items: &[T],
     ) -> Result<(), DatapathError> {
         let mut array = self.array::<[T; N]>(name)?;
-        for (index, items) in items.chunks(N).enumerate() {
-            let mut row = [T::default(); N];
-            for (to, from) in row.iter_mut().zip(items) {
-                *to = *from;
-            }
-            set(&mut array, name, index, &row)?;
+        let (whole, rest) = items.as_chunks::<N>();
+        for (index, row) in whole.iter().enumerate() {
+            set(&mut array, name, index, row)?;
         }
-        Ok(())
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let mut last = rest.to_vec();
+        last.resize(N, T::ZERO);
+        let (row, _) = last.as_chunks::<N>();
+        row.iter().try_for_each(|row| set(&mut array, name, whole.len(), row))
     }
 
     fn array<V: Pod>(
@@ -142,14 +228,27 @@ fn rows(items: usize, row: usize) -> u32 {
     items.div_ceil(row).max(1) as u32
 }
 
-fn settings(packet: &PacketOptions) -> Settings {
-    let rate = packet
-        .rate_limit
-        .as_ref()
-        .map_or(Rate::OFF, |limit| Rate::new(limit.rate_pps, limit.burst_packets));
-    Settings {
-        rate,
-        sample_one_in: packet.events.sample_one_in,
-        non_ip_pass: u32::from(packet.non_ip == NonIp::Pass),
-    }
+/// What fills up a row.
+trait Zero {
+    const ZERO: Self;
+}
+
+impl Zero for u32 {
+    const ZERO: Self = 0;
+}
+
+impl Zero for u64 {
+    const ZERO: Self = 0;
+}
+
+impl Zero for DeepGroup {
+    const ZERO: Self = Self { first: 0, count: 0 };
+}
+
+impl Zero for DeepRange {
+    const ZERO: Self = Self { first: 0, class: 0, _pad: 0 };
+}
+
+impl Zero for Class {
+    const ZERO: Self = Self::DEFAULT;
 }

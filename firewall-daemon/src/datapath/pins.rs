@@ -11,6 +11,7 @@ use aya::maps::MapInfo;
 use firewall_common::{
     SourceKey,
     counter::{Count, Loss, SLOTS},
+    limits::{AGGREGATES, BucketRow, ROWS},
     maps,
 };
 use nix::{
@@ -59,10 +60,16 @@ impl PinFolder {
     /// Removes the shared maps of an earlier version that this one cannot read: the loader would use
     /// them as they are. A program that is still attached keeps its own hold on them.
     fn remove_unlike(&self) -> Result<(), DatapathError> {
-        let expected: [(&str, u32, u32, u32); 4] = [
-            (maps::BUCKETS, size_of::<SourceKey>() as u32, 8, maps::BUCKETS_MAX),
+        let words = |words: usize| 8 * words as u32;
+        let expected: [(&str, u32, u32, u32); 9] = [
+            (maps::BUCKETS, 4, size_of::<BucketRow>() as u32, ROWS),
+            (maps::AGGREGATES, 4, words(1), AGGREGATES),
+            (maps::HASH_KEY, 4, words(2), 1),
+            (maps::BANS, size_of::<SourceKey>() as u32, words(1), maps::BANS_MAX),
+            (maps::BAN_COUNT, 4, words(1), 1),
+            (maps::SEEN, 4, 4, maps::SEEN_MAX),
             (maps::COUNTERS, 4, size_of::<Count>() as u32, SLOTS),
-            (maps::LOSSES, 4, 8, Loss::ALL.len() as u32),
+            (maps::LOSSES, 4, words(1), Loss::ALL.len() as u32),
             (maps::EVENTS, 0, 0, maps::EVENTS_BYTES),
         ];
         for (name, key, value, entries) in expected {

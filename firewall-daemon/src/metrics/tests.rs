@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 use firewall_gateway::figures::{LabelCount, RequestCount};
 
 use super::*;
-use crate::status::{GeoStatus, InterfaceStatus, PacketCount};
+use crate::status::{GeoStatus, InterfaceStatus, PacketCount, RuleStatus};
 
 fn full() -> Snapshot {
     let mut gateway = GatewayStatus { restarts: 2, ..GatewayStatus::default() };
@@ -25,6 +25,8 @@ fn full() -> Snapshot {
             packets: 11,
             bytes: 660,
         }],
+        rules: vec![RuleStatus { name: "no-ssh".into(), packets: 3, bytes: 180 }],
+        bans: 4,
         gateway: Some(gateway),
         ..Snapshot::default()
     };
@@ -49,6 +51,9 @@ fn lines() {
         "seawall_bytes_total{verdict=\"drop\",reason=\"geo\",protocol=\"tcp\"} 660",
         "seawall_interface_info{interface=\"eth0\",mode=\"native\"} 1",
         "seawall_policy_prefixes{list=\"geo\"} 9",
+        "seawall_rule_packets_total{rule=\"no-ssh\"} 3",
+        "seawall_rule_bytes_total{rule=\"no-ssh\"} 180",
+        "seawall_bans 4",
         "seawall_reloads_total{result=\"error\"} 0",
         "seawall_geo_database_build_timestamp_seconds 1780000000",
         "seawall_gateway_requests_total{protocol=\"h2\",status=\"200\"} 5",

@@ -2,23 +2,31 @@
 
 use firewall_common::{
     Country,
-    class::{Class, List},
-    ranges::RANGES_MAX,
+    class::{CLASSES_MAX, Class, ClassId},
+    ranges::{ROW_RANGES, ROWS_MAX},
 };
+use ipnetwork::IpNetwork;
 
 use crate::policy::{
     GeoMode, GeoSource, PolicySource,
-    intervals::{self, Family, Interval},
-    table::{TableV4, TableV6},
+    classes::{Classes, Geo, Holders},
+    intervals::{self, Interval, Number},
+    rules::{self, CompiledRules},
+    table::{Full, TableV4, TableV6},
 };
 
 /// The tables of a generation.
-#[derive(Debug)]
 pub struct CompiledPolicy {
     /// IPv4.
     pub v4: TableV4,
     /// IPv6.
     pub v6: TableV6,
+    /// What the tables' numbers of classes mean.
+    pub classes: Vec<Class>,
+    /// What the classes' numbers of lists mean: protected, the allow lists, the deny lists.
+    pub names: Vec<String>,
+    /// The rules.
+    pub rules: CompiledRules,
     /// What they were made of.
     pub summary: PolicySummary,
 }
@@ -28,12 +36,14 @@ pub struct CompiledPolicy {
 pub struct PolicySummary {
     /// Prefixes of protected addresses.
     pub protected: usize,
-    /// Prefixes on the allow list.
+    /// Prefixes on the allow lists.
     pub allow: usize,
-    /// Prefixes on the deny list.
+    /// Prefixes on the deny lists.
     pub deny: usize,
     /// Networks of the country database.
     pub geo_networks: usize,
+    /// Rules.
+    pub rules: usize,
     /// Ranges of the IPv4 table.
     pub ranges_v4: usize,
     /// Ranges of the IPv6 table.
@@ -42,144 +52,216 @@ pub struct PolicySummary {
 
 /// A policy that does not fit the tables.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the policy makes {found} {family} ranges, at most {max} fit: shorten the lists, or list larger networks"
-)]
-pub struct CompileError {
-    found: usize,
-    family: &'static str,
-    max: u32,
+pub enum CompileError {
+    /// Too many ranges.
+    #[error(
+        "the policy makes more {family} ranges than fit, about {}: shorten the lists, or list larger networks",
+        ROWS_MAX * ROW_RANGES
+    )]
+    Ranges {
+        /// IPv4 or IPv6.
+        family: &'static str,
+    },
+    /// Too many classes.
+    #[error(
+        "the policy makes more than {} combinations of lists, sets and countries: give the rules fewer sets",
+        CLASSES_MAX - 1
+    )]
+    Classes,
 }
 
-/// Compiles a policy: for every address the strongest list that holds it, and its country.
+/// Compiles a policy: for every address the strongest list that holds it, its country and its rules.
 ///
 /// # Errors
 ///
-/// Where it makes more ranges than a table holds.
+/// Where it makes more ranges or classes than the tables hold.
 pub fn compile(source: &PolicySource) -> Result<CompiledPolicy, CompileError> {
-    let v4 = classes(Family::V4, source);
-    let v6 = classes(Family::V6, source);
-    for (ranges, family) in [(&v4, "IPv4"), (&v6, "IPv6")] {
-        // Half, since a /64 with ranges of its own takes up to two more.
-        if ranges.len() > RANGES_MAX as usize / 2 {
-            return Err(CompileError { found: ranges.len(), family, max: RANGES_MAX / 2 });
-        }
-    }
-    let (v4, v6) = (TableV4::new(&v4), TableV6::new(&v6));
+    let mut classes = Classes::new(source);
+    let countries = source.geo.as_ref();
+    let v4 = ranges(source, countries.map(|geo| geo.ranges_v4.as_slice()), &mut classes)?;
+    let v6 = ranges(source, countries.map(|geo| geo.ranges_v6.as_slice()), &mut classes)?;
+    let full = |family| move |Full| CompileError::Ranges { family };
     let summary = PolicySummary {
         protected: source.protected.len(),
-        allow: source.allow.len(),
-        deny: source.deny.len(),
-        geo_networks: source.geo.as_ref().map_or(0, |geo| geo.networks.len()),
-        ranges_v4: v4.ranges.len(),
-        ranges_v6: v6.ranges.len() + v6.deep.len(),
+        allow: source.allow.iter().map(|list| list.prefixes.len()).sum(),
+        deny: source.deny.iter().map(|list| list.prefixes.len()).sum(),
+        geo_networks: source.geo.as_ref().map_or(0, |geo| geo.networks),
+        rules: source.rules.len(),
+        ranges_v4: v4.len(),
+        ranges_v6: v6.len(),
     };
-    Ok(CompiledPolicy { v4, v6, summary })
+    let lists = source.allow.iter().chain(&source.deny).map(|list| list.name.clone());
+    Ok(CompiledPolicy {
+        v4: TableV4::new(&v4).map_err(full("IPv4"))?,
+        v6: TableV6::new(&v6).map_err(full("IPv6"))?,
+        classes: classes.all,
+        names: ["protected".to_owned()].into_iter().chain(lists).collect(),
+        rules: rules::compile(source),
+        summary,
+    })
 }
 
-/// The class of every address: where each range begins, in order, from address zero on.
-fn classes(family: Family, source: &PolicySource) -> Vec<(u128, Class)> {
-    let mut layers = Layers {
-        protected: Layer::new(intervals::union(family, &source.protected), |interval| *interval),
-        allow: Layer::new(intervals::union(family, &source.allow), |interval| *interval),
-        deny: Layer::new(intervals::union(family, &source.deny), |interval| *interval),
-        countries: Layer::new(
-            source
-                .geo
-                .as_ref()
-                .map_or_else(Vec::new, |geo| intervals::countries(family, &geo.networks)),
-            |(interval, _)| *interval,
-        ),
-    };
-    let mut classes: Vec<(u128, Class)> = Vec::new();
-    for first in layers.boundaries() {
-        let class = layers.class_at(first, source.geo.as_ref());
-        if classes.last().is_none_or(|(_, last)| *last != class) {
-            classes.push((first, class));
+/// Where each class begins, in order of address, from address zero on.
+fn ranges<N: Number>(
+    source: &PolicySource,
+    countries: Option<&[(Interval<N>, Country)]>,
+    classes: &mut Classes<'_>,
+) -> Result<Vec<(N, ClassId)>, CompileError> {
+    let mut layers = Layers::new(source, countries.unwrap_or_default());
+    let mut holders = Holders::default();
+    let mut ranges: Vec<(N, ClassId)> = Vec::new();
+    let mut first = Some(N::ZERO);
+    while let Some(address) = first {
+        layers.enter(address, &mut holders);
+        let class = classes.number(&holders).ok_or(CompileError::Classes)?;
+        if ranges.last().is_none_or(|(_, last)| *last != class) {
+            ranges.push((address, class));
+        }
+        // The last address is always asked for: where a layer changes nowhere else, its next change is
+        // put there.
+        first = (address != N::LAST).then(|| layers.next());
+    }
+    Ok(ranges)
+}
+
+/// All lists, sets and countries of a policy, walked together in order of address.
+struct Layers<'a, N> {
+    layers: Vec<Layer<N>>,
+    countries: &'a [(Interval<N>, Country)],
+    /// Where each layer changes next, the countries last; the last address where it never does.
+    nexts: Vec<N>,
+}
+
+/// A list or a set.
+struct Layer<N> {
+    mark: Mark,
+    intervals: Vec<Interval<N>>,
+    /// The interval that holds the current address, or the next one.
+    at: usize,
+}
+
+/// What a layer says of the addresses in it.
+#[derive(Clone, Copy)]
+enum Mark {
+    Protected,
+    Allow(usize),
+    Deny(usize),
+    Set(usize),
+}
+
+impl<'a, N: Number> Layers<'a, N> {
+    fn new(source: &PolicySource, countries: &'a [(Interval<N>, Country)]) -> Self {
+        let mut layers = Vec::new();
+        let mut add = |mark, prefixes: &[IpNetwork]| {
+            let intervals = intervals::union(prefixes);
+            if !intervals.is_empty() {
+                layers.push(Layer { mark, intervals, at: 0 });
+            }
+        };
+        add(Mark::Protected, &source.protected);
+        for (index, list) in source.allow.iter().enumerate() {
+            add(Mark::Allow(index), &list.prefixes);
+        }
+        for (index, list) in source.deny.iter().enumerate() {
+            add(Mark::Deny(index), &list.prefixes);
+        }
+        for (index, (_, prefixes)) in source.sets.iter().enumerate() {
+            add(Mark::Set(index), prefixes);
+        }
+        let nexts = vec![N::ZERO; layers.len() + 1];
+        Self { layers, countries, nexts }
+    }
+
+    /// Moves to an address, where at least one layer changes, and notes who holds it.
+    fn enter(&mut self, address: N, holders: &mut Holders) {
+        let Self { layers, countries, nexts } = self;
+        let (own, last) = nexts.split_at_mut(layers.len());
+        for (layer, next) in layers.iter_mut().zip(own) {
+            if *next == address {
+                *next = layer.enter(address, holders);
+            }
+        }
+        if let [next] = last
+            && *next == address
+        {
+            *next = enter_country(countries, address, holders);
         }
     }
-    classes
-}
 
-/// The layers of a policy, strongest first.
-struct Layers {
-    protected: Layer<Interval>,
-    allow: Layer<Interval>,
-    deny: Layer<Interval>,
-    countries: Layer<(Interval, Country)>,
-}
-
-impl Layers {
-    /// Every address at which the class may change, in order.
-    fn boundaries(&self) -> Vec<u128> {
-        let mut boundaries = vec![0];
-        self.protected.boundaries(&mut boundaries);
-        self.allow.boundaries(&mut boundaries);
-        self.deny.boundaries(&mut boundaries);
-        self.countries.boundaries(&mut boundaries);
-        boundaries.sort_unstable();
-        boundaries.dedup();
-        boundaries
+    /// Where the next layer changes.
+    fn next(&self) -> N {
+        self.nexts.iter().min().copied().unwrap_or(N::LAST)
     }
+}
 
-    /// The class at an address; addresses are asked for in order.
-    fn class_at(&mut self, address: u128, geo: Option<&GeoSource>) -> Class {
-        let country = self.countries.at(address).map(|(_, country)| *country);
-        // Every layer moves on, whether a stronger one decides or not.
-        let protected = self.protected.at(address).is_some();
-        let allow = self.allow.at(address).is_some();
-        let deny = self.deny.at(address).is_some();
-        let list = if protected {
-            List::Protected
-        } else if allow {
-            List::Allow
-        } else if deny {
-            List::Deny
-        } else if geo.is_some_and(|geo| geo.denies(country)) {
-            List::Geo
-        } else {
-            List::Default
+/// Notes the country of an address, and returns where it changes next.
+fn enter_country<N: Number>(
+    countries: &mut &[(Interval<N>, Country)],
+    address: N,
+    holders: &mut Holders,
+) -> N {
+    while let [(interval, _), rest @ ..] = countries
+        && interval.last < address
+    {
+        *countries = rest;
+    }
+    let (next, country) = match countries.first() {
+        Some((interval, country)) if interval.first <= address => {
+            (interval.last.next(), Some(*country))
+        }
+        Some((interval, _)) => (Some(interval.first), None),
+        None => (None, None),
+    };
+    holders.country = country;
+    next.unwrap_or(N::LAST)
+}
+
+impl<N: Number> Layer<N> {
+    /// Notes whether an address is in it, and returns where that changes next.
+    fn enter(&mut self, address: N, holders: &mut Holders) -> N {
+        while self.intervals.get(self.at).is_some_and(|interval| interval.last < address) {
+            self.at += 1;
+        }
+        let (next, inside) = match self.intervals.get(self.at) {
+            Some(interval) if interval.first <= address => (interval.last.next(), true),
+            Some(interval) => (Some(interval.first), false),
+            None => (None, false),
         };
-        Class::new(list, country)
+        self.mark.note(inside, holders);
+        next.unwrap_or(N::LAST)
+    }
+}
+
+impl Mark {
+    fn note(self, inside: bool, holders: &mut Holders) {
+        let set = |bits: u128, index: usize| {
+            if inside { bits | 1 << index } else { bits & !(1 << index) }
+        };
+        match self {
+            Self::Protected => holders.protected = inside,
+            Self::Allow(index) => holders.allow = set(holders.allow, index),
+            Self::Deny(index) => holders.deny = set(holders.deny, index),
+            Self::Set(index) => holders.sets = set(u128::from(holders.sets), index) as u64,
+        }
     }
 }
 
 impl GeoSource {
-    /// Whether a country, or an address of no known country, is not let in.
-    fn denies(&self, country: Option<Country>) -> bool {
+    /// What the countries say of an address of a country, or of no known one.
+    #[must_use]
+    pub fn says(&self, country: Option<Country>) -> Geo {
         let listed = country.is_some_and(|country| self.countries.contains(&country));
-        match self.mode {
-            GeoMode::Only => !listed,
-            GeoMode::Block => listed,
+        let closed = match self.mode {
+            Some(GeoMode::Only) => !listed,
+            Some(GeoMode::Block) => listed,
+            None => false,
+        };
+        let shadow = country.is_some_and(|country| self.shadow.contains(&country));
+        match (closed, shadow) {
+            (false, _) => Geo::Open,
+            (true, false) => Geo::Closed,
+            (true, true) => Geo::Shadow,
         }
-    }
-}
-
-/// Sorted, disjoint intervals, walked once.
-struct Layer<T> {
-    items: Vec<T>,
-    interval: fn(&T) -> Interval,
-    next: usize,
-}
-
-impl<T> Layer<T> {
-    fn new(items: Vec<T>, interval: fn(&T) -> Interval) -> Self {
-        Self { items, interval, next: 0 }
-    }
-
-    fn boundaries(&self, boundaries: &mut Vec<u128>) {
-        for item in &self.items {
-            let interval = (self.interval)(item);
-            boundaries.push(interval.first);
-            boundaries.extend(interval.last.checked_add(1));
-        }
-    }
-
-    fn at(&mut self, address: u128) -> Option<&T> {
-        while self.items.get(self.next).is_some_and(|item| (self.interval)(item).last < address) {
-            self.next += 1;
-        }
-        self.items.get(self.next).filter(|item| (self.interval)(item).first <= address)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{EventLine, GatewayStatus, PolicyStatus, Snapshot};
+use super::{EventLine, GatewayStatus, LimitStatus, PolicyStatus, Snapshot};
 
 /// The snapshot as lines of text.
 #[must_use]
@@ -34,15 +34,21 @@ fn write(out: &mut String, snapshot: &Snapshot) -> fmt::Result {
     }
     writeln!(
         out,
-        "\n{:<8} {:<10} {:<8} {:>20} {:>24}",
+        "\n{:<7} {:<13} {:<8} {:>20} {:>22}",
         "verdict", "reason", "protocol", "packets", "bytes"
     )?;
     for row in &snapshot.packets {
         writeln!(
             out,
-            "{:<8} {:<10} {:<8} {:>20} {:>24}",
+            "{:<7} {:<13} {:<8} {:>20} {:>22}",
             row.verdict, row.reason, row.protocol, row.packets, row.bytes
         )?;
+    }
+    for rule in &snapshot.rules {
+        writeln!(out, "rule    {:<22} {:>20} {:>22}", rule.name, rule.packets, rule.bytes)?;
+    }
+    if snapshot.bans > 0 {
+        writeln!(out, "bans    {}", snapshot.bans)?;
     }
     let unlimited = snapshot.unlimited;
     if unlimited.bucket + unlimited.contention > 0 {
@@ -56,14 +62,11 @@ fn write(out: &mut String, snapshot: &Snapshot) -> fmt::Result {
         write_gateway(out, gateway)?;
     }
     let events = &snapshot.events;
-    match events.sample_one_in {
-        0 => writeln!(out, "\nevents      off")?,
-        one_in => writeln!(
-            out,
-            "\nevents      one drop in {one_in}: {} read, {} lost",
-            events.total, events.lost
-        )?,
-    }
+    writeln!(
+        out,
+        "\nevents      one drop in {}: {} read, {} lost, {} over the bound",
+        events.sample_one_in, events.total, events.lost, events.over_bound
+    )?;
     events.recent.iter().try_for_each(|event| write_event(out, event))
 }
 
@@ -83,14 +86,24 @@ fn policy(out: &mut String, generation: u64, policy: &PolicyStatus) -> fmt::Resu
             geo.kind.escape_debug()
         )?;
     }
-    match policy.rate_limit {
-        Some(limit) => writeln!(
-            out,
-            "rate limit  {} packets/s a source, burst {}",
-            limit.rate_pps, limit.burst_packets
-        ),
-        None => writeln!(out, "rate limit  off"),
+    for shadow in &policy.shadow {
+        writeln!(out, "shadow      {} (counts alone)", shadow.escape_debug())?;
     }
+    if policy.limits.is_empty() {
+        writeln!(out, "limits      none")?;
+    }
+    policy.limits.iter().try_for_each(|limit| write_limit(out, limit))
+}
+
+fn write_limit(out: &mut String, limit: &LimitStatus) -> fmt::Result {
+    write!(out, "limit       {}:", limit.scope)?;
+    if let (Some(rate), Some(burst)) = (limit.rate_pps, limit.burst_packets) {
+        write!(out, " {rate} packets/s, burst {burst}")?;
+    }
+    if let (Some(rate), Some(burst)) = (limit.rate_bytes_per_s, limit.burst_bytes) {
+        write!(out, " {rate} bytes/s, burst {burst}")?;
+    }
+    writeln!(out)
 }
 
 fn write_gateway(out: &mut String, gateway: &GatewayStatus) -> fmt::Result {
@@ -124,7 +137,8 @@ fn write_gateway(out: &mut String, gateway: &GatewayStatus) -> fmt::Result {
 fn write_event(out: &mut String, event: &EventLine) -> fmt::Result {
     writeln!(
         out,
-        "  {} {} {} -> {} {} {} bytes",
+        "  {} {} {} {} -> {} {} {} bytes",
+        event.verdict,
         event.reason,
         event.protocol,
         event.source.as_deref().unwrap_or("?"),

@@ -1,0 +1,54 @@
+//! The `gateway` section as it is written.
+
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+
+use crate::config::{
+    document::Entries,
+    scalar::{Address, FilePath, Number},
+};
+
+/// `gateway`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayDocument {
+    pub listen: Entries<Address>,
+    pub certificate: FilePath,
+    pub private_key: FilePath,
+    pub user: Option<Spanned<String>>,
+    pub threads: Option<Number<1, 64>>,
+    pub upstream: UpstreamDocument,
+    #[serde(default)]
+    pub limits: GatewayLimitsDocument,
+}
+
+/// `gateway.upstream`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamDocument {
+    pub address: Address,
+    pub server_name: Spanned<String>,
+    pub ca: FilePath,
+    pub connections_max: Option<Number<1, 65_536>>,
+}
+
+/// A wait of at most an hour.
+pub type WaitMs = Number<1, 3_600_000>;
+
+/// `gateway.limits`; what is left out has the default of [`firewall_gateway::limits::Limits`].
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayLimitsDocument {
+    pub connections_max: Option<Number<1, 1_000_000>>,
+    pub header_bytes_max: Option<Number<1_024, 262_144>>,
+    pub headers_max: Option<Number<1, 1_000>>,
+    pub body_bytes_max: Option<Number<0, 1_099_511_627_776>>,
+    pub header_timeout_ms: Option<WaitMs>,
+    pub body_timeout_ms: Option<WaitMs>,
+    pub idle_timeout_ms: Option<WaitMs>,
+    pub tls_handshake_timeout_ms: Option<WaitMs>,
+    pub upstream_connect_timeout_ms: Option<WaitMs>,
+    pub upstream_response_timeout_ms: Option<WaitMs>,
+    pub drain_timeout_ms: Option<WaitMs>,
+    pub http2_streams_max: Option<Number<1, 10_000>>,
+}

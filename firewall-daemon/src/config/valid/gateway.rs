@@ -1,0 +1,113 @@
+//! What one value of the `gateway` section alone cannot tell.
+
+use std::{net::SocketAddr, thread};
+
+use firewall_gateway::limits::{LISTEN_ADDRESSES_MAX, Limits, THREADS_MAX};
+use serde_saphyr::Spanned;
+
+use crate::config::{
+    ConfigError, GatewayConfig, UpstreamConfig,
+    document::{
+        Entries,
+        gateway::{GatewayDocument, GatewayLimitsDocument, WaitMs},
+    },
+    scalar::Address,
+    valid::Check,
+};
+
+const LISTENS_MAX: usize = LISTEN_ADDRESSES_MAX;
+
+const GATEWAY_USER: &str = "seawall";
+const UPSTREAM_CONNECTIONS_MAX: u32 = 256;
+
+impl Check<'_> {
+    pub(super) fn gateway(&self, gateway: GatewayDocument) -> Result<GatewayConfig, ConfigError> {
+        let threads = match gateway.threads {
+            Some(threads) => threads.cast(),
+            None => thread::available_parallelism()
+                .map_or(1, |cpus| cpus.get().min(THREADS_MAX as usize)) as u16,
+        };
+        let upstream = gateway.upstream;
+        Ok(GatewayConfig {
+            listen: self.listen(gateway.listen)?,
+            certificate: self.file(gateway.certificate),
+            private_key: self.file(gateway.private_key),
+            user: self.user(gateway.user)?,
+            threads,
+            upstream: UpstreamConfig {
+                address: upstream.address.0,
+                server_name: self.server_name(upstream.server_name)?,
+                ca: self.file(upstream.ca),
+                connections_max: upstream
+                    .connections_max
+                    .map_or(UPSTREAM_CONNECTIONS_MAX, |number| number.cast()),
+            },
+            limits: limits(&gateway.limits),
+        })
+    }
+
+    fn listen(&self, listen: Entries<Address>) -> Result<Vec<SocketAddr>, ConfigError> {
+        let listen = self.counted("listen", 1..=LISTENS_MAX, listen)?;
+        self.each_once("listen", listen, |Address(address)| address)
+    }
+
+    fn user(&self, user: Option<Spanned<String>>) -> Result<String, ConfigError> {
+        let Some(user) = user else { return Ok(GATEWAY_USER.to_owned()) };
+        // useradd(8) allows 32 characters.
+        if user.value.is_empty() || user.value.len() > 32 || user.value.contains('\0') {
+            let message = format!("user: expected the name of a user, found {:?}", user.value);
+            return self.error(user.referenced, message);
+        }
+        if user.value == "root" {
+            let message = "user: expected an unprivileged user, found \"root\"; \
+                           the gateway parses what anyone sends";
+            return self.error(user.referenced, message.to_owned());
+        }
+        Ok(user.value)
+    }
+
+    fn server_name(&self, name: Spanned<String>) -> Result<String, ConfigError> {
+        if rustls::pki_types::ServerName::try_from(name.value.as_str()).is_err() {
+            let message = format!(
+                "server_name: expected the DNS name or address in the upstream's certificate, found {:?}",
+                name.value
+            );
+            return self.error(name.referenced, message);
+        }
+        Ok(name.value)
+    }
+}
+
+fn limits(document: &GatewayLimitsDocument) -> Limits {
+    let default = Limits::default();
+    let wait = |wait: Option<WaitMs>, default| wait.map_or(default, |wait| wait.0);
+    Limits {
+        connections_max: document
+            .connections_max
+            .map_or(default.connections_max, |number| number.cast()),
+        header_bytes_max: document
+            .header_bytes_max
+            .map_or(default.header_bytes_max, |number| number.cast()),
+        headers_max: document.headers_max.map_or(default.headers_max, |number| number.cast()),
+        body_bytes_max: document.body_bytes_max.map_or(default.body_bytes_max, |number| number.0),
+        header_timeout_ms: wait(document.header_timeout_ms, default.header_timeout_ms),
+        body_timeout_ms: wait(document.body_timeout_ms, default.body_timeout_ms),
+        idle_timeout_ms: wait(document.idle_timeout_ms, default.idle_timeout_ms),
+        tls_handshake_timeout_ms: wait(
+            document.tls_handshake_timeout_ms,
+            default.tls_handshake_timeout_ms,
+        ),
+        upstream_connect_timeout_ms: wait(
+            document.upstream_connect_timeout_ms,
+            default.upstream_connect_timeout_ms,
+        ),
+        upstream_response_timeout_ms: wait(
+            document.upstream_response_timeout_ms,
+            default.upstream_response_timeout_ms,
+        ),
+        drain_timeout_ms: wait(document.drain_timeout_ms, default.drain_timeout_ms),
+        http2_streams_max: document
+            .http2_streams_max
+            .map_or(default.http2_streams_max, |number| number.cast()),
+    }
+}

@@ -1,0 +1,185 @@
+//! Bans: single sources, in force with the next packet, until a time of their own.
+
+use std::{net::IpAddr, path::Path, time::Duration};
+
+use aya::maps::{Array, HashMap, Map, MapData, MapError};
+use firewall_common::{Address, SourceKey, maps};
+use nix::time::{ClockId, clock_gettime};
+
+use crate::datapath::error::DatapathError;
+
+/// The bans in force. All generations share them.
+pub struct Bans {
+    ends: HashMap<MapData, SourceKey, u64>,
+    count: Array<MapData, u64>,
+}
+
+/// A ban.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ban {
+    /// An IPv4 address, or the first address of an IPv6 /64.
+    pub source: IpAddr,
+    /// How long it goes on.
+    pub left: Duration,
+}
+
+impl Bans {
+    /// Opens the bans that are pinned in a folder.
+    ///
+    /// # Errors
+    ///
+    /// Where there are none.
+    pub fn open(pin_folder: &Path) -> Result<Self, DatapathError> {
+        let map = |name: &'static str| {
+            MapData::from_pin(pin_folder.join(name))
+                .and_then(Map::from_map_data)
+                .map_err(|source| DatapathError::Map { name, source })
+        };
+        let failed = |name| move |source| DatapathError::Map { name, source };
+        Ok(Self {
+            ends: map(maps::BANS)?.try_into().map_err(failed(maps::BANS))?,
+            count: map(maps::BAN_COUNT)?.try_into().map_err(failed(maps::BAN_COUNT))?,
+        })
+    }
+
+    /// Bans a source for a time, or for another time where it is banned already. An IPv6 address
+    /// stands for its /64, an IPv4-mapped one for the IPv4 address.
+    ///
+    /// # Errors
+    ///
+    /// Where there are [`maps::BANS_MAX`] already, or the kernel refuses.
+    pub fn add(&mut self, source: IpAddr, time: Duration) -> Result<(), DatapathError> {
+        let time_ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let end_ns = now_ns()?.saturating_add(time_ns);
+        let key = key(source);
+        let is_new = self.get(key)?.is_none();
+        self.ends.insert(key, end_ns, 0).map_err(|source| match source {
+            // E2BIG.
+            MapError::SyscallError(ref error) if error.io_error.raw_os_error() == Some(7) => {
+                DatapathError::BansFull { max: maps::BANS_MAX }
+            }
+            source => DatapathError::Map { name: maps::BANS, source },
+        })?;
+        if is_new { self.count_more(1) } else { Ok(()) }
+    }
+
+    /// Ends a ban; false where there was none.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel refuses.
+    pub fn remove(&mut self, source: IpAddr) -> Result<bool, DatapathError> {
+        let key = key(source);
+        if self.get(key)?.is_none() {
+            return Ok(false);
+        }
+        self.ends.remove(&key).map_err(failed)?;
+        self.count_more(-1)?;
+        Ok(true)
+    }
+
+    /// The bans that go on, in order of address.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel does not answer.
+    pub fn list(&self) -> Result<Vec<Ban>, DatapathError> {
+        let now_ns = now_ns()?;
+        let mut bans = Vec::new();
+        for entry in self.ends.iter() {
+            let (key, end_ns) = entry.map_err(failed)?;
+            let left = Duration::from_nanos(end_ns.saturating_sub(now_ns));
+            if !left.is_zero() {
+                bans.push(Ban { source: source(key), left });
+            }
+        }
+        bans.sort_by_key(|ban| ban.source);
+        Ok(bans)
+    }
+
+    /// Removes the bans that have ended, and returns how many go on.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel does not answer.
+    pub fn sweep(&mut self) -> Result<u64, DatapathError> {
+        if self.count()? == 0 {
+            return Ok(0);
+        }
+        let now_ns = now_ns()?;
+        let entries: Vec<(SourceKey, u64)> = self.ends.iter().filter_map(Result::ok).collect();
+        let mut left = entries.len() as u64;
+        for (key, end_ns) in entries {
+            if end_ns <= now_ns {
+                self.ends.remove(&key).map_err(failed)?;
+                left -= 1;
+            }
+        }
+        // What was counted wrong by a daemon that died halfway is right again from here on.
+        self.set_count(left)?;
+        Ok(left)
+    }
+
+    /// How many there are, ended ones among them until they are swept.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel does not answer.
+    pub fn count(&self) -> Result<u64, DatapathError> {
+        self.count
+            .get(&0, 0)
+            .map_err(|source| DatapathError::Map { name: maps::BAN_COUNT, source })
+    }
+
+    fn get(&self, key: SourceKey) -> Result<Option<u64>, DatapathError> {
+        match self.ends.get(&key, 0) {
+            Ok(end_ns) => Ok(Some(end_ns)),
+            Err(MapError::KeyNotFound) => Ok(None),
+            Err(source) => Err(failed(source)),
+        }
+    }
+
+    fn count_more(&mut self, by: i64) -> Result<(), DatapathError> {
+        let count = self.count()?.saturating_add_signed(by);
+        self.set_count(count)
+    }
+
+    fn set_count(&mut self, count: u64) -> Result<(), DatapathError> {
+        self.count
+            .set(0, count, 0)
+            .map_err(|source| DatapathError::Map { name: maps::BAN_COUNT, source })
+    }
+}
+
+fn failed(source: MapError) -> DatapathError {
+    DatapathError::Map { name: maps::BANS, source }
+}
+
+fn key(source: IpAddr) -> SourceKey {
+    address(source).source_key()
+}
+
+/// An address as the program sees it.
+#[must_use]
+pub fn address(source: IpAddr) -> Address {
+    match source {
+        IpAddr::V4(address) => Address::V4(address.to_bits()),
+        IpAddr::V6(address) => {
+            let bits = address.to_bits();
+            Address::v6((bits >> 64) as u64, bits as u64)
+        }
+    }
+}
+
+fn source(key: SourceKey) -> IpAddr {
+    match key.family {
+        4 => IpAddr::V4((key.network as u32).into()),
+        _ => IpAddr::V6((u128::from(key.network) << 64).into()),
+    }
+}
+
+/// The clock of the program's `bpf_ktime_get_ns`.
+fn now_ns() -> Result<u64, DatapathError> {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_err(DatapathError::Clock)?;
+    Ok(Duration::from(now).as_nanos() as u64)
+}

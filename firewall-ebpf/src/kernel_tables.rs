@@ -1,0 +1,88 @@
+//! What the stages ask, answered by the kernel's maps.
+
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+use firewall_common::{
+    Address, Packet, SourceKey,
+    bucket::{Limit, UNITS_PER_NS},
+    class::{Class, ClassId},
+    pipeline::{Draw, Tables},
+    rules::RuleLimit,
+};
+
+use crate::{bans, buckets::Taking, rules, tables};
+
+/// [`Tables`] of this generation.
+pub struct KernelTables {
+    /// Zero: the kernel's own clock.
+    at_ns: u64,
+    /// Nothing is taken from a bucket.
+    dry: bool,
+}
+
+impl KernelTables {
+    /// Tables that take from the buckets now.
+    #[inline(always)]
+    pub fn live() -> Self {
+        Self { at_ns: 0, dry: false }
+    }
+
+    /// Tables that take from the buckets at another time; where that is zero, they only look, now.
+    #[inline(always)]
+    pub fn at(at_ns: u64) -> Self {
+        Self { at_ns, dry: at_ns == 0 }
+    }
+
+    #[inline(always)]
+    fn taking(&self, draw: Draw) -> Taking {
+        Taking { now_units: draw.now_units, dry: self.dry }
+    }
+}
+
+impl Tables for KernelTables {
+    #[inline(always)]
+    fn class(&self, address: Address) -> Option<(ClassId, Class)> {
+        tables::class(address)
+    }
+
+    #[inline(always)]
+    fn is_banned(&self, source: SourceKey) -> bool {
+        bans::is_banned(source)
+    }
+
+    #[inline(always)]
+    fn matching_rules(&self, packet: &Packet) -> u64 {
+        rules::matching(packet)
+    }
+
+    #[inline(always)]
+    fn rule_limit(&self, rule: u32) -> Option<&RuleLimit> {
+        rules::limit(rule)
+    }
+
+    #[inline(always)]
+    fn port_limit(&self, is_udp: bool, port: u16) -> Option<&Limit> {
+        rules::port_limit(is_udp, port)
+    }
+
+    #[inline(always)]
+    fn has_syn_cookies(&self, port: u16) -> bool {
+        rules::has_syn_cookies(port)
+    }
+
+    #[inline(always)]
+    fn now_units(&self) -> u64 {
+        // SAFETY: the helper has no preconditions.
+        let now_ns = if self.at_ns == 0 { unsafe { bpf_ktime_get_ns() } } else { self.at_ns };
+        now_ns.wrapping_mul(UNITS_PER_NS)
+    }
+
+    #[inline(always)]
+    fn take(&self, limit: &Limit, scope: u64, key: SourceKey, draw: Draw) -> bool {
+        self.taking(draw).take(limit, scope, key, draw.length)
+    }
+
+    #[inline(always)]
+    fn take_aggregate(&self, limit: &Limit, aggregate: u32, draw: Draw) -> bool {
+        self.taking(draw).take_aggregate(limit, aggregate, draw.length)
+    }
+}
