@@ -10,5 +10,6 @@ pub mod supervisor;
 pub mod status;
 pub mod control;
 pub mod metrics;
+pub mod capture;
 pub mod daemon;
 mod logging;
