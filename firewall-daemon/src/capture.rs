@@ -7,7 +7,7 @@ mod pcapng;
 mod reader;
 mod writer;
 
-pub use error::CaptureError;
+pub use error::{CaptureError, LinkType};
 pub use reader::Reader;
 pub use writer::{COMMENT_BYTES_MAX, Writer};
 

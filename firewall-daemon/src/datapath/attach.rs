@@ -14,7 +14,7 @@ use nix::{errno::Errno, net::if_::if_nametoindex};
 
 use crate::{
     config::{AttachPolicy, InterfaceConfig},
-    datapath::{error::DatapathError, generation::Generation, pins::PinFolder},
+    datapath::{attached, error::DatapathError, generation::Generation, pins::PinFolder},
 };
 
 /// How the program is attached.
@@ -84,7 +84,8 @@ impl Attachments {
             let program = generation.program()?;
             let mode = match take_over(interface, index, program, pins) {
                 Some(mode) => Ok(mode),
-                None => attach_anew(interface, index, program, pins),
+                None => make_room(interface, index)
+                    .and_then(|()| attach_anew(interface, index, program, pins)),
             };
             match mode {
                 Ok(mode) => {
@@ -182,6 +183,34 @@ fn take_over(
         let _ = unpin(&pin);
     }
     None
+}
+
+/// Names a program of someone else, or removes it where the configuration says so. It is gone then, also
+/// where a later interface fails.
+fn make_room(interface: &InterfaceConfig, index: u32) -> Result<(), DatapathError> {
+    let found = match attached::query(index) {
+        // An offloaded program leaves room for another in the driver or the stack.
+        Ok(Some(found)) if found.mode != attached::OFFLOAD => found,
+        Ok(Some(_) | None) => return Ok(()),
+        Err(error) => {
+            // Attaching tells whether there is one.
+            tracing::debug!(interface = interface.name, %error, "cannot ask for an XDP program");
+            return Ok(());
+        }
+    };
+    let name = interface.name.clone();
+    if !interface.replace {
+        let remedy = attached::remedy(&found, &name);
+        return Err(DatapathError::Occupied { name, found, remedy });
+    }
+    tracing::warn!(
+        interface = name,
+        program = found.name,
+        id = found.id,
+        mode = found.mode,
+        "replacing another XDP program: until ours is attached, every frame passes"
+    );
+    attached::detach(index, &found).map_err(|source| DatapathError::Replace { name, found, source })
 }
 
 fn attach_anew(

@@ -4,6 +4,8 @@ use std::{io, path::PathBuf};
 
 use aya::{EbpfError, maps::MapError, programs::ProgramError};
 
+use crate::datapath::attached::AttachedProgram;
+
 /// A failure of the datapath.
 #[derive(Debug, thiserror::Error)]
 pub enum DatapathError {
@@ -79,6 +81,26 @@ pub enum DatapathError {
         mode: &'static str,
         /// The kernel's answer and the remedy.
         reason: String,
+    },
+    /// Another program is there.
+    #[error("interface {name}: expected no other XDP program on it, found {found}; {remedy}")]
+    Occupied {
+        /// The interface.
+        name: String,
+        /// The program's name, id and mode.
+        found: AttachedProgram,
+        /// How it is removed.
+        remedy: String,
+    },
+    /// Another program is there and stays, though it was to be replaced.
+    #[error("interface {name}: cannot replace the XDP program {found}: {source}")]
+    Replace {
+        /// The interface.
+        name: String,
+        /// The program's name, id and mode.
+        found: AttachedProgram,
+        /// The kernel's answer and the remedy.
+        source: io::Error,
     },
     /// A generation could not be put in the old one's place.
     #[error("interface {name}: cannot switch to the new generation, the old one stays: {reason}")]

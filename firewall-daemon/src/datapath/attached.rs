@@ -1,0 +1,218 @@
+//! Which XDP program is on an interface, whoever attached it: the kernel is asked by netlink.
+
+use std::{
+    fmt, io,
+    os::fd::{AsFd as _, AsRawFd as _},
+    time::Duration,
+};
+
+use aya::programs::{links::LinkType, loaded_links, loaded_programs};
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+};
+use netlink_packet_route::{
+    RouteNetlinkMessage,
+    link::{LinkAttribute, LinkMessage, LinkXdp},
+};
+use rustix::{
+    io::Errno,
+    net::{
+        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with,
+        sockopt::{Timeout, set_socket_timeout},
+    },
+};
+
+/// An answer about one interface may have so many bytes; the kernel's have some two thousand.
+const ANSWER_BYTES_MAX: usize = 64 << 10;
+/// The kernel answers before it returns from the request: this bound is for what cannot happen.
+const ANSWER_WAIT: Duration = Duration::from_secs(2);
+
+/// In the driver.
+const NATIVE: &str = "native";
+/// In the network stack.
+const GENERIC: &str = "generic";
+/// In the network card.
+pub const OFFLOAD: &str = "offload";
+
+/// XDP_FLAGS_SKB_MODE, XDP_FLAGS_DRV_MODE and XDP_FLAGS_HW_MODE of linux/if_link.h.
+const FLAG_GENERIC: u32 = 1 << 1;
+const FLAG_NATIVE: u32 = 1 << 2;
+const FLAG_OFFLOAD: u32 = 1 << 3;
+/// XDP_FLAGS_REPLACE: only where the program is the expected one.
+const FLAG_REPLACE: u32 = 1 << 4;
+/// In the place of a program: none.
+const NO_PROGRAM: i32 = -1;
+
+/// A program that is attached to an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttachedProgram {
+    /// The kernel's number for it.
+    pub id: u32,
+    /// Its name, 15 characters at most; empty when it cannot be read.
+    pub name: String,
+    /// `native`, `generic` or `offload`.
+    pub mode: &'static str,
+}
+
+impl fmt::Display for AttachedProgram {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, name, mode } = self;
+        write!(formatter, "{name:?} (id {id}, {mode} mode)")
+    }
+}
+
+/// The program on an interface of this network namespace. Where an offloaded program is beside
+/// another, the other.
+///
+/// # Errors
+///
+/// Where there is no such interface, or the kernel's answer cannot be read.
+pub fn query(interface_index: u32) -> io::Result<Option<AttachedProgram>> {
+    let request = RouteNetlinkMessage::GetLink(link(interface_index, Vec::new()));
+    let Some(RouteNetlinkMessage::NewLink(answer)) = exchange(request, NLM_F_REQUEST)? else {
+        return Err(unexpected("the description of an interface", "another message"));
+    };
+    let found = answer.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::Xdp(attributes) => first(attributes),
+        _ => None,
+    });
+    Ok(found.map(|(id, mode)| AttachedProgram { id, name: program_name(id), mode }))
+}
+
+fn first(attributes: &[LinkXdp]) -> Option<(u32, &'static str)> {
+    let id = |mode: &str| {
+        attributes.iter().find_map(|attribute| match (attribute, mode) {
+            (LinkXdp::DrvProgId(id), NATIVE)
+            | (LinkXdp::SkbProgId(id), GENERIC)
+            | (LinkXdp::HwProgId(id), OFFLOAD) => Some(*id),
+            _ => None,
+        })
+    };
+    [NATIVE, GENERIC, OFFLOAD].into_iter().find_map(|mode| id(mode).map(|id| (id, mode)))
+}
+
+/// The kernel names programs only to CAP_SYS_ADMIN.
+fn program_name(id: u32) -> String {
+    loaded_programs()
+        .filter_map(Result::ok)
+        .find(|program| program.id() == id)
+        .and_then(|program| program.name_as_str().map(str::to_owned))
+        .unwrap_or_default()
+}
+
+/// Removes a program that [`query`] found: that one, and no other that has taken its place.
+///
+/// # Errors
+///
+/// Where it is another by now, or is held by a `bpf_link`: then only who holds the link can let go.
+pub fn detach(interface_index: u32, program: &AttachedProgram) -> io::Result<()> {
+    let mode = match program.mode {
+        NATIVE => FLAG_NATIVE,
+        GENERIC => FLAG_GENERIC,
+        _ => FLAG_OFFLOAD,
+    };
+    let held = loaded_programs()
+        .filter_map(Result::ok)
+        .find(|loaded| loaded.id() == program.id)
+        .and_then(|loaded| loaded.fd().ok());
+    let mut attributes = vec![LinkXdp::Fd(NO_PROGRAM)];
+    match &held {
+        Some(expected) => {
+            attributes.push(LinkXdp::Flags(mode | FLAG_REPLACE));
+            attributes.push(LinkXdp::ExpectedFd(expected.as_fd().as_raw_fd() as u32));
+        }
+        // Without CAP_SYS_ADMIN it cannot be held, so it cannot be compared.
+        None => attributes.push(LinkXdp::Flags(mode)),
+    }
+    let message = link(interface_index, vec![LinkAttribute::Xdp(attributes)]);
+    exchange(RouteNetlinkMessage::SetLink(message), NLM_F_REQUEST | NLM_F_ACK).map(drop).map_err(
+        |error| match error.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::BUSY) => {
+                let message = format!("{program} is held by a bpf_link; {}", link_remedy(program));
+                io::Error::new(io::ErrorKind::ResourceBusy, message)
+            }
+            Some(Errno::EXIST | Errno::NOENT) => io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                format!("expected {program}, found that another took its place; start again"),
+            ),
+            _ => error,
+        },
+    )
+}
+
+/// What an operator does to remove a program from an interface.
+#[must_use]
+pub fn remedy(program: &AttachedProgram, interface: &str) -> String {
+    if !links(program.id).is_empty() {
+        return format!("it is held by a bpf_link; {}", link_remedy(program));
+    }
+    let word = match program.mode {
+        NATIVE => "xdp",
+        GENERIC => "xdpgeneric",
+        _ => "xdpoffload",
+    };
+    format!(
+        "`ip link set dev {interface} {word} off` removes it, `replace: true` does so at every start"
+    )
+}
+
+fn link_remedy(program: &AttachedProgram) -> String {
+    let stop = "stop the process that attached it";
+    match links(program.id).as_slice() {
+        [] => format!("{stop}; `bpftool link` names the link"),
+        [link] => format!("{stop}, or remove the link with `bpftool link detach id {link}`"),
+        links => format!("{stop}; its links are {links:?}, `bpftool link` says which is here"),
+    }
+}
+
+/// The links of a program, on any interface: aya does not tell which.
+fn links(program_id: u32) -> Vec<u32> {
+    loaded_links()
+        .filter_map(Result::ok)
+        .filter(|link| matches!(link.link_type(), Ok(LinkType::Xdp)))
+        .filter(|link| link.program_id() == program_id)
+        .map(|link| link.id())
+        .collect()
+}
+
+fn link(index: u32, attributes: Vec<LinkAttribute>) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message.attributes = attributes;
+    message
+}
+
+/// One request, one answer; none of content where the kernel only acknowledges.
+fn exchange(message: RouteNetlinkMessage, flags: u16) -> io::Result<Option<RouteNetlinkMessage>> {
+    let mut header = NetlinkHeader::default();
+    header.flags = flags;
+    let mut request = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message));
+    request.finalize();
+    let mut bytes = vec![0; request.buffer_len()];
+    request.serialize(&mut bytes);
+
+    // The protocol of number 0, which none stands for, is NETLINK_ROUTE.
+    let (family, kind) = (AddressFamily::NETLINK, SocketType::RAW);
+    let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
+    set_socket_timeout(&socket, Timeout::Recv, Some(ANSWER_WAIT))?;
+    send(&socket, &bytes, SendFlags::empty())?;
+    let mut answer = vec![0; ANSWER_BYTES_MAX];
+    let (kept, length) = recv(&socket, &mut answer[..], RecvFlags::TRUNC)?;
+    if length > kept {
+        let expected = format!("an answer of at most {ANSWER_BYTES_MAX} bytes");
+        return Err(unexpected(&expected, &format!("one of {length}")));
+    }
+    let answer = NetlinkMessage::deserialize(&answer[..kept])
+        .map_err(|error| unexpected("a netlink message", &error.to_string()))?;
+    match answer.payload {
+        NetlinkPayload::InnerMessage(message) => Ok(Some(message)),
+        NetlinkPayload::Error(error) if error.code.is_none() => Ok(None),
+        NetlinkPayload::Error(error) => Err(error.to_io()),
+        _ => Err(unexpected("an answer", "a netlink message of another kind")),
+    }
+}
+
+fn unexpected(expected: &str, found: &str) -> io::Error {
+    let message = format!("netlink: expected {expected}, found {found}");
+    io::Error::new(io::ErrorKind::InvalidData, message)
+}
