@@ -12,6 +12,8 @@ mod deny;
 mod rate_limit;
 /// What a new generation keeps and what it replaces.
 mod generations;
+/// Other programs on the interface.
+mod coexistence;
 /// Sampled drops.
 mod events;
 /// What the program and its tables may cost.
