@@ -1,3 +1,5 @@
+//! Files of every kind, whole, cut off and changed: what is read of them, and what is said.
+
 use std::{fs, iter, path::Path};
 
 use super::*;
