@@ -57,6 +57,9 @@ pub struct AttachedProgram {
 impl fmt::Display for AttachedProgram {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { id, name, mode } = self;
+        if name.is_empty() {
+            return write!(formatter, "one of unreadable name (id {id}, {mode} mode)");
+        }
         write!(formatter, "{name:?} (id {id}, {mode} mode)")
     }
 }
