@@ -39,8 +39,16 @@ impl Rate {
     pub fn new(rate: u64, burst: u64) -> Self {
         let rate = u128::from(rate.max(1));
         let burst = u128::from(burst.max(1));
-        let cost = ((u128::from(UNITS_PER_S) << FRACTION_BITS) / rate).max(1);
-        let window = ((cost * burst) >> FRACTION_BITS).min(u128::from(WINDOW_S_MAX * UNITS_PER_S));
+        // Up to fifteen million a second whole units are exact enough, and a burst is then exact to the
+        // packet; above that a unit is too much for one byte.
+        let whole = (u128::from(UNITS_PER_S) + rate / 2) / rate;
+        let cost = if whole >= 256 {
+            whole << FRACTION_BITS
+        } else {
+            ((u128::from(UNITS_PER_S) << FRACTION_BITS) / rate).max(1)
+        };
+        let window = ((cost * burst).div_ceil(1 << FRACTION_BITS))
+            .min(u128::from(WINDOW_S_MAX * UNITS_PER_S));
         Self { cost: cost as u64, window: (window as u64).max(1) }
     }
 
@@ -64,7 +72,8 @@ impl Rate {
     pub fn take(&self, amount: u64, word: u64, now_units: u64) -> Option<u64> {
         let ahead = word.wrapping_sub(now_units) & TIME_MASK;
         let ahead = if ahead > self.window { 0 } else { ahead };
-        let next = ahead + ((amount * self.cost) >> FRACTION_BITS);
+        let cost = (amount * self.cost + (1 << (FRACTION_BITS - 1))) >> FRACTION_BITS;
+        let next = ahead + cost;
         (next <= self.window).then_some(now_units.wrapping_add(next) & TIME_MASK)
     }
 }
@@ -128,7 +137,7 @@ mod tests {
             (1_000, 10, 10_000, 1, 100_000, 1_009),
             (3_000_000, 2, 3_000_000, 1, 100, 900_001),
             (1, 1, 10, 1, 999_999_999, 5),
-            (1_500, 1_500, 10, 1_500, 1_000_000_000, 10),
+            (1_500, 1_500, 10, 1_500, 1_001_000_000, 10),
             (100_000_000_000, 1_000_000, 1_000_000, 1_000, 1, 101_000),
             (1_000_000, 10_000, 1_000, 1_000, 0, 10),
             (1_000_000, 10_000, 1_000, 10_001, 1_000_000_000, 0),
@@ -146,7 +155,7 @@ mod tests {
     fn the_clock_may_come_round() {
         let rate = Rate::new(10, 10);
         for now in [0, 5, TIME_MASK - 3, TIME_MASK, TIME_MASK + 7, u64::MAX / 2] {
-            let mut word = 0;
+            let mut word = now & TIME_MASK;
             let passed = (0..20).filter(|_| {
                 let next = rate.take(1, word, now);
                 word = next.unwrap_or(word);

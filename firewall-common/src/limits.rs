@@ -124,7 +124,8 @@ mod tests {
 
     #[test]
     fn every_aggregate_has_a_place_of_its_own() {
-        let classes = [ProtocolClass::Syn, ProtocolClass::Udp, ProtocolClass::Icmp, ProtocolClass::Other];
+        let classes =
+            [ProtocolClass::Syn, ProtocolClass::Udp, ProtocolClass::Icmp, ProtocolClass::Other];
         let mut places: std::vec::Vec<u32> = classes.into_iter().map(aggregate_protocol).collect();
         places.extend((0..COUNTRIES).map(aggregate_country));
         for is_udp in [false, true] {

@@ -68,7 +68,8 @@ pub fn inspect(
         Frame::Other => Some((verdict(settings.non_ip_pass), Reason::NonIp)),
         Frame::Malformed => Some((verdict(settings.malformed_pass), Reason::Malformed)),
     };
-    let mut judged = Judged { class: Class::DEFAULT, class_id: NO_CLASS, rule: NO_RULE, shadow: None };
+    let mut judged =
+        Judged { class: Class::DEFAULT, class_id: NO_CLASS, rule: NO_RULE, shadow: None };
     let packet = bytes.settle(packet);
     let (verdict, reason) = match end {
         Some(end) => {

@@ -185,7 +185,11 @@ pub fn key_v6(high: u64) -> u64 {
 #[inline(always)]
 pub fn value_v6(range: u64) -> ValueV6 {
     let value = range & (V6_DEEP - 1);
-    if range & V6_DEEP != 0 { ValueV6::Deep(value as u32) } else { ValueV6::Class(value as ClassId) }
+    if range & V6_DEEP != 0 {
+        ValueV6::Deep(value as u32)
+    } else {
+        ValueV6::Class(value as ClassId)
+    }
 }
 
 /// Where the ranges inside one /64 are.
@@ -285,9 +289,13 @@ mod tests {
         let address = 0b101010101010101010_11001100_111111_u32;
         assert_eq!(slot_v4(address), 0b101010101010101010);
         assert_eq!(branch_v4(address), 0b11001100);
-        for (high, is_global) in
-            [(0, false), (0x1fff << 48, false), (0x2000 << 48, true), (0x3fff << 48, true), (1 << 62, false)]
-        {
+        for (high, is_global) in [
+            (0, false),
+            (0x1fff << 48, false),
+            (0x2000 << 48, true),
+            (0x3fff << 48, true),
+            (1 << 62, false),
+        ] {
             assert_eq!(is_global_unicast(high), is_global, "{high:x}");
         }
         assert_eq!(slot_v6(0x3fff_ffff << 32), SLOTS as u32 - 1);

@@ -1,11 +1,7 @@
 //! The options of a generation: read-only globals of the loaded program, so that the verifier
 //! removes what is switched off.
 
-use crate::{
-    bucket::Limit,
-    rules::RuleMasks,
-    verdict::Verdict,
-};
+use crate::{bucket::Limit, rules::RuleMasks, verdict::Verdict};
 
 /// All options. Explicit widths and no hidden padding: it crosses the kernel boundary. A switch is on
 /// where it is not zero.

@@ -1,6 +1,11 @@
 //! Bans: single sources, each until a time of its own, in force with the next packet.
 
-use aya_ebpf::{bindings::BPF_F_NO_PREALLOC, helpers::bpf_ktime_get_ns, macros::map, maps::{Array, HashMap}};
+use aya_ebpf::{
+    bindings::BPF_F_NO_PREALLOC,
+    helpers::bpf_ktime_get_ns,
+    macros::map,
+    maps::{Array, HashMap},
+};
 use firewall_common::{SourceKey, maps::BANS_MAX};
 
 /// When each ban ends, in nanoseconds of `CLOCK_MONOTONIC`.

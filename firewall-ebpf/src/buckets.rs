@@ -154,7 +154,9 @@ fn exchange(bucket: *mut u64, old: u64, new: u64) -> bool {
     // SAFETY: the pointer came from a map and is not null. The BPF target has no `AtomicU64`: its core
     // lacks compare-and-swap, which the intrinsic emits for -Ctarget-cpu=v3 (kernel 5.12).
     let (_, exchanged) = unsafe {
-        atomic_cxchg::<u64, { AtomicOrdering::SeqCst }, { AtomicOrdering::SeqCst }>(bucket, old, new)
+        atomic_cxchg::<u64, { AtomicOrdering::SeqCst }, { AtomicOrdering::SeqCst }>(
+            bucket, old, new,
+        )
     };
     exchanged
 }

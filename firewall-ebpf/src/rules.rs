@@ -49,7 +49,7 @@ pub fn port_limit(is_udp: bool, port: u16) -> Option<&'static Limit> {
 /// Whether connections to a TCP port are answered by SYN cookies when there are too many.
 #[inline(always)]
 pub fn has_syn_cookies(port: u16) -> bool {
-    PORTS.get(0).is_some_and(|table| {
-        table.syn_cookies[usize::from(port / 64)] >> (port % 64) & 1 != 0
-    })
+    PORTS
+        .get(0)
+        .is_some_and(|table| table.syn_cookies[usize::from(port / 64)] >> (port % 64) & 1 != 0)
 }

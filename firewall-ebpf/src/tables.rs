@@ -5,9 +5,9 @@ use firewall_common::{
     Address,
     class::{Class, ClassId},
     ranges::{
-        DeepGroup, DeepRange, NODE_BRANCHES, NODES_DEEP_MAX, ROW_ITEMS, ROW_RANGES, SHIFT_BEHIND_SLOT,
-        SHIFT_OUTSIDE, SLOTS, Slot, ValueV6, branch_v4, branch_v6, class_v4, is_global_unicast, key_v4,
-        key_v6, search_deep, search_group, slot_v4, slot_v6, value_v6,
+        DeepGroup, DeepRange, NODE_BRANCHES, NODES_DEEP_MAX, ROW_ITEMS, ROW_RANGES,
+        SHIFT_BEHIND_SLOT, SHIFT_OUTSIDE, SLOTS, Slot, ValueV6, branch_v4, branch_v6, class_v4,
+        is_global_unicast, key_v4, key_v6, search_deep, search_group, slot_v4, slot_v6, value_v6,
     },
 };
 
@@ -53,7 +53,8 @@ fn id_v4(address: u32) -> Option<ClassId> {
             let range = |index: u32| row[(offset + index) as usize % ROW_RANGES];
             let key = key_v4(address);
             // One where the range is above the key: the sign of a difference of 64 bits.
-            let above = |index| ((u64::from(key)).wrapping_sub(u64::from(range(index))) >> 63) as u32;
+            let above =
+                |index| ((u64::from(key)).wrapping_sub(u64::from(range(index))) >> 63) as u32;
             Some(class_v4(range(search_group(count, above))))
         }
         // An IPv4 address has no bits left for a second node.

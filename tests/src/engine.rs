@@ -6,7 +6,9 @@ use aya::{TestRun as _, TestRunOptions};
 use firewall_common::Verdict;
 use firewall_daemon::{
     config::{EventsConfig, Fate, KernelLog, LimitsConfig},
-    datapath::{EventSource, Losses, PacketOptions, bans::Bans, explain::Explained, generation::Generation},
+    datapath::{
+        EventSource, Losses, PacketOptions, bans::Bans, explain::Explained, generation::Generation,
+    },
     policy::{PolicySource, compile},
 };
 

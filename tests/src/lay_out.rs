@@ -169,9 +169,8 @@ fn rate(rate: &OracleRate) -> RateConfig {
             rate_pps: tokens.rate as u32,
             burst_packets: tokens.burst as u32,
         }),
-        bytes: rate.bytes.map(|tokens| ByteRate {
-            rate_bytes_per_s: tokens.rate,
-            burst_bytes: tokens.burst,
-        }),
+        bytes: rate
+            .bytes
+            .map(|tokens| ByteRate { rate_bytes_per_s: tokens.rate, burst_bytes: tokens.burst }),
     }
 }

@@ -11,6 +11,7 @@ pub mod requirement;
 pub mod bpffs;
 pub mod data;
 pub mod engine;
+pub mod policies;
 pub mod frame;
 pub mod generate;
 pub mod mmdb_reader;
@@ -46,3 +47,6 @@ pub mod metrics;
 pub mod snmp;
 
 pub mod demo;
+
+// How fast.
+pub mod bench;

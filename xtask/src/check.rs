@@ -17,13 +17,16 @@ pub fn run() -> Result<()> {
     shell::step("check: clippy");
     shell::run(
         shell::cargo()?
-            .args(["clippy", "--quiet", "--locked", "--workspace", "--exclude", "firewall-ebpf"])
+            .args(["clippy", "--quiet", "--locked", "--workspace"])
+            .args(["--exclude", "firewall-ebpf", "--exclude", "bench-ebpf"])
             .args(["--all-targets", "--", "-Dwarnings"]),
     )?;
     // A pass of its own: in one pass the kernel's crates would be given the features of the user's.
-    shell::step("check: clippy, XDP program");
+    shell::step("check: clippy, XDP programs");
     setup::clippy(&toolchain)?;
-    shell::run(ebpf::cargo(&toolchain, "clippy")?.args(["--", "-Dwarnings"]))?;
+    for object in [ebpf::FIREWALL, ebpf::BENCH] {
+        shell::run(ebpf::cargo(&toolchain, "clippy", object)?.args(["--", "-Dwarnings"]))?;
+    }
 
     shell::step("check: documentation");
     shell::run(

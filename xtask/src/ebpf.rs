@@ -1,4 +1,5 @@
-//! `cargo xtask ebpf`: the XDP program, as the one object file that the daemon embeds.
+//! `cargo xtask ebpf`: the XDP program, as the one object file that the daemon embeds. The benchmark's
+//! programs are built the same way.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -8,6 +9,18 @@ use crate::{
     setup::{self, Toolchain},
     shell,
 };
+
+/// A crate for the BPF target, and the name of its binary.
+#[derive(Clone, Copy)]
+pub struct Object {
+    package: &'static str,
+    binary: &'static str,
+}
+
+/// The XDP program.
+pub const FIREWALL: Object = Object { package: "firewall-ebpf", binary: "seawall-xdp" };
+/// The benchmark's programs.
+pub const BENCH: Object = Object { package: "bench-ebpf", binary: "seawall-bench" };
 
 /// Builds target/seawall-xdp.o; the file is touched only when its content changes, so that nothing
 /// that embeds it is built again.
@@ -19,19 +32,25 @@ pub fn run() -> Result<()> {
 /// The same, with a toolchain that was found before.
 pub fn build(toolchain: &Toolchain) -> Result<()> {
     shell::step("ebpf: the XDP program");
-    shell::run(&mut cargo(toolchain, "build")?)?;
-    let built = target()?.join("bpfel-unknown-none/release/seawall-xdp");
-    let object = shell::workspace()?.join("target/seawall-xdp.o");
-    let content =
-        fs::read(&built).with_context(|| format!("could not read {}", built.display()))?;
-    if fs::read(&object).is_ok_and(|old| old == content) {
-        return Ok(());
-    }
-    fs::write(&object, &content).with_context(|| format!("could not write {}", object.display()))
+    build_object(toolchain, FIREWALL).map(drop)
 }
 
-/// A cargo call on the XDP program, with the flags that its code relies on.
-pub fn cargo(toolchain: &Toolchain, verb: &str) -> Result<Command> {
+/// Builds target/BINARY.o; answers where it is.
+pub fn build_object(toolchain: &Toolchain, object: Object) -> Result<PathBuf> {
+    shell::run(&mut cargo(toolchain, "build", object)?)?;
+    let built = target()?.join("bpfel-unknown-none/release").join(object.binary);
+    let file = shell::workspace()?.join("target").join(object.binary).with_extension("o");
+    let content =
+        fs::read(&built).with_context(|| format!("could not read {}", built.display()))?;
+    if !fs::read(&file).is_ok_and(|old| old == content) {
+        fs::write(&file, &content)
+            .with_context(|| format!("could not write {}", file.display()))?;
+    }
+    Ok(file)
+}
+
+/// A cargo call on such a crate, with the flags that its code relies on.
+pub fn cargo(toolchain: &Toolchain, verb: &str, object: Object) -> Result<Command> {
     let flags = [
         format!("--cfg=bpf_target_arch=\"{}\"", std::env::consts::ARCH),
         // Debug information becomes BTF: the maps' types, and source lines in the verifier's log.
@@ -42,7 +61,7 @@ pub fn cargo(toolchain: &Toolchain, verb: &str) -> Result<Command> {
     ];
     let mut command = toolchain.cargo(verb)?;
     command
-        .args(["--quiet", "--locked", "--package", "firewall-ebpf"])
+        .args(["--quiet", "--locked", "--package", object.package])
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
         .env("CARGO_TARGET_DIR", target()?);
     Ok(command)

@@ -17,6 +17,8 @@ mod test;
 
 mod demo;
 
+mod bench;
+
 mod ci;
 
 use std::process::ExitCode;
@@ -46,6 +48,8 @@ enum Verb {
     Test(test::Options),
     /// Real traffic through the whole of Seawall, in a world of network namespaces.
     Demo(demo::Options),
+    /// Measured figures of this machine, beside rivals.
+    Bench(bench::Options),
     /// What CI runs: check, then test.
     Ci,
 }
@@ -59,6 +63,7 @@ fn main() -> ExitCode {
         Verb::Tidy => tidy::run(),
         Verb::Test(options) => test::run(&options),
         Verb::Demo(options) => demo::run(&options),
+        Verb::Bench(options) => bench::run(&options),
         Verb::Ci => ci::run(),
     };
     match result {

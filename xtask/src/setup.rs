@@ -40,6 +40,12 @@ pub fn clippy(toolchain: &Toolchain) -> Result<()> {
     toolchain::install_clippy(toolchain)
 }
 
+/// What `bench` needs beside what building does: a rival.
+pub fn bench() -> Result<Toolchain> {
+    programs("benchmark", &[("nft", "nftables")])?;
+    toolchain::find_or_install()
+}
+
 fn programs(kind: &str, tools: &[(&str, &str)]) -> Result<()> {
     let mut missing: Vec<&str> = tools
         .iter()

@@ -19,7 +19,8 @@ pub fn run(options: &Options) -> Result<()> {
     build::run()?;
     shell::step("test: every test of the workspace, release");
     let mut command = shell::cargo()?;
-    command.args(["test", "--locked", "--release", "--workspace", "--exclude", "firewall-ebpf"]);
+    command.args(["test", "--locked", "--release", "--workspace"]);
+    command.args(["--exclude", "firewall-ebpf", "--exclude", "bench-ebpf"]);
     command.args(&options.filter);
     if env::var_os("CI").is_some() {
         command.env("SEAWALL_TESTS_STRICT", "1");

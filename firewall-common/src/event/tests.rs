@@ -1,68 +1,69 @@
 //! A record survives the crossing, and nothing else is taken for one.
 
-use std::vec::Vec;
+use std::{string::ToString as _, vec, vec::Vec};
 
 use super::*;
-use crate::{class::List, packet::Packet};
+use crate::{Country, class::List, rules::NO_RULE};
 
-fn bytes(record: EventRecord) -> Vec<u8> {
+/// Native byte order, as the ring buffer has it.
+fn record(frame: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    bytes.extend(record.time_ns.to_ne_bytes());
-    for half in record.source.iter().chain(&record.destination) {
-        bytes.extend(half.to_ne_bytes());
+    bytes.extend(7_u64.to_ne_bytes());
+    bytes.extend(5_u64.to_ne_bytes());
+    bytes.extend(2_u16.to_ne_bytes());
+    bytes.extend(*b"KP");
+    bytes.extend([List::Geo as u8, 0, 0, 0]);
+    for word in [9, 3, frame.len() as u32] {
+        bytes.extend(u32::to_ne_bytes(word));
     }
-    for word in [record.interface_index, record.length, record.class] {
-        bytes.extend(word.to_ne_bytes());
-    }
-    bytes.extend(record.source_port.to_ne_bytes());
-    bytes.extend(record.destination_port.to_ne_bytes());
-    bytes.extend([record.verdict, record.reason, record.protocol, record.family, 0, 0, 0, 0]);
+    let head = (Verdict::Drop as u8, Reason::Geo as u8, Protocol::Tcp as u8);
+    bytes.extend([head.0, head.1, head.2, NO_RULE as u8]);
+    bytes.extend(frame.iter().copied().chain([0; CAPTURE_BYTES]).take(CAPTURE_BYTES));
     bytes
 }
 
-fn record(source: Address) -> EventRecord {
-    let packet = Packet {
-        source,
-        destination: source,
-        protocol: Protocol::Tcp,
-        hop_limit: 64,
-        icmp: [0; 2],
-        source_port: 1234,
-        destination_port: 443,
-        later_fragment: false,
-    };
-    let decision = Decision {
-        verdict: Verdict::Drop,
-        reason: Reason::Geo,
-        protocol: Protocol::Tcp,
-        class: Class::new(List::Geo, Country::parse("KP")),
-        packet: Some(packet),
-    };
-    EventRecord::new(&decision, 7, 3, 60)
+fn frame_v6(payload: usize) -> Vec<u8> {
+    let mut frame = vec![0; 12];
+    frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
+    frame.extend((20 + payload as u16).to_be_bytes());
+    frame.extend([6, 64]);
+    frame.extend("2001:db8::9".parse::<Ipv6Addr>().expect("an address").octets());
+    frame.extend("2001:db8::1".parse::<Ipv6Addr>().expect("an address").octets());
+    frame.extend([0x04, 0xd2, 0x01, 0xbb, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 2, 0, 0, 0, 0, 0, 0]);
+    frame.resize(frame.len() + payload, 0xee);
+    frame
 }
 
 #[test]
-fn both_families_survive() {
-    let v6 = Address::V6 { high: 0x2001_0db8 << 32, low: 9 };
-    for (source, text) in [(Address::V4(0xcb00_7109), "203.0.113.9"), (v6, "2001:db8::9")] {
-        let event = Event::parse(&bytes(record(source))).expect("a record");
-        let address: IpAddr = text.parse().expect("an address");
-        assert_eq!(event.addresses, Some((address, address)));
+fn a_record_says_all_of_it() {
+    for payload in [0, 1_000] {
+        let frame = frame_v6(payload);
+        let event = Event::parse(&record(&frame)).expect("a record");
         assert_eq!((event.verdict, event.reason), (Verdict::Drop, Reason::Geo));
-        assert_eq!((event.country, event.protocol), (Country::parse("KP"), Protocol::Tcp));
-        assert_eq!((event.source_port, event.destination_port), (1234, 443));
-        assert_eq!((event.time_ns, event.interface_index, event.length), (7, 3, 60));
+        assert_eq!((event.protocol, event.rule), (Protocol::Tcp, NO_RULE));
+        assert_eq!((event.class.rules, event.class.name), (5, 2));
+        assert_eq!(
+            (event.class.country(), event.class.list()),
+            (Country::parse("KP"), Some(List::Geo))
+        );
+        assert_eq!((event.time_ns, event.generation, event.interface_index), (7, 9, 3));
+        assert_eq!(event.captured(), &frame[..frame.len().min(CAPTURE_BYTES)]);
+        let flow = event.flow.expect("it was IP");
+        assert_eq!(flow.source.to_string(), "2001:db8::9");
+        assert_eq!(flow.destination.to_string(), "2001:db8::1");
+        assert_eq!((flow.source_port, flow.destination_port), (1234, 443));
     }
+    assert_eq!(Event::parse(&record(&[0; 60])).expect("a record").flow, None);
 }
 
 #[test]
 fn what_is_no_record_is_refused() {
-    let good = bytes(record(Address::V4(1)));
+    let good = record(&frame_v6(0));
     assert!(Event::parse(&good).is_some());
-    assert_eq!(Event::parse(&good[..63]), None);
+    assert_eq!(Event::parse(&good[..RECORD_BYTES - 1]), None);
     assert_eq!(Event::parse(&[&good[..], &[0]].concat()), None);
-    // Verdict, reason, protocol, family; and an IPv4 address that is too large.
-    for at in [56, 57, 58, 59, 20] {
+    // Verdict, reason, protocol.
+    for at in [36, 37, 38] {
         let mut bad = good.clone();
         bad[at] = 0xee;
         assert_eq!(Event::parse(&bad), None, "byte {at}");

@@ -16,31 +16,67 @@ fn ipv4(first: u8, total_length: u16, fragment: u16, protocol: u8, payload: &[u8
 }
 
 fn parsed(frame: &[u8]) -> Frame {
-    parse(&frame)
+    parse(&frame, &mut { Packet::NONE })
+}
+
+/// What a frame that holds an IP packet says.
+fn packet(frame: &[u8]) -> Packet {
+    let mut packet = Packet::NONE;
+    assert_eq!(parse(&frame, &mut packet), Frame::Ip);
+    packet
+}
+
+/// A header of five words.
+const TCP: [u8; 20] = [0, 1, 1, 0xbb, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 2, 0, 0, 0, 0, 0, 0];
+/// A key, and an IPv4 packet from 203.0.113.8.
+const GRE: [u8; 28] = [
+    0x20, 0, 8, 0, 0, 0, 0, 1, 0x45, 0, 0, 20, 0, 0, 0, 0, 64, 17, 0, 0, 203, 0, 113, 8, 192, 0, 2,
+    1,
+];
+
+#[test]
+fn who_is_inside_a_tunnel() {
+    let denied = Some(Address::V4(0xcb00_7108));
+    let inner = &GRE[8..];
+    assert_eq!(packet(&ipv4(0x45, 48, 0, 47, &GRE)).inner, denied);
+    assert_eq!(packet(&ipv4(0x45, 40, 0, 4, inner)).inner, denied);
+    assert_eq!(packet(&ipv4(0x45, 40, 1, 4, inner)).inner, None, "a later fragment");
+    assert_eq!(parsed(&ipv4(0x45, 39, 0, 4, &inner[..19])), Frame::Malformed);
+    assert_eq!(parsed(&ipv4(0x45, 40, 0, 41, inner)), Frame::Malformed, "no IPv6");
+    let mut nested = inner.to_vec();
+    nested[9] = 47;
+    assert_eq!(parsed(&ipv4(0x45, 40, 0, 4, &nested)), Frame::Malformed);
 }
 
 #[test]
 fn a_udp_packet_is_read_whole() {
     let frame = ipv4(0x45, 28, 0, 17, &[0x9c, 0x40, 0, 53, 0, 8, 0, 0]);
     assert_eq!(
-        parsed(&frame),
-        Frame::Ip(Packet {
+        packet(&frame),
+        Packet {
             source: Address::V4(0xc633_6401),
-            destination: Address::V4(0xc000_020a),
+            inner: None,
             protocol: Protocol::Udp,
+            number: 17,
             hop_limit: 64,
             icmp: [0; 2],
-            source_port: 40_000,
+            tcp_flags: 0,
             destination_port: 53,
             later_fragment: false,
-        })
+            whole: true,
+            plain: true,
+            version: 4,
+            network_offset: 14,
+            transport_offset: 34,
+            end: 42,
+        }
     );
 }
 
 #[test]
 fn no_prefix_of_a_frame_reads_as_the_frame() {
-    let frame = ipv4(0x45, 40, 0, 6, &[0; 20]);
-    assert!(matches!(parsed(&frame), Frame::Ip(_)));
+    let frame = ipv4(0x45, 40, 0, 6, &TCP);
+    assert_eq!(parsed(&frame), Frame::Ip);
     for length in 0..frame.len() {
         assert_eq!(parsed(&frame[..length]), Frame::Malformed, "cut at {length}");
     }
@@ -57,8 +93,9 @@ fn ports_are_those_of_a_first_fragment_alone() {
     ] {
         let frame = ipv4(0x45, 20 + payload.len() as u16, fragment, 17, payload);
         let found = match parsed(&frame) {
-            Frame::Ip(packet) => {
-                assert_eq!(packet.source_port != 0, !packet.later_fragment);
+            Frame::Ip => {
+                let packet = packet(&frame);
+                assert_eq!(packet.destination_port != 0, !packet.later_fragment);
                 Some(packet.later_fragment)
             }
             Frame::Malformed => None,
@@ -94,7 +131,7 @@ fn ethertypes() {
 #[test]
 fn no_bytes_make_it_panic() {
     // Every value of every byte of the headers, one at a time.
-    for frame in [ipv4(0x45, 40, 0, 6, &[0; 20]), ipv6_with_extensions()] {
+    for frame in [ipv4(0x45, 40, 0, 6, &TCP), ipv4(0x45, 48, 0, 47, &GRE), ipv6_with_extensions()] {
         for at in 0..frame.len() {
             for value in 0..=255 {
                 let mut changed = frame.clone();
@@ -110,6 +147,6 @@ fn ipv6_with_extensions() -> Vec<u8> {
     frame.extend([0x86, 0xdd, 0x60, 0, 0, 0, 0, 44, 0, 64]);
     frame.extend([0; 32]);
     frame.extend([44, 0, 0, 0, 0, 0, 0, 0, 51, 0, 0, 0, 0, 0, 0, 1, 6, 0, 0, 0, 0, 0, 0, 0]);
-    frame.extend([0; 20]);
+    frame.extend(TCP);
     frame
 }

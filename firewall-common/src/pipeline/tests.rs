@@ -1,24 +1,66 @@
 //! The order of the stages, over tables in memory.
 
-use std::{cell::Cell, vec, vec::Vec};
+use std::{cell::RefCell, vec, vec::Vec};
 
 use super::*;
-use crate::bucket::Rate;
+use crate::{bucket::Rate, rules::RuleMasks};
 
+/// Answers what it is told, and notes which buckets were asked.
 struct Memory {
-    list: Option<List>,
-    tokens: Cell<u32>,
+    class: Option<Class>,
+    banned: bool,
+    rules: u64,
+    /// The scope or aggregate whose bucket is empty.
+    empty: Option<u64>,
+    asked: RefCell<Vec<u64>>,
+}
+
+impl Memory {
+    fn new(class: Option<Class>) -> Self {
+        Self { class, banned: false, rules: 0, empty: None, asked: RefCell::default() }
+    }
+
+    fn ask(&self, bucket: u64) -> bool {
+        self.asked.borrow_mut().push(bucket);
+        self.empty != Some(bucket)
+    }
 }
 
 impl Tables for Memory {
-    fn class(&self, _: Address) -> Option<Class> {
-        Some(self.list.map_or(Class::from_word(0xff), |list| Class::new(list, None)))
+    fn class(&self, _: Address) -> Option<(ClassId, Class)> {
+        Some((3, self.class?))
     }
 
-    fn take(&self, _: SourceKey) -> bool {
-        let left = self.tokens.get();
-        self.tokens.set(left.saturating_sub(1));
-        left > 0
+    fn is_banned(&self, _: SourceKey) -> bool {
+        self.banned
+    }
+
+    fn matching_rules(&self, _: &Packet) -> u64 {
+        self.rules
+    }
+
+    fn rule_limit(&self, _: u32) -> Option<&RuleLimit> {
+        None
+    }
+
+    fn port_limit(&self, _: bool, _: u16) -> Option<&Limit> {
+        None
+    }
+
+    fn has_syn_cookies(&self, _: u16) -> bool {
+        false
+    }
+
+    fn now_units(&self) -> u64 {
+        1
+    }
+
+    fn take(&self, _: &Limit, scope: u64, _: SourceKey, _: Draw) -> bool {
+        self.ask(scope)
+    }
+
+    fn take_aggregate(&self, _: &Limit, aggregate: u32, _: Draw) -> bool {
+        self.ask(u64::from(aggregate))
     }
 }
 
@@ -31,43 +73,92 @@ fn udp() -> Vec<u8> {
     frame
 }
 
+const LIMIT: Limit = Limit { packets: Rate { cost: 1, window: 1 }, bytes: Rate::OFF };
+
+fn limited() -> Settings {
+    let protocols = [LIMIT; 4];
+    Settings { source: LIMIT, prefix: LIMIT, protocols, timed: 1, ..Settings::UNSET }
+}
+
+fn judge(settings: &Settings, tables: &Memory) -> (Verdict, Reason) {
+    let mut packet = Packet::NONE;
+    let decision = inspect(&udp().as_slice(), &mut packet, settings, tables);
+    assert_eq!(packet.protocol, Protocol::Udp);
+    (decision.verdict, decision.reason)
+}
+
 #[test]
-fn each_list_decides_alone() {
-    let limited = Settings { rate: Rate::new(1, 1), ..Settings::UNSET };
-    let free = Settings::UNSET;
-    // (list, settings, tokens before, verdict, reason, tokens after)
-    for (list, settings, before, verdict, reason, after) in [
-        (Some(List::Protected), limited, 0, Verdict::Pass, Reason::Protected, 0),
-        (Some(List::Allow), limited, 0, Verdict::Pass, Reason::Allow, 0),
-        (Some(List::Deny), limited, 5, Verdict::Drop, Reason::Deny, 5),
-        (Some(List::Geo), limited, 5, Verdict::Drop, Reason::Geo, 5),
-        (Some(List::Default), limited, 5, Verdict::Pass, Reason::Default, 4),
-        (Some(List::Default), limited, 0, Verdict::Drop, Reason::Rate, 0),
-        (Some(List::Default), free, 0, Verdict::Pass, Reason::Default, 0),
-        (None, limited, 5, Verdict::Pass, Reason::Fault, 5),
+fn each_list_decides_alone_and_only_the_rest_is_limited() {
+    let udp_class = u64::from(limits::aggregate_protocol(ProtocolClass::Udp));
+    let all = [limits::SCOPE_SOURCE, limits::SCOPE_PREFIX, udp_class];
+    // (list, in shadow, banned, verdict, reason, buckets asked)
+    for (list, shadow, banned, verdict, reason, asked) in [
+        (List::Protected, false, true, Verdict::Pass, Reason::Protected, &[][..]),
+        (List::Allow, false, true, Verdict::Pass, Reason::Allow, &[]),
+        (List::Deny, false, false, Verdict::Drop, Reason::Deny, &[]),
+        (List::Geo, false, false, Verdict::Drop, Reason::Geo, &[]),
+        (List::Default, false, true, Verdict::Drop, Reason::Ban, &[]),
+        (List::Default, false, false, Verdict::Pass, Reason::Default, &all),
+        (List::Deny, true, false, Verdict::Shadow, Reason::Deny, &all),
+        (List::Deny, true, true, Verdict::Drop, Reason::Ban, &[]),
+        (List::Geo, true, false, Verdict::Shadow, Reason::Geo, &all),
     ] {
-        let tables = Memory { list, tokens: Cell::new(before) };
-        let decision = inspect(&udp().as_slice(), settings, &tables);
-        let seen = (decision.verdict, decision.reason, tables.tokens.get());
-        assert_eq!(seen, (verdict, reason, after), "{list:?}");
-        assert_eq!(decision.protocol, Protocol::Udp);
+        let class = Class::new(list, None).in_shadow(shadow);
+        let tables = Memory { banned, ..Memory::new(Some(class)) };
+        assert_eq!(judge(&limited(), &tables), (verdict, reason), "{list:?} {shadow}");
+        assert_eq!(tables.asked.borrow().as_slice(), asked, "{list:?} {shadow}");
+    }
+    assert_eq!(judge(&limited(), &Memory::new(None)), (Verdict::Pass, Reason::Fault));
+}
+
+#[test]
+fn limits_end_with_the_first_that_is_empty() {
+    let udp_class = u64::from(limits::aggregate_protocol(ProtocolClass::Udp));
+    for (empty, reason, asked) in [
+        (limits::SCOPE_SOURCE, Reason::RateSource, 1),
+        (limits::SCOPE_PREFIX, Reason::RatePrefix, 2),
+        (udp_class, Reason::RateProtocol, 3),
+    ] {
+        let tables = Memory { empty: Some(empty), ..Memory::new(Some(Class::DEFAULT)) };
+        assert_eq!(judge(&limited(), &tables), (Verdict::Drop, reason));
+        assert_eq!(tables.asked.borrow().len(), asked);
+        let shadow = Settings { shadow: 1, ..limited() };
+        assert_eq!(judge(&shadow, &tables), (Verdict::Shadow, reason));
+    }
+}
+
+#[test]
+fn rules_come_before_limits() {
+    let rules = RuleMasks { pass: 1, drop: 2, ..RuleMasks::OFF };
+    let settings = Settings { rules, ..limited() };
+    let class = Some(Class::DEFAULT.with_rules(3));
+    for (bits, verdict, reason, asked) in [
+        (1, Verdict::Pass, Reason::Rule, 3),
+        (2, Verdict::Drop, Reason::Rule, 0),
+        (0, Verdict::Pass, Reason::Default, 3),
+    ] {
+        let tables = Memory { rules: bits, ..Memory::new(class) };
+        assert_eq!(judge(&settings, &tables), (verdict, reason));
+        assert_eq!(tables.asked.borrow().len(), asked);
     }
 }
 
 #[test]
 fn what_is_not_ip_asks_no_table() {
-    let tables = Memory { list: Some(List::Deny), tokens: Cell::new(0) };
-    let passing = Settings { non_ip_pass: 1, ..Settings::UNSET };
+    let tables = Memory::new(None);
+    let passing = Settings { non_ip_pass: 1, malformed_pass: 1, ..Settings::UNSET };
     for (ethertype, settings, verdict, reason) in [
         (0x0806_u16, Settings::UNSET, Verdict::Pass, Reason::Essential),
         (0x8847, Settings::UNSET, Verdict::Drop, Reason::NonIp),
         (0x8847, passing, Verdict::Pass, Reason::NonIp),
-        (0x0800, passing, Verdict::Drop, Reason::Malformed),
+        (0x0800, Settings::UNSET, Verdict::Drop, Reason::Malformed),
+        (0x0800, passing, Verdict::Pass, Reason::Malformed),
     ] {
         let mut frame = vec![0; 12];
         frame.extend(ethertype.to_be_bytes());
-        let decision = inspect(&frame.as_slice(), settings, &tables);
+        let mut packet = Packet::NONE;
+        let decision = inspect(&frame.as_slice(), &mut packet, &settings, &tables);
         assert_eq!((decision.verdict, decision.reason), (verdict, reason), "{ethertype:04x}");
-        assert_eq!((decision.protocol, decision.packet), (Protocol::None, None));
+        assert_eq!((packet.protocol, packet.version), (Protocol::None, 0));
     }
 }

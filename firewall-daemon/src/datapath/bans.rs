@@ -126,9 +126,7 @@ impl Bans {
     ///
     /// Where the kernel does not answer.
     pub fn count(&self) -> Result<u64, DatapathError> {
-        self.count
-            .get(&0, 0)
-            .map_err(|source| DatapathError::Map { name: maps::BAN_COUNT, source })
+        self.count.get(&0, 0).map_err(|source| DatapathError::Map { name: maps::BAN_COUNT, source })
     }
 
     fn get(&self, key: SourceKey) -> Result<Option<u64>, DatapathError> {

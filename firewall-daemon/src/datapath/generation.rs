@@ -134,10 +134,7 @@ impl Generation {
         self.named_program(PROGRAM)
     }
 
-    pub(super) fn named_program(
-        &mut self,
-        name: &'static str,
-    ) -> Result<&mut Xdp, DatapathError> {
+    pub(super) fn named_program(&mut self, name: &'static str) -> Result<&mut Xdp, DatapathError> {
         let missing = DatapathError::Missing { what: "program", name };
         match self.ebpf.program_mut(name).map(TryInto::try_into) {
             Some(Ok(program)) => Ok(program),

@@ -10,13 +10,15 @@ use firewall_common::{
     bucket::{Limit, Rate},
     packet::tcp_flag,
     rules::{
-        PER_PREFIX, PER_RULE, PER_SOURCE, RULE_ANSWERS, RULE_CLOSED, RULE_PUBLIC, RuleLimit, RuleMasks, RuleTable,
+        PER_PREFIX, PER_RULE, PER_SOURCE, RULE_ANSWERS, RULE_CLOSED, RULE_PUBLIC, RuleLimit,
+        RuleMasks, RuleTable,
     },
 };
 
 use crate::{
     config::{
-        Fate, LimitPer, PortRange, RateConfig, RuleConfig, RuleProtocol, RuleVerdict, Service, TcpFlags,
+        Fate, LimitPer, PortRange, RateConfig, RuleConfig, RuleProtocol, RuleVerdict, Service,
+        TcpFlags,
     },
     policy::PolicySource,
 };
@@ -101,9 +103,8 @@ pub fn limit(rate: &RateConfig) -> Limit {
     let packets = rate.packets.map_or(Rate::OFF, |packets| {
         Rate::new(u64::from(packets.rate_pps), u64::from(packets.burst_packets))
     });
-    let bytes = rate
-        .bytes
-        .map_or(Rate::OFF, |bytes| Rate::new(bytes.rate_bytes_per_s, bytes.burst_bytes));
+    let bytes =
+        rate.bytes.map_or(Rate::OFF, |bytes| Rate::new(bytes.rate_bytes_per_s, bytes.burst_bytes));
     Limit { packets, bytes }
 }
 

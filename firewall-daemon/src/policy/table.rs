@@ -91,10 +91,13 @@ impl TableV6 {
         if deep.groups.len() > DEEP_GROUPS_MAX || u32::try_from(deep.ranges.len()).is_err() {
             return Err(Full);
         }
-        let mut builder = Builder::new(|first: u64, value| pack_v6(first, value), |value| match value {
-            ValueV6::Class(class) => Some(class),
-            ValueV6::Deep(_) => None,
-        });
+        let mut builder = Builder::new(
+            |first: u64, value| pack_v6(first, value),
+            |value| match value {
+                ValueV6::Class(class) => Some(class),
+                ValueV6::Deep(_) => None,
+            },
+        );
         // The root is a node whatever it holds: the program begins there without asking.
         let global = 1_u64 << 61;
         let mut rest = Covering::new(&upper);

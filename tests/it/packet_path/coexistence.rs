@@ -40,7 +40,7 @@ impl Foreign {
         let bpffs = Bpffs::mount().expect("a BPF file system can be mounted");
         let policy = compile::compile(&PolicySource::default()).expect("it compiles");
         let mut generation =
-            Generation::load(&plain_options(), &policy, bpffs.path()).expect("it loads");
+            Generation::load(1, &plain_options(), &policy, bpffs.path()).expect("it loads");
         let program = generation.program().expect("the object holds the program");
         program.pin(bpffs.path().join("foreign")).expect("it can be pinned");
         Self { generation, bpffs }

@@ -3,11 +3,12 @@
 use std::{collections::HashSet, fs, net::Ipv4Addr};
 
 use firewall_common::Verdict;
-use firewall_daemon::policy::{PolicySource, list};
+use firewall_daemon::policy::list;
 use seawall_tests::{
     data,
     engine::{Counts, Engine, plain_options},
     frame::udp_from,
+    policies::denying,
     random::Random,
     requirement,
 };
@@ -34,8 +35,7 @@ fn every_address_of_a_real_list() {
 
     let mut deny = Vec::new();
     list::read(&path, &mut deny).expect("the list is one");
-    let source = PolicySource { deny, ..PolicySource::default() };
-    let mut engine = Engine::load(&source, &plain_options());
+    let mut engine = Engine::load(&denying(deny), &plain_options());
     for address in &listed {
         assert_eq!(engine.run(&udp_from((*address).into())), Verdict::Drop, "{address} is listed");
     }

@@ -1,10 +1,11 @@
 //! What a new generation keeps and what it replaces.
 
 use firewall_common::Verdict;
-use firewall_daemon::{config::RateLimitConfig, datapath::PacketOptions, policy::PolicySource};
+use firewall_daemon::{config::LimitsConfig, datapath::PacketOptions, policy::PolicySource};
 use seawall_tests::{
     engine::{Counts, Engine, plain_options},
     frame::udp_from,
+    policies::{denying, packets},
     requirement,
 };
 
@@ -17,7 +18,7 @@ fn counters_and_buckets_outlive_a_generation() {
         return;
     }
     let limited = PacketOptions {
-        rate_limit: Some(RateLimitConfig { rate_pps: 1, burst_packets: BURST }),
+        limits: LimitsConfig { source: Some(packets(1, BURST)), ..LimitsConfig::default() },
         ..plain_options()
     };
     let frame = udp_from([198, 51, 100, 1].into());
@@ -30,10 +31,7 @@ fn counters_and_buckets_outlive_a_generation() {
     let passed = (0..BURST).filter(|_| engine.run(&frame) == Verdict::Pass).count() as u64;
     assert!(passed < u64::from(BURST) / 2, "the bucket is as empty as it was: {passed} passed");
 
-    let denied = PolicySource {
-        deny: vec!["198.51.100.0/24".parse().expect("a prefix")],
-        ..PolicySource::default()
-    };
+    let denied = denying(vec!["198.51.100.0/24".parse().expect("a prefix")]);
     engine.reload(&denied, &plain_options());
     assert_eq!(engine.run(&frame), Verdict::Drop, "the new list is in force");
     engine.reload(&PolicySource::default(), &plain_options());
@@ -43,7 +41,7 @@ fn counters_and_buckets_outlive_a_generation() {
         engine.counts(),
         Counts::from([
             ("drop deny udp".to_owned(), 1),
-            ("drop rate udp".to_owned(), burst - passed),
+            ("drop rate_source udp".to_owned(), burst - passed),
             ("pass default udp".to_owned(), burst + passed + 1),
         ])
     );

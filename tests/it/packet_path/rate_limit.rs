@@ -4,20 +4,21 @@ use std::net::IpAddr;
 
 use firewall_common::Verdict;
 use firewall_daemon::{
-    config::RateLimitConfig,
+    config::LimitsConfig,
     datapath::{Losses, PacketOptions},
     policy::PolicySource,
 };
 use seawall_tests::{
     engine::{Engine, plain_options},
     frame::udp_from,
+    policies::{list, packets},
     requirement,
 };
 
 /// One packet an hour, so that time plays no part: what passes is the burst.
 fn burst_of(burst_packets: u32) -> PacketOptions {
     PacketOptions {
-        rate_limit: Some(RateLimitConfig { rate_pps: 1, burst_packets }),
+        limits: LimitsConfig { source: Some(packets(1, burst_packets)), ..LimitsConfig::default() },
         ..plain_options()
     }
 }
@@ -34,7 +35,7 @@ fn each_source_has_its_own_burst() {
     }
     let source = PolicySource {
         protected: vec!["198.51.100.99/32".parse().expect("a prefix")],
-        allow: vec!["198.51.100.98/32".parse().expect("a prefix")],
+        allow: list("allow", vec!["198.51.100.98/32".parse().expect("a prefix")]),
         ..PolicySource::default()
     };
     let mut engine = Engine::load(&source, &burst_of(50));

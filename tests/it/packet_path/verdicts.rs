@@ -2,19 +2,17 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use firewall_common::{
-    Country,
-    Verdict::{self, Drop, Pass},
-};
+use firewall_common::Verdict::{self, Drop, Pass};
 use firewall_daemon::{
-    config::NonIp,
-    policy::{GeoDatabase, GeoMode, GeoSource, PolicySource},
+    config::Fate,
+    policy::{GeoMode, PolicySource},
 };
 use seawall_tests::{
     engine::{Counts, Engine, plain_options},
     frame::{
         ICMP, ICMPV6, TCP, UDP, ethernet, icmp, ipv4, ipv4_with, ipv6, ipv6_with, tagged, tcp, udp,
     },
+    policies::{denying, geo, list},
     requirement,
 };
 
@@ -22,32 +20,21 @@ fn prefixes(texts: &[&str]) -> Vec<ipnetwork::IpNetwork> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
-fn country(code: &str) -> Country {
-    Country::parse(code).unwrap()
-}
-
 fn policy(mode: GeoMode, named: &str) -> PolicySource {
+    let allow = prefixes(&["203.0.113.7/32", "2001:db8:d::7/128", "192.0.2.128/25"]);
+    let deny = prefixes(&["203.0.113.0/24", "2001:db8:d::/64", "198.51.100.77/32"]);
+    let networks = [
+        ("198.51.100.0/24", "DE"),
+        ("192.0.2.0/24", "KP"),
+        ("2001:db8:e::/48", "DE"),
+        ("2001:db8:f::/48", "KP"),
+    ];
     PolicySource {
         protected: prefixes(&["203.0.113.99/32", "2001:db8:d::99/128"]),
-        allow: prefixes(&["203.0.113.7/32", "2001:db8:d::7/128", "192.0.2.128/25"]),
-        deny: prefixes(&["203.0.113.0/24", "2001:db8:d::/64", "198.51.100.77/32"]),
-        geo: Some(GeoSource {
-            mode,
-            countries: [country(named)].into(),
-            networks: vec![
-                ("198.51.100.0/24".parse().unwrap(), country("DE")),
-                ("192.0.2.0/24".parse().unwrap(), country("KP")),
-                ("2001:db8:e::/48".parse().unwrap(), country("DE")),
-                ("2001:db8:f::/48".parse().unwrap(), country("KP")),
-            ],
-            database: GeoDatabase {
-                path: "test.mmdb".into(),
-                kind: "test".to_owned(),
-                build_epoch_s: 0,
-                ipv4_networks: 2,
-                ipv6_networks: 2,
-            },
-        }),
+        allow: list("allow", allow),
+        deny: list("deny", deny),
+        geo: Some(geo(mode, named, &networks)),
+        ..PolicySource::default()
     }
 }
 
@@ -110,7 +97,7 @@ fn lists_and_countries_by_precedence() {
                 Pass,
                 "pass protected icmp",
             ),
-            ("another protocol", v4(DENIED, 47, &[0; 8]), Drop, "drop deny other"),
+            ("another protocol", v4(DENIED, 50, &[0; 8]), Drop, "drop deny other"),
             ("first address", v4([0, 0, 0, 0], UDP, &query), Drop, "drop geo udp"),
             ("last address", v4([255; 4], UDP, &query), Drop, "drop geo udp"),
             ("v6 allowed country", v6("2001:db8:e::1", TCP, &syn), Pass, "pass default tcp"),
@@ -151,8 +138,7 @@ fn the_link_lives_whatever_the_policy() {
     if !requirement::root("the_link_lives_whatever_the_policy") {
         return;
     }
-    let everything =
-        PolicySource { deny: prefixes(&["0.0.0.0/0", "::/0"]), ..PolicySource::default() };
+    let everything = denying(prefixes(&["0.0.0.0/0", "::/0"]));
     let mut engine = Engine::load(&everything, &plain_options());
     let icmpv6 = |source: &str, hop_limit, kind, code| {
         ethernet(0x86dd, &ipv6_with(source.parse().unwrap(), ICMPV6, hop_limit, &icmp(kind, code)))
@@ -258,7 +244,7 @@ fn what_hides_or_breaks_its_headers() {
                 Drop,
                 "drop deny tcp",
             ),
-            ("later fragment, good source", first(0x0010, &[0; 3]), Pass, "pass default tcp"),
+            ("later fragment, good source", first(0x0010, &[0; 3]), Drop, "drop fragment tcp"),
             (
                 "first fragment too short for tcp",
                 first(0x2000, &[0; 8]),
@@ -340,7 +326,7 @@ fn what_hides_or_breaks_its_headers() {
         ],
     );
     let mut options = plain_options();
-    options.non_ip = NonIp::Pass;
+    options.non_ip = Fate::Pass;
     engine.reload(&policy(GeoMode::Block, "KP"), &options);
     check(
         &mut engine,

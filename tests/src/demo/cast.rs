@@ -96,7 +96,7 @@ packet:
   allow: {{ prefixes: [203.0.113.7, "2001:db8:bad::7"] }}
   deny: {{ prefixes: [203.0.113.0/24, "2001:db8:bad::/48"] }}
   geo: {{ database: country.mmdb, block: [AQ] }}
-  rate_limit: {{ rate_pps: {RATE_PPS}, burst_packets: {BURST_PACKETS} }}
+  limits: {{ source: {{ rate_pps: {RATE_PPS}, burst_packets: {BURST_PACKETS} }} }}
   pin_path: {pin_path}
 gateway:
   listen: ["0.0.0.0:443", "[::]:443"]

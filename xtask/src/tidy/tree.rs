@@ -8,8 +8,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-/// Crates that may contain unsafe code: the two that touch packet memory and share types with the kernel.
-pub const UNSAFE_CRATES: [&str; 2] = ["firewall-ebpf", "firewall-common"];
+/// Crates that may contain unsafe code: those that touch packet memory and share types with the kernel.
+pub const UNSAFE_CRATES: [&str; 3] = ["firewall-ebpf", "firewall-common", "bench-ebpf"];
 
 /// Files by their path from the workspace; what is not UTF-8 has no content.
 pub struct Tree {

@@ -10,7 +10,7 @@ fn network(text: &str) -> IpNetwork {
 fn overlaps_and_neighbours_merge() {
     // (networks, merged)
     for (texts, expected) in [
-        (&["10.0.0.0/8"][..], &[(0x0a00_0000_u128, 0x0aff_ffff_u128)][..]),
+        (&["10.0.0.0/8"][..], &[(0x0a00_0000_u32, 0x0aff_ffff_u32)][..]),
         (&["10.0.0.0/9", "10.128.0.0/9"], &[(0x0a00_0000, 0x0aff_ffff)]),
         (&["10.1.0.0/16", "10.0.0.0/8", "10.0.0.0/8"], &[(0x0a00_0000, 0x0aff_ffff)]),
         (&["0.0.0.0/0", "255.255.255.255/32"], &[(0, 0xffff_ffff)]),
@@ -18,14 +18,14 @@ fn overlaps_and_neighbours_merge() {
         (&["::/0"], &[]),
     ] {
         let networks: Vec<IpNetwork> = texts.iter().map(|text| network(text)).collect();
-        let found: Vec<(u128, u128)> = union(Family::V4, &networks)
+        let found: Vec<(u32, u32)> = union::<u32>(&networks)
             .iter()
             .map(|interval| (interval.first, interval.last))
             .collect();
         assert_eq!(found, expected, "{texts:?}");
     }
     let all = [network("::/0"), network("ffff::/16")];
-    assert_eq!(union(Family::V6, &all), [Interval { first: 0, last: u128::MAX }]);
+    assert_eq!(union::<u128>(&all), [Interval { first: 0, last: u128::MAX }]);
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn the_longest_prefix_names_the_country() {
         (network("4000::/8"), country("FF")),
         (network("4000::/8"), country("FF")),
     ];
-    let disjoint = countries(Family::V6, &networks);
+    let disjoint = countries::<u128>(&networks);
     let owner = |address: &str| {
         let address = address.parse::<std::net::Ipv6Addr>().expect("an address").to_bits();
         let found: Vec<Country> = disjoint

@@ -2,34 +2,33 @@
 
 use super::*;
 
-fn class(number: u32) -> Class {
-    Class::from_word(number)
-}
-
-fn scan(classes: &[(u128, Class)], address: u128) -> Option<Class> {
+fn scan<N: Copy + Ord>(classes: &[(N, ClassId)], address: N) -> Option<ClassId> {
     classes.iter().rev().find(|(first, _)| *first <= address).map(|(_, class)| *class)
 }
 
-/// Addresses at and around every boundary, and at the ends of the space.
-fn probes(classes: &[(u128, Class)], last: u128) -> Vec<u128> {
-    let near = |first: u128| [first.saturating_sub(1), first, first.saturating_add(1).min(last)];
-    classes.iter().flat_map(|(first, _)| near(*first)).chain([0, last]).collect()
+/// Classes from these first addresses on, neighbours of different ones.
+fn classes<N: Copy>(firsts: &[N]) -> Vec<(N, ClassId)> {
+    firsts.iter().enumerate().map(|(index, first)| (*first, index as u32 % 5)).collect()
 }
 
 #[test]
 fn ipv4_search_equals_a_scan() {
-    let edges = [0, 1, 0x3fff, 0x4000, 0x4001, 0x7fff_ffff, 0x8000_0000, 0xffff_c000, 0xffff_ffff];
-    let crowded = (0..5_000).map(|index| 0x0a00_0000 + index * 3);
-    for firsts in [vec![0], edges.to_vec(), [0].into_iter().chain(crowded).collect()] {
-        let classes: Vec<(u128, Class)> = firsts
-            .iter()
-            .enumerate()
-            .map(|(index, first)| (*first, class(index as u32 % 5)))
-            .collect();
-        let table = TableV4::new(&classes);
-        for address in probes(&classes, u128::from(u32::MAX)) {
-            assert_eq!(table.class(address as u32), scan(&classes, address), "{address:x}");
+    let edges =
+        vec![0, 1, 0x3fff, 0x4000, 0x4001, 0x7fff_ffff, 0x8000_0000, 0xffff_c000, 0xffff_ffff];
+    let crowded: Vec<u32> =
+        [0].into_iter().chain((0..5_000).map(|index| 0x0a00_0000 + index * 3)).collect();
+    let every: Vec<u32> =
+        [0].into_iter().chain((0..40_000).map(|index| 0x0a00_0000 + index)).collect();
+    let spread: Vec<u32> = (0..100_000).map(|index| index * 42_949).collect();
+    for firsts in [vec![0], edges, crowded, every, spread] {
+        let classes = classes(&firsts);
+        let table = TableV4::new(&classes).expect("it fits");
+        for first in firsts.iter().step_by(1 + firsts.len() / 1_000) {
+            for address in [first.saturating_sub(1), *first, first.saturating_add(1)] {
+                assert_eq!(table.class(address), scan(&classes, address), "{address:x}");
+            }
         }
+        assert_eq!(table.class(u32::MAX), scan(&classes, u32::MAX));
     }
 }
 
@@ -37,6 +36,9 @@ fn ipv4_search_equals_a_scan() {
 fn ipv6_search_equals_a_scan() {
     let network = 0x2001_0db8_0000_0001_u128 << 64;
     let next = 1_u128 << 64;
+    let crowded = |base: u128, step: u128| -> Vec<u128> {
+        [0].into_iter().chain((0..2_000).map(|index| base + index * step)).collect()
+    };
     for firsts in [
         vec![0],
         vec![0, 1],
@@ -48,29 +50,33 @@ fn ipv6_search_equals_a_scan() {
         vec![0, network, network + 1, network + next, network + next + 1],
         vec![0, 0x2000_u128 << 112, 0x4000_u128 << 112, u128::MAX - next + 1, u128::MAX],
         vec![0, u128::MAX - 1],
+        // More than a group: in one slot, in one /64, and outside of global unicast.
+        crowded(network, next),
+        crowded(network, 3),
+        crowded(0xfe80_u128 << 112, next),
+        crowded(1, next << 40),
     ] {
-        let classes: Vec<(u128, Class)> = firsts
-            .iter()
-            .enumerate()
-            .map(|(index, first)| (*first, class(index as u32 % 5)))
-            .collect();
-        let table = TableV6::new(&classes);
-        for address in probes(&classes, u128::MAX) {
-            assert_eq!(table.class(address), scan(&classes, address), "{firsts:x?} at {address:x}");
+        let classes = classes(&firsts);
+        let table = TableV6::new(&classes).expect("it fits");
+        for first in firsts.iter().step_by(1 + firsts.len() / 500).copied().chain([u128::MAX]) {
+            for address in [first.saturating_sub(1), first, first.saturating_add(1)] {
+                assert_eq!(table.class(address), scan(&classes, address), "{address:x}");
+            }
         }
-        assert!(table.ranges.windows(2).all(|pair| pair[0].first < pair[1].first), "{firsts:x?}");
     }
 }
 
 #[test]
-fn every_row_repeats_the_next_ones_first_word() {
-    let classes: Vec<(u128, Class)> =
-        (0..100_000_u128).map(|index| (index * 42_000, class(index as u32 % 5))).collect();
-    let table = TableV4::new(&classes);
-    assert_eq!(table.slots.len(), SLOT_ROWS as usize);
-    for pair in table.slots.windows(2) {
-        assert_eq!(pair[0][ROW_SLOTS], pair[1][0]);
+fn no_group_lies_across_rows() {
+    let firsts: Vec<u32> = (0..600_000).map(|index| index * 7_158).collect();
+    let table = TableV4::new(&classes(&firsts)).expect("it fits");
+    let words = table.slots.iter().chain(table.nodes.iter().flatten());
+    let mut groups = 0;
+    for word in words {
+        if let Slot::Group { offset, count, .. } = Slot::from_word(*word) {
+            assert!((offset + count) as usize <= ROW_RANGES);
+            groups += 1;
+        }
     }
-    let last = table.slots.last().expect("a row");
-    assert_eq!(last[ROW_SLOTS] as usize, table.ranges.len() - 1);
+    assert!(groups > 100_000, "{groups}");
 }

@@ -1,0 +1,120 @@
+//! `cargo xtask bench packet`: how many packets a second the XDP program disposes of, beside the limit
+//! of this machine and beside what else there is, all in one run on one pair of interfaces.
+
+mod link;
+
+mod traffic;
+
+mod receiver;
+
+mod seawall;
+mod nftables;
+mod lpm;
+
+mod lists;
+
+mod measure;
+
+mod expect;
+
+mod cases;
+
+mod clients;
+
+mod costs;
+
+mod report;
+
+use std::{path::PathBuf, process::ExitCode, time::Instant};
+
+use anyhow::{Result, ensure};
+use clap::Parser;
+
+use crate::requirement;
+
+use cases::{Case, Maker};
+use link::Link;
+use lists::Geo;
+use measure::Sample;
+use report::Report;
+
+#[derive(Parser)]
+#[command(name = "seawall-bench", about = "Packets a second, beside the limit and beside rivals.")]
+struct Arguments {
+    /// The object of bench-ebpf.
+    #[arg(long)]
+    object: PathBuf,
+    /// One object of JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Every receiver takes a turn so many times: the machine's mood changes, and the median forgives it.
+const TURNS: usize = 5;
+
+/// Runs the benchmark; a check that does not hold is a failure, after all rows were printed.
+pub fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<bool> {
+    ensure!(requirement::is_root(), "namespaces and BPF need root: run `cargo xtask bench packet`");
+    let start = Instant::now();
+    let link = Link::create()?;
+    let pins = link.pins();
+    let (report, problems) = link.run(|| {
+        let geo = Geo::read()?;
+        let mut cases = Maker { object: &arguments.object, pins: &pins, geo: &geo }.all()?;
+        eprintln!("loaded after {:.0} s", start.elapsed().as_secs_f64());
+        for turn in 1..=TURNS {
+            cases.iter_mut().try_for_each(|case| case.sample(&link))?;
+            eprintln!("turn {turn} of {TURNS} after {:.0} s", start.elapsed().as_secs_f64());
+        }
+        say_what_limits(&cases);
+        let mut report = Report::of(&cases);
+        let mut problems: Vec<String> = cases
+            .iter()
+            .flat_map(|case| case.problems.iter().map(|what| format!("{}: {what}", case.id)))
+            .collect();
+        drop(cases);
+        for (row, wrong) in [
+            clients::loss(&link, &arguments.object)?,
+            costs::switch(&link, &arguments.object, &geo)?,
+            costs::pass(&link, &geo)?,
+        ] {
+            problems.extend(wrong.iter().map(|what| format!("{}: {what}", row.id)));
+            report.rows.push(row);
+        }
+        Ok((report, problems))
+    })?;
+    if arguments.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print!("{report}");
+    }
+    for problem in &problems {
+        eprintln!("check failed: {problem}");
+    }
+    Ok(problems.is_empty())
+}
+
+/// A rate is the receiver's only where the generator sent more than it could take.
+fn say_what_limits(cases: &[Case]) {
+    for case in cases {
+        let (overflow, disturbed) =
+            (case.median(Sample::overflow), case.median(|sample| sample.disturbed));
+        eprintln!(
+            "{:<18} {:>5.1} % of what was sent found the queue full; others had a core {:.1} % of the time",
+            case.id,
+            overflow * 1e2,
+            disturbed * 1e2
+        );
+    }
+}

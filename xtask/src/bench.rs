@@ -1,0 +1,52 @@
+//! `cargo xtask bench`: how fast it is, measured on this machine beside what else there is.
+
+use std::{env, os::unix::process::CommandExt as _, process::Command};
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Subcommand};
+
+use crate::{build, ebpf, setup, shell};
+
+/// Options of `cargo xtask bench`.
+#[derive(Args)]
+pub struct Options {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Packets a second that the XDP program disposes of, beside nftables and a kernel LPM trie.
+    Packet {
+        /// One object of JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Builds, then becomes the benchmark, so that a signal from the terminal reaches it directly.
+pub fn run(options: &Options) -> Result<()> {
+    let What::Packet { json } = options.what;
+    build::run()?;
+    let toolchain = setup::bench()?;
+    shell::step("bench: its XDP programs");
+    let object = ebpf::build_object(&toolchain, ebpf::BENCH)?;
+    let bench = shell::target()?.join("release/seawall-bench");
+    let elevation = shell::elevation_with(&["TERM", "SEAWALL_DATA"])
+        .context("network namespaces and BPF need root")?;
+    shell::step("bench");
+    let mut words = elevation.iter().map(String::as_str).chain(bench.to_str());
+    let first = words.next().context("the build folder is not UTF-8")?;
+    let mut command = Command::new(first);
+    command.args(words).arg("--object").arg(object);
+    if json {
+        command.arg("--json");
+    }
+    command.env("PATH", shell::path_of_root());
+    // Its children must not load the libraries of the cargo that started us.
+    if env::var_os("LD_LIBRARY_PATH").is_some() {
+        command.env_remove("LD_LIBRARY_PATH");
+    }
+    let error = command.exec();
+    Err(error).with_context(|| format!("could not start {}", bench.display()))
+}
