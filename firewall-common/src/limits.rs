@@ -143,7 +143,7 @@ mod tests {
         let place = |network, seed| Place::new(SCOPE_SOURCE, key(network), [seed, seed * 31]);
         let mut rows = std::vec![0_u32; ROWS as usize];
         for network in 0..u64::from(ROWS) * 8 {
-            let place = place(network, 0x5ea_11);
+            let place = place(network, 0x0005_ea11);
             assert!(place.tag != 0 && place.tag >> 16 == 0 && place.bytes().tag != 0);
             rows[place.row as usize] += 1;
         }

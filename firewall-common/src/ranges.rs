@@ -113,7 +113,7 @@ pub fn pack_v4(first: u32, class: ClassId) -> u32 {
 #[must_use]
 #[inline(always)]
 pub fn key_v4(address: u32) -> u32 {
-    address << CLASS_BITS | (1 << CLASS_BITS) - 1
+    (address << CLASS_BITS) | ((1 << CLASS_BITS) - 1)
 }
 
 /// The class of a packed IPv4 range.
@@ -177,7 +177,7 @@ pub fn pack_v6(first: u64, value: ValueV6) -> u64 {
 #[must_use]
 #[inline(always)]
 pub fn key_v6(high: u64) -> u64 {
-    high << V6_VALUE_BITS | (1 << V6_VALUE_BITS) - 1
+    (high << V6_VALUE_BITS) | ((1 << V6_VALUE_BITS) - 1)
 }
 
 /// The value of a packed IPv6 range.
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn slots_and_branches_divide_the_address() {
-        let address = 0b101010101010101010_11001100_111111_u32;
+        let address = 0b1010_1010_1010_1010_1011_0011_0011_1111_u32;
         assert_eq!(slot_v4(address), 0b101010101010101010);
         assert_eq!(branch_v4(address), 0b11001100);
         for (high, is_global) in [

@@ -35,7 +35,7 @@ pub fn reply_v4(
     tcp: &[u32; HEAD_WORDS],
     cookie: u32,
 ) -> [u32; REPLY_V4_WORDS] {
-    let length = (0x4500 << 16 | 4 * REPLY_V4_WORDS as u32).to_be();
+    let length = ((0x4500 << 16) | (4 * REPLY_V4_WORDS as u32)).to_be();
     let do_not_fragment = 0x4000_u32.to_be();
     let carries = (HOPS << 24 | TCP << 16).to_be();
     let (source, destination) = (ip[4], ip[3]);

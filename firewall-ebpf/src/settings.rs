@@ -17,7 +17,7 @@ pub fn settings() -> &'static Settings {
     // SAFETY: `Global` is transparent, and nothing writes to it once the program is loaded. The compiler
     // must not see which static this is: it would take the options for unset.
     unsafe {
-        asm!("{settings} = {settings}", settings = inout(reg) settings, options(nomem, nostack, preserves_flags));
+        asm!("{settings} = {settings}", settings = inout(reg) settings, options(pure, readonly, nostack));
         &*settings
     }
 }
