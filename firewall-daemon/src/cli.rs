@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 mod run;
 mod check;
 mod status;
+mod replay;
 
 use crate::{config::ConfigError, policy::PolicyError};
 
@@ -24,6 +25,7 @@ enum Verb {
     Run(run::RunArgs),
     Check(check::CheckArgs),
     Status(status::StatusArgs),
+    Replay(replay::ReplayArgs),
     /// The gateway's worker process; the daemon starts it.
     #[command(hide = true)]
     GatewayWorker,
@@ -37,6 +39,7 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Status(args) => status::run(&args),
+        Verb::Replay(args) => replay::run(&args),
         Verb::GatewayWorker => return firewall_gateway::worker::run(),
     };
     match done {

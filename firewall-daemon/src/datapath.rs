@@ -11,6 +11,7 @@ mod options;
 pub mod generation;
 pub mod bans;
 pub mod explain;
+pub mod trial;
 pub mod attached;
 mod attach;
 mod counters;

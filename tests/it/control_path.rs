@@ -7,5 +7,7 @@ mod start_stop;
 mod reload;
 
 mod worker;
+/// What a policy says of a capture.
+mod replay;
 /// Log lines of the daemon and of the XDP program.
 mod log;

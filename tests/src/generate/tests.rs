@@ -1,3 +1,5 @@
+//! The generator reaches every verdict and reason.
+
 use std::collections::BTreeMap;
 
 use super::*;

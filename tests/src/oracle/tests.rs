@@ -1,3 +1,5 @@
+//! The oracle against cases by hand.
+
 mod judge;
 mod limits;
 mod parse;

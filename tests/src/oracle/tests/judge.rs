@@ -1,3 +1,5 @@
+//! Stages and their order.
+
 use super::*;
 
 #[test]

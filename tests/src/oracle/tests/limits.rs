@@ -1,3 +1,5 @@
+//! Token arithmetic.
+
 use super::*;
 
 #[test]

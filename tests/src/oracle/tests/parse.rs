@@ -1,3 +1,5 @@
+//! Frames.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Rules and public services.
+
 use super::*;
 
 #[test]
