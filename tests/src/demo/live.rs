@@ -52,7 +52,7 @@ fn show(metrics: &Metrics, elapsed: Duration, terminal: bool) {
         grouped(metrics.sum("seawall_packets_total", &[("verdict", "pass")])),
         grouped(metrics.packets("drop", "deny")),
         grouped(metrics.packets("drop", "geo")),
-        grouped(metrics.packets("drop", "rate")),
+        grouped(metrics.packets("drop", "rate_source")),
     );
     if !terminal {
         println!("{line}");

@@ -96,7 +96,7 @@ impl Measure {
     /// What Seawall counted beside what was sent. Every one of them is exact.
     pub fn figures(&self) -> Vec<Figure> {
         let arrived = self.server.udp_ipv4_unclaimed() + self.server.udp_ipv6_unclaimed();
-        let named = ["geo", "deny", "rate"];
+        let named = ["geo", "deny", "rate_source"];
         let other: u64 = self
             .verdicts
             .iter()
@@ -126,9 +126,9 @@ impl Measure {
                 self.packets("drop", "geo"),
             ),
             Figure::exact(
-                "drop, rate: flooder's that never arrived",
+                "drop, rate_source: flooder's that never arrived",
                 self.sent(cast::FLOODER.name).saturating_sub(arrived),
-                self.packets("drop", "rate"),
+                self.packets("drop", "rate_source"),
             ),
             Figure::exact("drop, any other reason", 0, other),
         ]
