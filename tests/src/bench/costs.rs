@@ -36,7 +36,8 @@ pub fn switch(link: &Link, object: &Path, geo: &Geo) -> Result<(Row, Vec<String>
     Ok((Row::single("switch_1m_ms", value, "ms", problems.is_empty()), problems))
 }
 
-/// A packet that every stage lets pass, with every stage on.
+/// A packet that every stage lets pass, with a deny list, countries, the limit of each source and sampling
+/// on; rules and the limits of other scopes are not.
 pub fn pass(link: &Link, geo: &Geo) -> Result<(Row, Vec<String>)> {
     const REPEAT: u32 = 1_000_000;
     const TIMES: u64 = 5;
