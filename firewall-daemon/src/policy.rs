@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use firewall_common::Country;
@@ -194,25 +194,20 @@ impl PolicySource {
     }
 }
 
-/// The name of a list file: that of the file without its extension.
-#[must_use]
-pub fn list_name(file: &Path) -> String {
-    file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
-}
-
-/// A list for what stands in the configuration, where anything does, and one for each file.
-fn read_lists(name: &str, config: &ListConfig) -> Result<Vec<List>, ListError> {
-    let mut lists = Vec::new();
+/// A list for what stands in the configuration, where anything does, and one for each file; the names
+/// are those that the configuration was checked with.
+fn read_lists(inline: &str, config: &ListConfig) -> Result<Vec<List>, ListError> {
+    let mut contents = Vec::new();
     if !config.prefixes.is_empty() {
-        let (name, prefixes) = (name.to_owned(), config.prefixes.clone());
-        lists.push(List { name, shadow: false, prefixes });
+        contents.push(config.prefixes.clone());
     }
     for file in &config.files {
         let mut prefixes = Vec::new();
         list::read(file, &mut prefixes)?;
-        lists.push(List { name: list_name(file), shadow: false, prefixes });
+        contents.push(prefixes);
     }
-    Ok(lists)
+    let named = config.names(inline).into_iter().zip(contents);
+    Ok(named.map(|(name, prefixes)| List { name, shadow: false, prefixes }).collect())
 }
 
 fn read_sets(
