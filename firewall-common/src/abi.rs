@@ -21,7 +21,7 @@ const _: () = {
     assert!(size_of::<RuleLimit>() == 48);
     assert!(size_of::<RuleTable>() == 2 * 8 * 65_536 + 4 * 8 * 256 + 64 * 48);
     assert!(size_of::<PortTable>() == 2 * 65_536 + 8_192 + 64 * 32);
-    assert!(size_of::<Settings>() == 32 + 9 * 32 + 8 + 10 * 4);
+    assert!(size_of::<Settings>() == 32 + 9 * 32 + 8 + 12 * 4);
     assert!(size_of::<Class>() == 16);
     assert!(size_of::<DeepGroup>() == 8);
     assert!(size_of::<DeepRange>() == 16);

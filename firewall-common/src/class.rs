@@ -19,11 +19,43 @@ pub enum List {
     Default = 4,
 }
 
-/// The number of a class in [`crate::ranges`]; below [`CLASSES_MAX`].
+/// The number of a class in [`crate::ranges`]; below [`CLASSES_MAX`]. Its lowest two bits are its
+/// [`Kind`], so that a flood's packets end without a look at the class.
 pub type ClassId = u32;
 
-/// Classes at most: the bits that a range of the tables leaves for them.
+/// Numbers of classes at most: the bits that a range of the tables leaves for them.
 pub const CLASSES_MAX: u32 = 1 << 18;
+/// Classes of one kind at most.
+pub const CLASSES_OF_KIND_MAX: u32 = CLASSES_MAX / Kind::STEP;
+
+/// What the number of a class says by itself.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The class itself says what becomes of its addresses.
+    Other = 0,
+    /// A deny list in force decides.
+    Deny = 1,
+    /// A country decides that is not let in, and not in shadow.
+    Geo = 2,
+}
+
+impl Kind {
+    /// From one number of a kind to the next.
+    pub const STEP: u32 = 4;
+
+    /// What the number of a class says; nothing where it is no number of a class.
+    #[must_use]
+    #[inline(always)]
+    pub fn of(id: ClassId) -> Option<Self> {
+        match id % Self::STEP {
+            0 => Some(Self::Other),
+            1 => Some(Self::Deny),
+            2 => Some(Self::Geo),
+            _ => None,
+        }
+    }
+}
 /// [`Class::name`] where no list is meant.
 pub const NO_NAME: u16 = u16::MAX;
 
@@ -110,6 +142,16 @@ impl Class {
     #[inline(always)]
     pub fn is_shadow(&self) -> bool {
         self.shadow != 0
+    }
+
+    /// What the class's number is to say.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self.list() {
+            Some(List::Deny) if !self.is_shadow() => Kind::Deny,
+            Some(List::Geo) if !self.is_shadow() => Kind::Geo,
+            Some(_) | None => Kind::Other,
+        }
     }
 
     /// The country, where it is known.

@@ -14,6 +14,7 @@ pub mod parse;
 pub mod essential;
 pub mod country;
 pub mod class;
+pub mod kinds;
 pub mod ranges;
 pub mod tcp_flags;
 pub mod rules;

@@ -7,9 +7,13 @@ pub const PROGRAM_EXPLAIN: &str = "seawall_explain";
 /// [`crate::settings::Settings`] of a generation. The number is that of the layout: it is raised with
 /// every change to a type or a map that crosses the kernel boundary, so that the loader finds no
 /// such symbol in an object of another layout.
-pub const SETTINGS: &str = "SETTINGS_ABI_2";
+pub const SETTINGS: &str = "SETTINGS_ABI_3";
 
-/// Tables of a generation, sized to the policy: the IPv4 slots.
+/// Tables of a generation, sized to the policy: the words of the first look at an IPv4 source.
+pub const V4_KINDS: &str = "V4_KINDS";
+/// The planes of the first look.
+pub const V4_PLANES: &str = "V4_PLANES";
+/// IPv4 slots.
 pub const V4_SLOTS: &str = "V4_SLOTS";
 /// IPv4 nodes.
 pub const V4_NODES: &str = "V4_NODES";

@@ -78,6 +78,17 @@ impl Protocol {
     pub const ALL: [Self; 6] =
         [Self::None, Self::Tcp, Self::Udp, Self::Icmp, Self::Icmpv6, Self::Other];
 
+    /// What an IP protocol number that is no ICMP stands for.
+    #[must_use]
+    #[inline(always)]
+    pub fn of(number: u8) -> Self {
+        match number {
+            6 => Self::Tcp,
+            17 => Self::Udp,
+            _ => Self::Other,
+        }
+    }
+
     /// The word used in metrics, logs and the command line.
     #[must_use]
     pub fn label(self) -> &'static str {
@@ -123,6 +134,9 @@ pub struct Packet {
     pub tcp_flags: u8,
     /// TCP or UDP destination port; zero for other protocols and for later fragments.
     pub destination_port: u16,
+    /// What follows the IP header ends before its own headers do, or contradicts itself: nothing is
+    /// known of it.
+    pub broken: bool,
     /// A fragment that is not the first: it has no header of the protocol that it carries.
     pub later_fragment: bool,
     /// Not a fragment at all.
@@ -150,6 +164,7 @@ impl Packet {
         icmp: [0; 2],
         tcp_flags: 0,
         destination_port: 0,
+        broken: false,
         later_fragment: false,
         whole: false,
         plain: false,

@@ -5,8 +5,11 @@ use crate::{
     packet::{Address, Packet, Protocol},
 };
 
+mod plain;
 mod transport;
 mod tunnel;
+
+pub use plain::{Plain, plain};
 
 /// What a frame holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +21,7 @@ pub enum Frame {
     LinkControl,
     /// Any other ethertype.
     Other,
-    /// The frame ends before its headers do, or they contradict themselves.
+    /// The frame ends before its IP header does, or that contradicts itself.
     Malformed,
 }
 
@@ -36,6 +39,10 @@ const ETHERTYPE_ARP: u16 = 0x0806;
 const ETHERTYPE_SLOW_PROTOCOLS: u16 = 0x8809;
 const ETHERTYPE_EAPOL: u16 = 0x888e;
 const ETHERTYPE_LLDP: u16 = 0x88cc;
+const ICMP: u8 = 1;
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const ICMPV6: u8 = 58;
 
 /// Reads a frame from its Ethernet header to its ports. What is known of the packet counts where the
 /// frame holds one.
@@ -96,10 +103,8 @@ fn ipv4(bytes: &impl PacketBytes, packet: &mut Packet) -> Option<()> {
     packet.source = Address::V4(header.u32::<12>());
     packet.number = header.u8::<9>();
     packet.protocol = match packet.number {
-        1 => Protocol::Icmp,
-        6 => Protocol::Tcp,
-        17 => Protocol::Udp,
-        _ => Protocol::Other,
+        ICMP => Protocol::Icmp,
+        number => Protocol::of(number),
     };
     packet.hop_limit = header.u8::<8>();
     packet.later_fragment = fragment & 0x1fff != 0;
@@ -107,7 +112,8 @@ fn ipv4(bytes: &impl PacketBytes, packet: &mut Packet) -> Option<()> {
     packet.whole = fragment & 0x3fff == 0;
     packet.transport_offset = (offset + header_length) as u16;
     packet.end = (offset + total_length) as u32;
-    transport::read(bytes, bytes.settle(packet))
+    transport::read(bytes, bytes.settle(packet));
+    Some(())
 }
 
 /// RFC 8200.
@@ -129,17 +135,23 @@ fn ipv6(bytes: &impl PacketBytes, packet: &mut Packet) -> Option<()> {
     packet.transport_offset = (offset + HEADER) as u16;
     packet.end = end as u32;
     let packet = bytes.settle(packet);
-    extensions(bytes, packet)?;
+    let walked = extensions(bytes, packet);
     packet.plain = usize::from(packet.transport_offset) == offset + HEADER;
     packet.protocol = match packet.number {
-        6 => Protocol::Tcp,
-        17 => Protocol::Udp,
-        58 => Protocol::Icmpv6,
-        // A seventh extension header hides what it carries.
-        0 | 43 | 44 | 51 | 60 | 135 if !packet.later_fragment => return None,
-        _ => Protocol::Other,
+        ICMPV6 => Protocol::Icmpv6,
+        number => Protocol::of(number),
     };
-    transport::read(bytes, bytes.settle(packet))
+    // A seventh extension header hides what it carries.
+    let is_hidden = matches!(packet.number, 0 | 43 | 44 | 51 | 60 | 135) && !packet.later_fragment;
+    let packet = bytes.settle(packet);
+    if walked.is_none() || is_hidden {
+        transport::forget(packet);
+        packet.protocol = Protocol::Other;
+        packet.broken = true;
+    } else {
+        transport::read(bytes, packet);
+    }
+    Some(())
 }
 
 /// Walks the extension headers: `number` and `transport_offset` are those of what follows them.

@@ -3,11 +3,11 @@
 use crate::{
     bucket::Limit,
     bytes::PacketBytes,
-    class::{Class, ClassId, List},
+    class::{Class, ClassId, Kind, List},
     essential,
     limits::{self, ProtocolClass},
     packet::{Address, Packet, Protocol, SourceKey},
-    parse::{self, Frame},
+    parse::{self, Frame, Plain},
     rules::{self, NO_RULE, RuleLimit},
     settings::{Settings, verdict},
     tcp_flags,
@@ -16,8 +16,14 @@ use crate::{
 
 /// What the stages ask. The kernel answers from its maps, tests from memory.
 pub trait Tables {
-    /// The class of an address; nothing where the tables contradict themselves.
-    fn class(&self, address: Address) -> Option<(ClassId, Class)>;
+    /// What kind of list drops an address, if any does; nothing where the tables contradict themselves.
+    fn kind(&self, address: Address) -> Option<Kind>;
+
+    /// The number of the class of an address; nothing where the tables contradict themselves.
+    fn class_id(&self, address: Address) -> Option<ClassId>;
+
+    /// The class of a number; nothing where the tables contradict themselves.
+    fn class(&self, id: ClassId) -> Option<Class>;
 
     /// Whether a source is banned.
     fn is_banned(&self, source: SourceKey) -> bool;
@@ -53,6 +59,43 @@ pub struct Draw {
     pub now_units: u64,
 }
 
+/// A plain packet that a list drops.
+pub struct TurnedAway {
+    /// Which list does.
+    pub reason: Reason,
+    /// What is known of the packet.
+    pub plain: Plain,
+}
+
+impl TurnedAway {
+    /// The decision; `class_id` is that of the source.
+    #[must_use]
+    #[inline(always)]
+    pub fn decision(&self, class_id: ClassId) -> Decision {
+        Decision { verdict: Verdict::Drop, reason: self.reason, class_id, rule: NO_RULE }
+    }
+}
+
+/// The drop of a plain packet whose source a list drops: what [`inspect`] would say of it, sooner. This
+/// is the way of a flood. Nothing where the packet has to be judged in full.
+#[inline(always)]
+pub fn turn_away(
+    bytes: &impl PacketBytes,
+    settings: &Settings,
+    tables: &impl Tables,
+) -> Option<TurnedAway> {
+    if settings.shadow != 0 {
+        return None;
+    }
+    let plain = parse::plain(bytes)?;
+    let reason = match tables.kind(plain.source)? {
+        Kind::Deny => Reason::Deny,
+        Kind::Geo => Reason::Geo,
+        Kind::Other => return None,
+    };
+    Some(TurnedAway { reason, plain })
+}
+
 /// Judges a frame, and leaves in `packet` what is known of it. Each stage ends the way of a packet or
 /// sends it on to the next.
 #[inline(always)]
@@ -68,23 +111,28 @@ pub fn inspect(
         Frame::Other => Some((verdict(settings.non_ip_pass), Reason::NonIp)),
         Frame::Malformed => Some((verdict(settings.malformed_pass), Reason::Malformed)),
     };
-    let mut judged =
-        Judged { class: Class::DEFAULT, class_id: NO_CLASS, rule: NO_RULE, shadow: None };
+    let mut judged = Judged {
+        class: Class::DEFAULT,
+        class_id: NO_CLASS,
+        rule: NO_RULE,
+        shadow: Reason::Default,
+    };
     let packet = bytes.settle(packet);
     let (verdict, reason) = match end {
-        Some(end) => {
-            (packet.version, packet.protocol) = (0, Protocol::None);
-            end
-        }
+        Some(end) => end,
         None => judged.stages(packet, bytes.length() as u64, settings, tables),
     };
+    let is_shadowed = matches!(verdict, Verdict::Pass) && !matches!(judged.shadow, Reason::Default);
+    if end.is_some() || (matches!(reason, Reason::Malformed) && !is_shadowed) {
+        (packet.version, packet.protocol) = (0, Protocol::None);
+    }
     let (verdict, reason) = match (verdict, judged.shadow) {
         (Verdict::Drop | Verdict::Reply, _) if settings.shadow != 0 => (Verdict::Shadow, reason),
-        (Verdict::Pass, Some(shadow)) => (Verdict::Shadow, shadow),
+        (Verdict::Pass, shadow) if is_shadowed => (Verdict::Shadow, shadow),
         _ => (verdict, reason),
     };
-    let Judged { class, class_id, rule, shadow: _ } = judged;
-    Decision { verdict, reason, class, class_id, rule }
+    let Judged { class_id, rule, .. } = judged;
+    Decision { verdict, reason, class_id, rule }
 }
 
 /// What the stages found out about a packet so far.
@@ -92,8 +140,10 @@ struct Judged {
     class: Class,
     class_id: ClassId,
     rule: u32,
-    /// The first reason for which a part of the policy that is in shadow would have dropped it.
-    shadow: Option<Reason>,
+    /// The first reason for which a part of the policy that is in shadow would have dropped it;
+    /// [`Reason::Default`] where none would. No `Option`: the verifier would see its reason read where
+    /// there is none.
+    shadow: Reason,
 }
 
 /// What ends the way of a packet.
@@ -111,8 +161,13 @@ impl Judged {
         if essential::is_essential(packet) {
             return (Verdict::Pass, Reason::Essential);
         }
-        if let Some(end) = self.source(packet.source, tables) {
-            return end;
+        // Nothing that cannot be parsed is let in by a list.
+        match self.source(packet.source, tables) {
+            Some((Verdict::Pass, _)) | None if packet.broken => {
+                return (verdict(settings.malformed_pass), Reason::Malformed);
+            }
+            Some(end) => return end,
+            None => {}
         }
         let source_class = self.class;
         if let Some(inner) = packet.inner
@@ -147,7 +202,7 @@ impl Judged {
     /// The lists and the ban of the source.
     #[inline(always)]
     fn source(&mut self, source: Address, tables: &impl Tables) -> Option<End> {
-        let Some((class_id, class)) = tables.class(source) else {
+        let Some((class_id, class)) = classified(source, tables) else {
             return Some((Verdict::Pass, Reason::Fault));
         };
         (self.class_id, self.class) = (class_id, class);
@@ -162,14 +217,14 @@ impl Judged {
         if !class.is_shadow() {
             return Some((Verdict::Drop, reason));
         }
-        self.shadow = Some(reason);
+        self.shadow = reason;
         self.ban(source, tables)
     }
 
     /// Who is inside a tunnel can be dropped for it, and never let in: the address is anyone's to write.
     #[inline(always)]
     fn inner(&mut self, inner: Address, tables: &impl Tables) -> Option<End> {
-        let Some((class_id, class)) = tables.class(inner) else {
+        let Some((class_id, class)) = classified(inner, tables) else {
             return Some((Verdict::Pass, Reason::Fault));
         };
         let reason = match class.list() {
@@ -182,9 +237,9 @@ impl Judged {
             (self.class_id, self.class) = (class_id, class);
             return Some((Verdict::Drop, reason));
         }
-        if self.shadow.is_none() {
+        if matches!(self.shadow, Reason::Default) {
             (self.class_id, self.class) = (class_id, class);
-            self.shadow = Some(reason);
+            self.shadow = reason;
         }
         self.ban(inner, tables)
     }
@@ -228,6 +283,12 @@ impl Judged {
         self.rule = ruling.rule;
         (ruling.verdict, ruling.reason)
     }
+}
+
+#[inline(always)]
+fn classified(address: Address, tables: &impl Tables) -> Option<(ClassId, Class)> {
+    let id = tables.class_id(address)?;
+    Some((id, tables.class(id)?))
 }
 
 /// The limits, from the narrowest to the widest: what one source loses does not count for the others.

@@ -44,6 +44,10 @@ pub struct Settings {
     pub fragments_pass: u32,
     /// The whole policy is in shadow.
     pub shadow: u32,
+    /// Each decision is logged.
+    pub logs: u32,
+    /// The clock is asked for each packet, not once a tick.
+    pub exact_time: u32,
 }
 
 impl Settings {
@@ -67,6 +71,8 @@ impl Settings {
         tcp_flags_pass: 0,
         fragments_pass: 0,
         shadow: 0,
+        logs: 0,
+        exact_time: 0,
     };
 }
 

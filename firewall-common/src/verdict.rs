@@ -1,7 +1,7 @@
 //! What becomes of a packet, and why.
 
 use crate::{
-    class::{CLASSES_MAX, Class, ClassId},
+    class::{CLASSES_MAX, ClassId},
     rules::NO_RULE,
 };
 
@@ -146,16 +146,14 @@ pub struct Decision {
     pub verdict: Verdict,
     /// Why.
     pub reason: Reason,
-    /// What is known of the address that decided, its source or the one inside a tunnel;
-    /// [`Class::DEFAULT`] where no table was asked.
-    pub class: Class,
-    /// The number of that class, or [`NO_CLASS`].
+    /// The number of the class of the address that decided, its source or the one inside a tunnel, or
+    /// [`NO_CLASS`].
     pub class_id: ClassId,
     /// The rule that decided, or [`NO_RULE`].
     pub rule: u32,
 }
 
-/// [`Decision::class_id`] where no table was asked.
+/// [`Decision::class_id`] where no table was asked: a number that is of no [`crate::class::Kind`].
 pub const NO_CLASS: ClassId = CLASSES_MAX - 1;
 
 /// A decision as the number that a program run for a test returns: 2 bits of verdict, 5 of reason, 6
@@ -217,7 +215,6 @@ mod tests {
         let decision = Decision {
             verdict: Verdict::Reply,
             reason: Reason::SynCookie,
-            class: Class::DEFAULT,
             class_id: 200_001,
             rule: 55,
         };

@@ -17,6 +17,7 @@ pub mod intervals;
 pub mod classes;
 pub mod rules;
 pub mod table;
+pub mod kinds;
 pub mod compile;
 
 use geo::GeoError;

@@ -1,27 +1,30 @@
 //! A few decisions go to userspace, as events: the first drop of each source, then one in so many.
 
+use core::arch::asm;
+
 use aya_ebpf::{
     EbpfContext as _,
     bindings::BPF_RB_NO_WAKEUP,
     helpers::{bpf_get_prandom_u32, bpf_ktime_get_coarse_ns, bpf_xdp_load_bytes},
     macros::map,
-    maps::{Array, RingBuf},
+    maps::{Array, PerCpuArray, RingBuf},
     programs::XdpContext,
 };
 use firewall_common::{
-    Decision, Packet, Verdict,
+    Address, Decision, Protocol, Verdict,
     bucket::UNITS_PER_NS,
-    class::Class,
+    class::{Class, ClassId},
     counter::Loss,
     event::{CAPTURE_BYTES, EventRecord},
     limits::{AGGREGATE_EVENTS, Place},
     maps::{EVENTS_BYTES, SEEN_MAX},
     settings::Settings,
+    verdict::NO_CLASS,
 };
 
 use crate::{
     buckets::{Taking, hash_key},
-    counters, settings,
+    counters, settings, tables,
 };
 
 #[map]
@@ -29,12 +32,31 @@ static EVENTS: RingBuf = RingBuf::pinned(EVENTS_BYTES, 0);
 /// What is left of the hash of the source that was last seen in this place.
 #[map]
 static SEEN: Array<u32> = Array::pinned(SEEN_MAX, 0);
+/// What an event is to say, on its way from the decision.
+#[map]
+static DRAFT: PerCpuArray<Draft> = PerCpuArray::with_max_entries(1, 0);
+/// Where each CPU is in its row of random numbers.
+#[map]
+static RANDOM: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+
+/// What an event is to say. It is kept in a map, and read from there, so that the verifier forgets how
+/// each way through the stages came to it: else it walks the sending once for each reason and protocol.
+#[repr(C)]
+struct Draft {
+    high: u64,
+    low: u64,
+    /// 4 or 6; 0 where there is no source.
+    version: u32,
+    class_id: ClassId,
+    head: u32,
+}
 
 /// Sends an event for a decision that is not a plain pass, where its turn has come.
 #[inline(always)]
 pub fn sample(
     decision: &Decision,
-    packet: &Packet,
+    source: Option<Address>,
+    protocol: Protocol,
     length: u64,
     settings: &Settings,
     context: &XdpContext,
@@ -42,9 +64,10 @@ pub fn sample(
     if matches!(decision.verdict, Verdict::Pass) || !settings.events.is_on() {
         return;
     }
-    if !is_first_of_source(decision, packet, settings) && !is_drawn(settings) {
+    if !is_first_of_source(decision, source, settings) && !is_drawn(settings) {
         return;
     }
+    let Some(draft) = Draft::write(decision, source, protocol) else { return };
     // SAFETY: the helper has no preconditions. To the tick of the kernel's clock is exact enough here,
     // and costs a flood a tenth of the exact time.
     let now = unsafe { bpf_ktime_get_coarse_ns() };
@@ -53,26 +76,84 @@ pub fn sample(
         counters::lost(Loss::EventBound);
         return;
     }
-    let Decision { verdict, reason, class, rule, .. } = *decision;
-    let head = [verdict as u8, reason as u8, packet.protocol as u8, rule as u8];
-    send(context, &class, u32::from_ne_bytes(head), length as u32, now);
+    let Draft { head, class_id, .. } = draft;
+    // Who was turned away at the first look has not been classified.
+    let class_id = match *class_id {
+        NO_CLASS => seawall_class_id(draft.version, draft.high, draft.low),
+        class_id => class_id,
+    };
+    send(context, class_id, *head, length as u32, now);
+}
+
+/// The number of the class of an address, or [`NO_CLASS`]. A function that the verifier walks by itself:
+/// see `seawall_take_row`.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn seawall_class_id(version: u32, high: u64, low: u64) -> ClassId {
+    let address = match version {
+        4 => Address::V4(low as u32),
+        6 => Address::V6 { high, low },
+        _ => return NO_CLASS,
+    };
+    tables::class_id(address).unwrap_or(NO_CLASS)
+}
+
+impl Draft {
+    #[inline(always)]
+    fn write(
+        decision: &Decision,
+        source: Option<Address>,
+        protocol: Protocol,
+    ) -> Option<&'static Self> {
+        let mut draft = DRAFT.get_ptr_mut(0)?;
+        let (version, high, low) = match source {
+            Some(Address::V4(source)) => (4, 0, u64::from(source)),
+            Some(Address::V6 { high, low }) => (6, high, low),
+            None => (0, 0, 0),
+        };
+        let Decision { verdict, reason, class_id, rule } = *decision;
+        let head = [verdict as u8, reason as u8, protocol as u8, rule as u8];
+        let head = u32::from_ne_bytes(head);
+        // SAFETY: the pointer came from the map, is not null, and the memory is this CPU's own. The
+        // instruction moves a register to itself: what is read behind it is read from memory.
+        unsafe {
+            draft.write(Self { high, low, version, class_id, head });
+            asm!("{draft} = {draft}", draft = inout(reg) draft, options(nostack));
+            Some(&*draft)
+        }
+    }
 }
 
 /// Drawn at random: a flood cannot choose which.
 #[inline(always)]
 fn is_drawn(settings: &Settings) -> bool {
-    settings.sample_one_in != 0
-        // SAFETY: the helper has no preconditions.
-        && unsafe { bpf_get_prandom_u32() } % settings.sample_one_in == 0
+    if settings.sample_one_in == 0 {
+        return false;
+    }
+    let Some(state) = RANDOM.get_ptr_mut(0) else { return false };
+    // SAFETY: the pointer came from the map, is not null, and is this CPU's own; the helper has no
+    // preconditions.
+    let state = unsafe {
+        if *state == 0 {
+            *state = u64::from(bpf_get_prandom_u32()) | 1 << 32;
+        }
+        &mut *state
+    };
+    // xorshift64 (Marsaglia, 2003): asking the helper each time costs a flood three times as much.
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    (*state >> 32) as u32 % settings.sample_one_in == 0
 }
 
 /// Whether a source was not seen before, or was forgotten: a later one takes its place in the table.
 #[inline(always)]
-fn is_first_of_source(decision: &Decision, packet: &Packet, settings: &Settings) -> bool {
-    if settings.first_of_source == 0 || packet.version == 0 {
+fn is_first_of_source(decision: &Decision, source: Option<Address>, settings: &Settings) -> bool {
+    if settings.first_of_source == 0 {
         return false;
     }
-    let place = Place::new(0, packet.source.source_key(), hash_key());
+    let Some(source) = source else { return false };
+    let place = Place::new(0, source.source_key(), hash_key());
     // Another reason is another story.
     let mark = (place.tag as u32) << 8 | decision.reason as u32;
     let Some(seen) = SEEN.get_ptr_mut(place.row % SEEN_MAX) else { return false };
@@ -89,17 +170,18 @@ fn is_first_of_source(decision: &Decision, packet: &Packet, settings: &Settings)
 
 /// A function of its own, for a stack of its own.
 #[inline(never)]
-fn send(context: &XdpContext, class: &Class, head: u32, length: u32, now: u64) {
+fn send(context: &XdpContext, class_id: ClassId, head: u32, length: u32, now: u64) {
     let Some(mut entry) = EVENTS.reserve::<EventRecord>(0) else {
         counters::lost(Loss::Event);
         return;
     };
+    let class = tables::class(class_id).unwrap_or(Class::DEFAULT);
     let record = entry.as_mut_ptr();
     // SAFETY: the memory is reserved for a record, and all of it is written here; field by field, since
     // a whole record would take a third of the program's stack.
     let bytes = unsafe {
         (*record).time_ns = now;
-        (*record).class = *class;
+        (*record).class = class;
         (*record).generation = settings::settings().generation;
         (*record).interface_index = context.ingress_ifindex() as u32;
         (*record).length = length;

@@ -2,7 +2,11 @@
 //! (`BPF_PROG_TEST_RUN`) and read the answer from its return value. Nothing is counted or sampled.
 
 use aya_ebpf::{macros::xdp, programs::XdpContext};
-use firewall_common::{event::EXPLAIN_BYTES, pipeline};
+use firewall_common::{
+    event::EXPLAIN_BYTES,
+    pipeline::{self, Tables as _},
+    verdict::NO_CLASS,
+};
 
 use crate::{frame::Frame, kernel_tables::KernelTables, settings};
 
@@ -23,6 +27,12 @@ fn seawall_explain(context: XdpContext) -> u32 {
         0
     };
     let tables = KernelTables::at(now_ns);
+    let frame = Frame::new(&context);
+    if let Some(turned_away) = pipeline::turn_away(&frame, settings, &tables) {
+        let class_id = tables.class_id(turned_away.plain.source).unwrap_or(NO_CLASS);
+        return turned_away.decision(class_id).pack();
+    }
+    let frame = Frame::new(&context);
     let Some(packet) = crate::packet() else { return u32::MAX };
-    pipeline::inspect(&Frame::new(&context), packet, settings, &tables).pack()
+    pipeline::inspect(&frame, packet, settings, &tables).pack()
 }

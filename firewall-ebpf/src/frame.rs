@@ -18,8 +18,16 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// The frame, of which the verifier knows no byte yet, whatever was checked of it before: else it
+    /// would follow each way that led here by itself.
     #[inline(always)]
     pub fn new(context: &XdpContext) -> Self {
+        let mut context = context.ctx;
+        // SAFETY: it moves a register to itself, so that the bounds are loaded again.
+        unsafe {
+            asm!("{context} = {context}", context = inout(reg) context, options(nostack));
+        }
+        let context = XdpContext::new(context);
         Self { start: context.data(), end: context.data_end() }
     }
 }

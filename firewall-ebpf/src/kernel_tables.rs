@@ -4,7 +4,7 @@ use aya_ebpf::helpers::bpf_ktime_get_ns;
 use firewall_common::{
     Address, Packet, SourceKey,
     bucket::{Limit, UNITS_PER_NS},
-    class::{Class, ClassId},
+    class::{Class, ClassId, Kind},
     pipeline::{Draw, Tables},
     rules::RuleLimit,
 };
@@ -40,8 +40,18 @@ impl KernelTables {
 
 impl Tables for KernelTables {
     #[inline(always)]
-    fn class(&self, address: Address) -> Option<(ClassId, Class)> {
-        tables::class(address)
+    fn kind(&self, address: Address) -> Option<Kind> {
+        tables::kind(address)
+    }
+
+    #[inline(always)]
+    fn class_id(&self, address: Address) -> Option<ClassId> {
+        tables::class_id(address)
+    }
+
+    #[inline(always)]
+    fn class(&self, id: ClassId) -> Option<Class> {
+        tables::class(id)
     }
 
     #[inline(always)]

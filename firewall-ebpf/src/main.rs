@@ -10,7 +10,10 @@ use aya_ebpf::{
     maps::PerCpuArray,
     programs::XdpContext,
 };
-use firewall_common::{Packet, Verdict, bytes::PacketBytes as _, counter::Loss, pipeline};
+use firewall_common::{
+    Packet, Verdict, bytes::PacketBytes as _, counter::Loss, parse::Plain, pipeline,
+    verdict::NO_CLASS,
+};
 
 mod frame;
 mod settings;
@@ -34,16 +37,33 @@ use kernel_tables::KernelTables;
 #[map]
 static PACKET: PerCpuArray<Packet> = PerCpuArray::with_max_entries(1, 0);
 
+/// Inlined into what the macro makes of it: a call and its return cost as much as the lookup.
 #[xdp]
+#[inline(always)]
 fn seawall(context: XdpContext) -> u32 {
     let frame = Frame::new(&context);
     let settings = settings::settings();
     let length = frame.length() as u64;
+    let tables = KernelTables::live();
+    // What is logged takes the long way: the verifier would walk the logging twice.
+    if settings.logs == 0
+        && let Some(turned_away) = pipeline::turn_away(&frame, settings, &tables)
+    {
+        let Plain { source, protocol } = turned_away.plain;
+        let decision = turned_away.decision(NO_CLASS);
+        counters::record(&decision, protocol, length, settings);
+        events::sample(&decision, Some(source), protocol, length, settings, &context);
+        return xdp_action::XDP_DROP;
+    }
+    let frame = Frame::new(&context);
     let Some(packet) = packet() else { return xdp_action::XDP_PASS };
-    let decision = pipeline::inspect(&frame, packet, settings, &KernelTables::live());
+    let decision = pipeline::inspect(&frame, packet, settings, &tables);
+    let source = (packet.version != 0).then_some(packet.source);
     counters::record(&decision, packet.protocol, length, settings);
-    events::sample(&decision, packet, length, settings, &context);
-    log::debug(&context, &decision, packet);
+    events::sample(&decision, source, packet.protocol, length, settings, &context);
+    if settings.logs != 0 {
+        log::debug(&context, &decision, packet);
+    }
     match decision.verdict {
         Verdict::Pass | Verdict::Shadow => xdp_action::XDP_PASS,
         Verdict::Drop => xdp_action::XDP_DROP,

@@ -3,7 +3,8 @@
 use aya_ebpf::{bindings::BPF_F_RDONLY_PROG, macros::map, maps::Array};
 use firewall_common::{
     Address,
-    class::{Class, ClassId},
+    class::{Class, ClassId, Kind},
+    kinds::{self, MIXED, Plane, ROW_PLANES, WORDS},
     ranges::{
         DeepGroup, DeepRange, NODE_BRANCHES, NODES_DEEP_MAX, ROW_ITEMS, ROW_RANGES,
         SHIFT_BEHIND_SLOT, SHIFT_OUTSIDE, SLOTS, Slot, ValueV6, branch_v4, branch_v6, class_v4,
@@ -11,6 +12,10 @@ use firewall_common::{
     },
 };
 
+#[map]
+static V4_KINDS: Array<[u32; WORDS]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
+#[map]
+static V4_PLANES: Array<[Plane; ROW_PLANES]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
 #[map]
 static V4_SLOTS: Array<[u32; SLOTS]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
 #[map]
@@ -30,14 +35,35 @@ static V6_DEEP: Array<[DeepRange; ROW_ITEMS]> = Array::with_max_entries(1, BPF_F
 #[map]
 static CLASSES: Array<[Class; ROW_ITEMS]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
 
-/// The class of an address; nothing where the tables contradict themselves.
+/// What kind of list drops an address, if any does; nothing where the tables contradict themselves.
 #[inline(always)]
-pub fn class(address: Address) -> Option<(ClassId, Class)> {
-    let id = match address {
-        Address::V4(address) => id_v4(address)?,
-        Address::V6 { high, low } => id_v6(high, low)?,
-    };
-    Some((id, *item(&CLASSES, id)?))
+pub fn kind(address: Address) -> Option<Kind> {
+    if let Address::V4(address) = address {
+        let word = V4_KINDS.get(0)?[kinds::word_of(address) as usize];
+        let plane = |number: u32| {
+            Some(V4_PLANES.get(number / ROW_PLANES as u32)?[number as usize % ROW_PLANES])
+        };
+        let code = kinds::code(word, address, plane)?;
+        if code != MIXED {
+            return Kind::of(code);
+        }
+    }
+    Kind::of(class_id(address)?)
+}
+
+/// The number of the class of an address; nothing where the tables contradict themselves.
+#[inline(always)]
+pub fn class_id(address: Address) -> Option<ClassId> {
+    match address {
+        Address::V4(address) => id_v4(address),
+        Address::V6 { high, low } => id_v6(high, low),
+    }
+}
+
+/// The class of a number; nothing where the tables contradict themselves.
+#[inline(always)]
+pub fn class(id: ClassId) -> Option<Class> {
+    item(&CLASSES, id).copied()
 }
 
 #[inline(always)]

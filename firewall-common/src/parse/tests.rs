@@ -15,8 +15,13 @@ fn ipv4(first: u8, total_length: u16, fragment: u16, protocol: u8, payload: &[u8
     frame
 }
 
+/// What a frame holds; a packet that is broken behind its IP header is malformed too.
 fn parsed(frame: &[u8]) -> Frame {
-    parse(&frame, &mut { Packet::NONE })
+    let mut packet = Packet::NONE;
+    match parse(&frame, &mut packet) {
+        Frame::Ip if packet.broken => Frame::Malformed,
+        frame => frame,
+    }
 }
 
 /// What a frame that holds an IP packet says.
@@ -62,6 +67,7 @@ fn a_udp_packet_is_read_whole() {
             icmp: [0; 2],
             tcp_flags: 0,
             destination_port: 53,
+            broken: false,
             later_fragment: false,
             whole: true,
             plain: true,
@@ -137,9 +143,31 @@ fn no_bytes_make_it_panic() {
                 let mut changed = frame.clone();
                 changed[at] = value;
                 let _ = parsed(&changed);
+                agrees_with_plain(&changed);
             }
         }
     }
+}
+
+/// What the first look says is what the whole parser says.
+fn agrees_with_plain(frame: &[u8]) {
+    if let Some(plain) = plain(&frame) {
+        let packet = packet(frame);
+        assert_eq!((plain.source, plain.protocol), (packet.source, packet.protocol));
+        assert!(!matches!(packet.protocol, Protocol::Icmp | Protocol::Icmpv6));
+    }
+}
+
+#[test]
+fn plain_frames_are_known_at_the_first_look() {
+    let denied = |frame: &[u8]| plain(&frame).map(|plain| plain.protocol);
+    assert_eq!(denied(&ipv4(0x45, 40, 0, 6, &TCP)), Some(Protocol::Tcp));
+    assert_eq!(denied(&ipv4(0x45, 40, 0, 17, &TCP)), Some(Protocol::Udp));
+    assert_eq!(denied(&ipv4(0x45, 48, 0, 47, &GRE)), Some(Protocol::Other));
+    assert_eq!(denied(&ipv4(0x45, 28, 0, 1, &[3, 4, 0, 0, 0, 0, 0, 0])), None, "ICMP");
+    assert_eq!(denied(&ipv4(0x46, 44, 0, 6, &[TCP.as_slice(), &[0; 4]].concat())), None, "options");
+    assert_eq!(denied(&ipv4(0x45, 41, 0, 6, &TCP)), None, "cut");
+    assert_eq!(denied(&ipv6_with_extensions()), None, "extension headers");
 }
 
 fn ipv6_with_extensions() -> Vec<u8> {

@@ -9,11 +9,22 @@ use crate::{
 
 /// Reads the transport header, where the packet has one.
 #[inline(always)]
-pub(super) fn read(bytes: &impl PacketBytes, packet: &mut Packet) -> Option<()> {
+pub(super) fn read(bytes: &impl PacketBytes, packet: &mut Packet) {
+    forget(packet);
+    packet.broken = header(bytes, packet).is_none();
+}
+
+/// Nothing is known of what follows the IP header.
+#[inline(always)]
+pub(super) fn forget(packet: &mut Packet) {
     packet.inner = None;
     packet.icmp = [0; 2];
     packet.tcp_flags = 0;
     packet.destination_port = 0;
+}
+
+#[inline(always)]
+fn header(bytes: &impl PacketBytes, packet: &mut Packet) -> Option<()> {
     if packet.later_fragment {
         return Some(());
     }

@@ -27,8 +27,16 @@ impl Memory {
 }
 
 impl Tables for Memory {
-    fn class(&self, _: Address) -> Option<(ClassId, Class)> {
-        Some((3, self.class?))
+    fn kind(&self, _: Address) -> Option<Kind> {
+        self.class.map(|class| class.kind())
+    }
+
+    fn class_id(&self, _: Address) -> Option<ClassId> {
+        self.class.map(|class| Kind::STEP + class.kind() as u32)
+    }
+
+    fn class(&self, _: ClassId) -> Option<Class> {
+        self.class
     }
 
     fn is_banned(&self, _: SourceKey) -> bool {

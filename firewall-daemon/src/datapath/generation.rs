@@ -9,6 +9,7 @@ use aya::{
 };
 use firewall_common::{
     class::Class,
+    kinds::{Plane, ROW_PLANES, WORDS},
     maps::{self, PROGRAM},
     port_limits::PortTable,
     ranges::{DeepGroup, DeepRange, NODE_BRANCHES, ROW_ITEMS, ROW_RANGES, SLOTS},
@@ -64,11 +65,12 @@ impl Generation {
         let logs = packet.kernel_log == KernelLog::Debug;
         let log_level: u8 = if logs { aya_log::Level::Debug as u8 } else { 0 };
         let ebpf = EbpfLoader::new()
-            .verifier_log_level(VerifierLogLevel::DISABLE)
+            .verifier_log_level(VerifierLogLevel::STATS)
             .default_map_pin_directory(pin_folder)
             // An object of another layout has no symbol of this name: it is refused here.
             .override_global(maps::SETTINGS, &settings, true)
             .override_global(aya_log::LEVEL, &log_level, true)
+            .map_max_entries(maps::V4_PLANES, rows(policy.v4_kinds.planes.len(), ROW_PLANES))
             .map_max_entries(maps::V4_NODES, rows(policy.v4.nodes.len(), 1))
             .map_max_entries(maps::V4_RANGES, rows(policy.v4.ranges.len(), ROW_RANGES))
             .map_max_entries(maps::V6_NODES, rows(policy.v6.nodes.len(), 1))
@@ -106,7 +108,9 @@ impl Generation {
         policy: &CompiledPolicy,
         ports: Option<&PortTable>,
     ) -> Result<(), DatapathError> {
-        let CompiledPolicy { v4, v6, classes, rules, .. } = policy;
+        let CompiledPolicy { v4_kinds, v4, v6, classes, rules, .. } = policy;
+        self.write_rows::<u32, WORDS>(maps::V4_KINDS, &v4_kinds.words)?;
+        self.write_rows::<Plane, ROW_PLANES>(maps::V4_PLANES, &v4_kinds.planes)?;
         self.write_rows::<u32, SLOTS>(maps::V4_SLOTS, &v4.slots)?;
         self.write_items::<[u32; NODE_BRANCHES]>(maps::V4_NODES, &v4.nodes)?;
         self.write_rows::<u32, ROW_RANGES>(maps::V4_RANGES, &v4.ranges)?;

@@ -85,6 +85,8 @@ impl PacketOptions {
             tcp_flags_pass: pass(self.tcp_flags),
             fragments_pass: pass(self.fragments),
             shadow: u32::from(self.shadow),
+            logs: u32::from(self.kernel_log != KernelLog::Off),
+            exact_time: 0,
         };
         let of_rules = rules.into_iter().flat_map(|table| &table.limits).map(|rule| &rule.limit);
         let in_rows = [&settings.source, &settings.prefix].into_iter().chain(of_rules);

@@ -2,7 +2,7 @@
 
 use firewall_common::{
     Country,
-    class::{CLASSES_MAX, Class, ClassId, List, NO_NAME},
+    class::{CLASSES_OF_KIND_MAX, Class, ClassId, Kind, List, NO_NAME},
 };
 use rustc_hash::FxHashMap;
 
@@ -37,7 +37,9 @@ pub struct Classes<'a> {
     numbers: FxHashMap<Holders, ClassId>,
     /// Holders that differ may be of one class.
     by_class: FxHashMap<Class, ClassId>,
-    /// By number.
+    /// How many there are of each kind.
+    counts: [u32; Kind::STEP as usize],
+    /// By number; [`Class::DEFAULT`] where a number is not used.
     pub all: Vec<Class>,
 }
 
@@ -52,6 +54,7 @@ impl<'a> Classes<'a> {
             conditions: conditions(source),
             numbers: FxHashMap::default(),
             by_class: FxHashMap::default(),
+            counts: [0; Kind::STEP as usize],
             all: Vec::new(),
         }
     }
@@ -62,15 +65,27 @@ impl<'a> Classes<'a> {
             return Some(*number);
         }
         let class = self.class(holders);
-        let number = *self.by_class.entry(class).or_insert_with(|| {
-            self.all.push(class);
-            self.all.len() as ClassId - 1
-        });
-        // The last number means that no table was asked.
-        if number >= CLASSES_MAX - 1 {
+        let number = match self.by_class.get(&class) {
+            Some(number) => *number,
+            None => self.add(class)?,
+        };
+        self.numbers.insert(*holders, number);
+        Some(number)
+    }
+
+    fn add(&mut self, class: Class) -> Option<ClassId> {
+        let kind = class.kind();
+        let count = self.counts.get_mut(kind as usize)?;
+        if *count == CLASSES_OF_KIND_MAX {
             return None;
         }
-        self.numbers.insert(*holders, number);
+        let number = *count * Kind::STEP + kind as ClassId;
+        *count += 1;
+        if self.all.len() <= number as usize {
+            self.all.resize(number as usize + 1, Class::DEFAULT);
+        }
+        *self.all.get_mut(number as usize)? = class;
+        self.by_class.insert(class, number);
         Some(number)
     }
 

@@ -2,7 +2,7 @@
 
 use firewall_common::{
     Country,
-    class::{CLASSES_MAX, Class, ClassId},
+    class::{CLASSES_OF_KIND_MAX, Class, ClassId},
     ranges::{ROW_RANGES, ROWS_MAX},
 };
 use ipnetwork::IpNetwork;
@@ -11,12 +11,15 @@ use crate::policy::{
     GeoMode, GeoSource, PolicySource,
     classes::{Classes, Geo, Holders},
     intervals::{self, Interval, Number},
+    kinds::Kinds,
     rules::{self, CompiledRules},
     table::{Full, TableV4, TableV6},
 };
 
 /// The tables of a generation.
 pub struct CompiledPolicy {
+    /// IPv4, the first look.
+    pub v4_kinds: Kinds,
     /// IPv4.
     pub v4: TableV4,
     /// IPv6.
@@ -65,7 +68,7 @@ pub enum CompileError {
     /// Too many classes.
     #[error(
         "the policy makes more than {} combinations of lists, sets and countries: give the rules fewer sets",
-        CLASSES_MAX - 1
+        CLASSES_OF_KIND_MAX
     )]
     Classes,
 }
@@ -92,6 +95,7 @@ pub fn compile(source: &PolicySource) -> Result<CompiledPolicy, CompileError> {
     };
     let lists = source.allow.iter().chain(&source.deny).map(|list| list.name.clone());
     Ok(CompiledPolicy {
+        v4_kinds: Kinds::new(&v4),
         v4: TableV4::new(&v4).map_err(full("IPv4"))?,
         v6: TableV6::new(&v6).map_err(full("IPv6"))?,
         classes: classes.all,

@@ -154,18 +154,18 @@ fn group<W>(ranges: &[W], row: u32, offset: u32, count: u32) -> Option<&[W]> {
 }
 
 /// Walks sorted ranges, slot by slot.
-struct Covering<'a, N, V> {
+pub(super) struct Covering<'a, N, V> {
     ranges: &'a [(N, V)],
     at: usize,
 }
 
 impl<'a, N: Copy + Ord, V> Covering<'a, N, V> {
-    fn new(ranges: &'a [(N, V)]) -> Self {
+    pub(super) fn new(ranges: &'a [(N, V)]) -> Self {
         Self { ranges, at: 0 }
     }
 
     /// The ranges that hold addresses from `first` to `last`; slots are asked for in order.
-    fn within(&mut self, first: N, last: N) -> &'a [(N, V)] {
+    pub(super) fn within(&mut self, first: N, last: N) -> &'a [(N, V)] {
         while self.ranges.get(self.at + 1).is_some_and(|(next, _)| *next <= first) {
             self.at += 1;
         }

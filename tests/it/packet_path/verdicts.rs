@@ -273,13 +273,13 @@ fn what_hides_or_breaks_its_headers() {
                 "v6 behind seven extensions",
                 ethernet(0x86dd, &ipv6(source, 60, &chain(7))),
                 Drop,
-                "drop malformed none",
+                "drop deny other",
             ),
             (
                 "v6 extension past the end",
                 ethernet(0x86dd, &ipv6(source, 60, &[6, 9, 0, 0, 0, 0, 0, 0])),
                 Drop,
-                "drop malformed none",
+                "drop deny other",
             ),
             (
                 "v6 later fragment",

@@ -80,14 +80,21 @@ impl Oracle {
         if packet.essential {
             return way.end("pass", "essential");
         }
-        if let Some((reason, list)) = self.trusted(packet.source) {
+        let trusted = self.trusted(packet.source);
+        if trusted.is_none() {
+            if let Some(end) = self.refused(way, packet.source) {
+                return end;
+            }
+            if self.banned(packet.source) {
+                return way.end("drop", "ban");
+            }
+        }
+        if packet.broken {
+            let verdict = if self.policy.pass.malformed { "pass" } else { "drop" };
+            return Judgement { protocol: "none", ..way.end(verdict, "malformed") };
+        }
+        if let Some((reason, list)) = trusted {
             return Judgement { list: Some(list), ..way.end("pass", reason) };
-        }
-        if let Some(end) = self.refused(way, packet.source) {
-            return end;
-        }
-        if self.banned(packet.source) {
-            return way.end("drop", "ban");
         }
         if let Some(inner) = packet.inner {
             if self.trusted(inner).is_none()

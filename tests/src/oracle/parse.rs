@@ -18,6 +18,8 @@ pub(super) struct Packet {
     pub number: u8,
     /// Its name, as the counters have it.
     pub protocol: &'static str,
+    /// What follows the IP header is malformed.
+    pub broken: bool,
     /// A fragment that is not the first.
     pub later: bool,
     /// IPv4 options or IPv6 extension headers are there.
@@ -90,20 +92,23 @@ fn ipv4(packet: &[u8]) -> Option<Packet> {
         17 => "udp",
         _ => "other",
     };
-    let (mut transport, mut inner) = (Transport::Unread, None);
-    if !later {
-        transport = read_transport(protocol, body, packet[6] & 32 != 0)?;
-        inner = tunnel(number, body)?;
-    }
+    let payload = if later {
+        Some((Transport::Unread, None))
+    } else {
+        carried(number, protocol, body, packet[6] & 32 != 0)
+    };
+    let broken = payload.is_none();
+    let (transport, inner) = payload.unwrap_or((Transport::Unread, None));
     Some(Packet {
         source: IpAddr::from([packet[12], packet[13], packet[14], packet[15]]),
         number,
         protocol,
+        broken,
         later,
         extended: words > 5,
         transport,
         inner,
-        essential: protocol == "icmp" && !later && body.starts_with(&[3, 4]),
+        essential: protocol == "icmp" && !later && !broken && body.starts_with(&[3, 4]),
     })
 }
 
@@ -112,39 +117,24 @@ fn ipv6(packet: &[u8]) -> Option<Packet> {
     if header[0] / 16 != 6 {
         return None;
     }
-    let mut body = rest.get(..usize::from(word(header[4], header[5])))?;
+    let body = rest.get(..usize::from(word(header[4], header[5])))?;
     let source = Ipv6Addr::from(<[u8; 16]>::try_from(&header[8..24]).ok()?);
-    let (mut number, mut later, mut first, mut extensions) = (header[6], false, false, 0);
-    while matches!(number, 0 | 43 | 44 | 51 | 60 | 135) && !later {
-        extensions += 1;
-        if extensions == 7 {
-            return None;
-        }
-        let units = usize::from(*body.get(1)?);
-        let length = match number {
-            44 => 8,
-            51 => 8 + units * 4,
-            _ => 8 + units * 8,
-        };
-        let (extension, behind) = body.split_at_checked(length)?;
-        if number == 44 {
-            later = extension[2] != 0 || extension[3] >= 8;
-            first = first || extension[3] % 2 == 1;
-        }
-        number = extension[0];
-        body = behind;
-    }
-    let protocol = match number {
-        6 => "tcp",
-        17 => "udp",
-        58 => "icmpv6",
+    let walked = extensions(header[6], body);
+    let number = walked.as_ref().map_or(header[6], |walked| walked.number);
+    let protocol = match (number, &walked) {
+        (6, Some(_)) => "tcp",
+        (17, Some(_)) => "udp",
+        (58, Some(_)) => "icmpv6",
         _ => "other",
     };
-    let (mut transport, mut inner) = (Transport::Unread, None);
-    if !later {
-        transport = read_transport(protocol, body, first)?;
-        inner = tunnel(number, body)?;
-    }
+    let later = walked.as_ref().is_some_and(|walked| walked.later);
+    let extended = walked.as_ref().is_none_or(|walked| walked.count > 0);
+    let payload = walked.and_then(|walked| match walked.later {
+        true => Some((Transport::Unread, None)),
+        false => carried(number, protocol, walked.body, walked.first),
+    });
+    let broken = payload.is_none();
+    let (transport, inner) = payload.unwrap_or((Transport::Unread, None));
     let on_link = source.segments()[0] / 64 == 0xfe80 / 64 || source == Ipv6Addr::UNSPECIFIED;
     let essential = match transport {
         Transport::Icmp { kind: 2 } => true,
@@ -156,12 +146,58 @@ fn ipv6(packet: &[u8]) -> Option<Packet> {
         source: unmapped(source.into()),
         number,
         protocol,
+        broken,
         later,
-        extended: extensions > 0,
+        extended,
         transport,
         inner,
         essential,
     })
+}
+
+/// What stands behind IPv6's extension headers.
+struct Walked<'a> {
+    number: u8,
+    later: bool,
+    /// More fragments follow.
+    first: bool,
+    count: usize,
+    body: &'a [u8],
+}
+
+/// `None` where the headers do not end, or there are too many.
+fn extensions(number: u8, body: &[u8]) -> Option<Walked<'_>> {
+    let mut walked = Walked { number, later: false, first: false, count: 0, body };
+    while matches!(walked.number, 0 | 43 | 44 | 51 | 60 | 135) && !walked.later {
+        walked.count += 1;
+        if walked.count == 7 {
+            return None;
+        }
+        let units = usize::from(*walked.body.get(1)?);
+        let length = match walked.number {
+            44 => 8,
+            51 => 8 + units * 4,
+            _ => 8 + units * 8,
+        };
+        let (extension, behind) = walked.body.split_at_checked(length)?;
+        if walked.number == 44 {
+            walked.later = extension[2] != 0 || extension[3] >= 8;
+            walked.first |= extension[3] % 2 == 1;
+        }
+        walked.number = extension[0];
+        walked.body = behind;
+    }
+    Some(walked)
+}
+
+/// What a packet carries: its transport header and the source inside a tunnel.
+fn carried(
+    number: u8,
+    protocol: &str,
+    body: &[u8],
+    first: bool,
+) -> Option<(Transport, Option<IpAddr>)> {
+    Some((read_transport(protocol, body, first)?, tunnel(number, body)?))
 }
 
 /// The transport header; `None` where it is malformed. `first`: more fragments follow.
