@@ -13,6 +13,12 @@ pub const SETTINGS: &str = "SETTINGS_ABI_3";
 pub const V4_KINDS: &str = "V4_KINDS";
 /// The planes of the first look.
 pub const V4_PLANES: &str = "V4_PLANES";
+/// The slots of the first look at an IPv6 source.
+pub const V6_KINDS: &str = "V6_KINDS";
+/// The nodes behind them.
+pub const V6_KIND_NODES: &str = "V6_KIND_NODES";
+/// Their ranges.
+pub const V6_KIND_RANGES: &str = "V6_KIND_RANGES";
 /// IPv4 slots.
 pub const V4_SLOTS: &str = "V4_SLOTS";
 /// IPv4 nodes.

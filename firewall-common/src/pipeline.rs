@@ -16,7 +16,8 @@ use crate::{
 
 /// What the stages ask. The kernel answers from its maps, tests from memory.
 pub trait Tables {
-    /// What kind of list drops an address, if any does; nothing where the tables contradict themselves.
+    /// What kind of list drops the source of a plain packet, if any does; nothing where its class has to
+    /// say.
     fn kind(&self, address: Address) -> Option<Kind>;
 
     /// The number of the class of an address; nothing where the tables contradict themselves.

@@ -180,6 +180,14 @@ pub fn key_v6(high: u64) -> u64 {
     (high << V6_VALUE_BITS) | ((1 << V6_VALUE_BITS) - 1)
 }
 
+/// One where a packed IPv6 range begins behind the address of a key: the sign of a difference of 63 bits,
+/// as a comparison would become a branch. The bit that is left out is the lowest of the value.
+#[must_use]
+#[inline(always)]
+pub fn is_above_v6(range: u64, key: u64) -> u32 {
+    ((key >> 1).wrapping_sub(range >> 1) >> 63) as u32
+}
+
 /// The value of a packed IPv6 range.
 #[must_use]
 #[inline(always)]
@@ -229,6 +237,23 @@ pub fn search_group(count: u32, is_above: impl Fn(u32) -> u32) -> u32 {
         }
         let half = left >> 1;
         // All ones where the word is not above the key.
+        low += half & is_above(low + half).wrapping_sub(1);
+        left -= half;
+    }
+    low
+}
+
+/// Ranges in a group of the first look at most ([`crate::kinds`]).
+pub const KIND_GROUP_MAX: usize = 1 << KIND_GROUP_STEPS;
+const KIND_GROUP_STEPS: u32 = 4;
+
+/// The same for at most [`KIND_GROUP_MAX`], in as many steps whatever the count: where the counts of a
+/// flood's sources differ, a search that ends early is one that the processor guessed wrong.
+#[inline(always)]
+pub fn search_group_steadily(count: u32, is_above: impl Fn(u32) -> u32) -> u32 {
+    let (mut low, mut left) = (0, count);
+    for _ in 0..KIND_GROUP_STEPS {
+        let half = left >> 1;
         low += half & is_above(low + half).wrapping_sub(1);
         left -= half;
     }

@@ -51,23 +51,32 @@ struct Draft {
     head: u32,
 }
 
-/// Sends an event for a decision that is not a plain pass, where its turn has come.
+/// What is known of a packet that was judged.
+pub struct Sampled {
+    pub decision: Decision,
+    /// Who it says it is from; of an IPv6 address the upper half suffices.
+    pub source: Option<Address>,
+    pub protocol: Protocol,
+    pub length: u64,
+}
+
+/// Sends an event for a decision that is not a plain pass, where its turn has come; `whole_source` says
+/// who it is about.
 #[inline(always)]
 pub fn sample(
-    decision: &Decision,
-    source: Option<Address>,
-    protocol: Protocol,
-    length: u64,
+    sampled: &Sampled,
+    whole_source: impl FnOnce() -> Option<Address>,
     settings: &Settings,
     context: &XdpContext,
 ) {
+    let Sampled { decision, source, protocol, length } = sampled;
     if matches!(decision.verdict, Verdict::Pass) || !settings.events.is_on() {
         return;
     }
-    if !is_first_of_source(decision, source, settings) && !is_drawn(settings) {
+    if !is_first_of_source(decision, *source, settings) && !is_drawn(settings) {
         return;
     }
-    let Some(draft) = Draft::write(decision, source, protocol) else { return };
+    let Some(draft) = Draft::write(decision, whole_source(), *protocol) else { return };
     // SAFETY: the helper has no preconditions. To the tick of the kernel's clock is exact enough here,
     // and costs a flood a tenth of the exact time.
     let now = unsafe { bpf_ktime_get_coarse_ns() };
@@ -82,7 +91,7 @@ pub fn sample(
         NO_CLASS => seawall_class_id(draft.version, draft.high, draft.low),
         class_id => class_id,
     };
-    send(context, class_id, *head, length as u32, now);
+    send(context, class_id, *head, *length as u32, now);
 }
 
 /// The number of the class of an address, or [`NO_CLASS`]. A function that the verifier walks by itself:

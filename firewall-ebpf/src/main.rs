@@ -29,6 +29,7 @@ mod events;
 mod log;
 mod explain;
 
+use events::Sampled;
 use frame::Frame;
 use kernel_tables::KernelTables;
 
@@ -52,7 +53,9 @@ fn seawall(context: XdpContext) -> u32 {
         let Plain { source, protocol } = turned_away.plain;
         let decision = turned_away.decision(NO_CLASS);
         counters::record(&decision, protocol, length, settings);
-        events::sample(&decision, Some(source), protocol, length, settings, &context);
+        let whole = || turned_away.plain.whole_source(&frame);
+        let sampled = Sampled { decision, source: Some(source), protocol, length };
+        events::sample(&sampled, whole, settings, &context);
         return xdp_action::XDP_DROP;
     }
     let frame = Frame::new(&context);
@@ -60,7 +63,8 @@ fn seawall(context: XdpContext) -> u32 {
     let decision = pipeline::inspect(&frame, packet, settings, &tables);
     let source = (packet.version != 0).then_some(packet.source);
     counters::record(&decision, packet.protocol, length, settings);
-    events::sample(&decision, source, packet.protocol, length, settings, &context);
+    let sampled = Sampled { decision, source, protocol: packet.protocol, length };
+    events::sample(&sampled, || source, settings, &context);
     if settings.logs != 0 {
         log::debug(&context, &decision, packet);
     }

@@ -8,7 +8,8 @@ use firewall_common::{
     ranges::{
         DeepGroup, DeepRange, NODE_BRANCHES, NODES_DEEP_MAX, ROW_ITEMS, ROW_RANGES,
         SHIFT_BEHIND_SLOT, SHIFT_OUTSIDE, SLOTS, Slot, ValueV6, branch_v4, branch_v6, class_v4,
-        is_global_unicast, key_v4, key_v6, search_deep, search_group, slot_v4, slot_v6, value_v6,
+        is_above_v6, is_global_unicast, key_v4, key_v6, search_deep, search_group,
+        search_group_steadily, slot_v4, slot_v6, value_v6,
     },
 };
 
@@ -16,6 +17,12 @@ use firewall_common::{
 static V4_KINDS: Array<[u32; WORDS]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
 #[map]
 static V4_PLANES: Array<[Plane; ROW_PLANES]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
+#[map]
+static V6_KINDS: Array<[u32; SLOTS]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
+#[map]
+static V6_KIND_NODES: Array<[u32; NODE_BRANCHES]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
+#[map]
+static V6_KIND_RANGES: Array<[u64; ROW_RANGES]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
 #[map]
 static V4_SLOTS: Array<[u32; SLOTS]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
 #[map]
@@ -35,20 +42,44 @@ static V6_DEEP: Array<[DeepRange; ROW_ITEMS]> = Array::with_max_entries(1, BPF_F
 #[map]
 static CLASSES: Array<[Class; ROW_ITEMS]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
 
-/// What kind of list drops an address, if any does; nothing where the tables contradict themselves.
+/// What kind of list drops a source, if any does; nothing where its class has to say.
 #[inline(always)]
 pub fn kind(address: Address) -> Option<Kind> {
-    if let Address::V4(address) = address {
-        let word = V4_KINDS.get(0)?[kinds::word_of(address) as usize];
-        let plane = |number: u32| {
-            Some(V4_PLANES.get(number / ROW_PLANES as u32)?[number as usize % ROW_PLANES])
-        };
-        let code = kinds::code(word, address, plane)?;
-        if code != MIXED {
-            return Kind::of(code);
-        }
+    match address {
+        Address::V4(address) => match code_v4(address)? {
+            MIXED => Kind::of(id_v4(address)?),
+            code => Kind::of(code),
+        },
+        Address::V6 { high, .. } => Kind::of(code_v6(high)?),
     }
-    Kind::of(class_id(address)?)
+}
+
+#[inline(always)]
+fn code_v4(address: u32) -> Option<u32> {
+    let word = V4_KINDS.get(0)?[kinds::word_of(address) as usize];
+    let plane = |number: u32| {
+        Some(V4_PLANES.get(number / ROW_PLANES as u32)?[number as usize % ROW_PLANES])
+    };
+    kinds::code(word, address, plane)
+}
+
+#[inline(always)]
+fn code_v6(high: u64) -> Option<u32> {
+    if !is_global_unicast(high) {
+        return Some(MIXED);
+    }
+    let (mut word, mut shift) = (V6_KINDS.get(0)?[slot_v6(high) as usize], SHIFT_BEHIND_SLOT);
+    for _ in 0..NODES_DEEP_MAX {
+        let Slot::Node(node) = Slot::from_word(word) else { break };
+        word = V6_KIND_NODES.get(node)?[branch_v6(high, shift) as usize];
+        shift = shift.wrapping_sub(8);
+    }
+    let Slot::Group { row, offset, count } = Slot::from_word(word) else { return None };
+    let row = V6_KIND_RANGES.get(row)?;
+    let range = |index: u32| row[(offset + index) as usize % ROW_RANGES];
+    let key = key_v6(high);
+    let found = search_group_steadily(count, |index| is_above_v6(range(index), key));
+    Some(kinds::code_v6(range(found)))
 }
 
 /// The number of the class of an address; nothing where the tables contradict themselves.
@@ -106,7 +137,7 @@ fn id_v6(high: u64, low: u64) -> Option<ClassId> {
             let row = V6_RANGES.get(row)?;
             let range = |index: u32| row[(offset + index) as usize % ROW_RANGES];
             let key = key_v6(high);
-            let found = search_group(count, |index| u32::from(range(index) > key));
+            let found = search_group(count, |index| is_above_v6(range(index), key));
             value_v6(range(found))
         }
         Slot::Node(_) => return None,

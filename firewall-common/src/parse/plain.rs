@@ -11,7 +11,8 @@ use crate::{
 /// What is known of a plain packet from its IP header alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plain {
-    /// Who it says it is from.
+    /// Who it says it is from; of an IPv6 address the upper half alone, as the lower one may lie in the
+    /// next cache line, and few have to wait for that.
     pub source: Address,
     /// What it carries; never ICMP, of which some always passes.
     pub protocol: Protocol,
@@ -46,9 +47,24 @@ pub fn plain(bytes: &impl PacketBytes) -> Option<Plain> {
             if header.u8::<14>() >> 4 != 6 || end > bytes.length() || !matches!(number, TCP | UDP) {
                 return None;
             }
-            let source = Address::v6(header.u64::<22>(), header.u64::<30>());
-            Some(Plain { source, protocol: Protocol::of(number) })
+            // Among the first of all networks are IPv4 addresses (`Address::v6`).
+            let high = header.u64::<22>();
+            let protocol = Protocol::of(number);
+            (high != 0).then_some(Plain { source: Address::V6 { high, low: 0 }, protocol })
         }
         _ => None,
+    }
+}
+
+impl Plain {
+    /// The whole source.
+    #[inline(always)]
+    pub fn whole_source(&self, bytes: &impl PacketBytes) -> Option<Address> {
+        Some(match self.source {
+            Address::V4(address) => Address::V4(address),
+            Address::V6 { high, .. } => {
+                Address::V6 { high, low: bytes.header::<38>(0)?.u64::<30>() }
+            }
+        })
     }
 }

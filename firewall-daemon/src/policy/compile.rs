@@ -11,7 +11,7 @@ use crate::policy::{
     GeoMode, GeoSource, PolicySource,
     classes::{Classes, Geo, Holders},
     intervals::{self, Interval, Number},
-    kinds::Kinds,
+    kinds::{KindsV4, KindsV6},
     rules::{self, CompiledRules},
     table::{Full, TableV4, TableV6},
 };
@@ -19,9 +19,11 @@ use crate::policy::{
 /// The tables of a generation.
 pub struct CompiledPolicy {
     /// IPv4, the first look.
-    pub v4_kinds: Kinds,
+    pub v4_kinds: KindsV4,
     /// IPv4.
     pub v4: TableV4,
+    /// IPv6, the first look.
+    pub v6_kinds: KindsV6,
     /// IPv6.
     pub v6: TableV6,
     /// What the tables' numbers of classes mean.
@@ -95,7 +97,8 @@ pub fn compile(source: &PolicySource) -> Result<CompiledPolicy, CompileError> {
     };
     let lists = source.allow.iter().chain(&source.deny).map(|list| list.name.clone());
     Ok(CompiledPolicy {
-        v4_kinds: Kinds::new(&v4),
+        v4_kinds: KindsV4::new(&v4),
+        v6_kinds: KindsV6::new(&v6).map_err(full("IPv6"))?,
         v4: TableV4::new(&v4).map_err(full("IPv4"))?,
         v6: TableV6::new(&v6).map_err(full("IPv6"))?,
         classes: classes.all,

@@ -5,8 +5,8 @@ use firewall_common::{
     ranges::{
         DEEP_GROUPS_MAX, DeepGroup, DeepRange, GROUP_MAX, NODE_BITS, NODE_BRANCHES, ROW_RANGES,
         ROWS_MAX, SHIFT_BEHIND_SLOT, SHIFT_OUTSIDE, SLOT_BITS, SLOTS, Slot, V6_RANGE_BITS, ValueV6,
-        branch_v4, branch_v6, class_v4, is_global_unicast, key_v4, key_v6, pack_v4, pack_v6,
-        search_deep, search_group, slot_v4, slot_v6, value_v6,
+        branch_v4, branch_v6, class_v4, is_above_v6, is_global_unicast, key_v4, key_v6, pack_v4,
+        pack_v6, search_deep, search_group, slot_v4, slot_v6, value_v6,
     },
 };
 
@@ -48,7 +48,9 @@ impl TableV4 {
     /// Where the ranges do not fit.
     pub fn new(classes: &[(u32, ClassId)]) -> Result<Self, Full> {
         const SPAN_BITS: u32 = 32 - SLOT_BITS;
-        let mut builder = Builder::new(|first: u32, class| pack_v4(first, class), Some);
+        let direct = |class| Some(Slot::Class(class));
+        let mut builder =
+            Builder::new(|first: u32, class| pack_v4(first, class), direct, GROUP_MAX);
         let mut slots = Vec::with_capacity(SLOTS);
         let mut rest = Covering::new(classes);
         for slot in 0..SLOTS as u32 {
@@ -94,21 +96,15 @@ impl TableV6 {
         let mut builder = Builder::new(
             |first: u64, value| pack_v6(first, value),
             |value| match value {
-                ValueV6::Class(class) => Some(class),
+                ValueV6::Class(class) => Some(Slot::Class(class)),
                 ValueV6::Deep(_) => None,
             },
+            GROUP_MAX,
         );
         // The root is a node whatever it holds: the program begins there without asking.
-        let global = 1_u64 << 61;
         let mut rest = Covering::new(&upper);
         builder.outside(&mut rest)?;
-        let mut slots = Vec::with_capacity(SLOTS);
-        let mut rest = Covering::new(&upper);
-        for slot in 0..SLOTS as u64 {
-            let first = global | slot << V6_RANGE_BITS;
-            let within = rest.within(first, first | ((1 << V6_RANGE_BITS) - 1));
-            slots.push(builder.slot(within, first, V6_RANGE_BITS)?.to_word());
-        }
+        let slots = builder.global(&upper)?;
         let Deep { groups, ranges } = deep;
         Ok(Self { slots, nodes: builder.nodes, ranges: builder.ranges, groups, deep: ranges })
     }
@@ -132,7 +128,7 @@ impl TableV6 {
             Slot::Group { row, offset, count } => {
                 let group = group(&self.ranges, row, offset, count)?;
                 let key = key_v6(high);
-                let found = search_group(count, |at| u32::from(group[at as usize] > key));
+                let found = search_group(count, |at| is_above_v6(group[at as usize], key));
                 value_v6(group[found as usize])
             }
         };
@@ -176,12 +172,14 @@ impl<'a, N: Copy + Ord, V> Covering<'a, N, V> {
 }
 
 /// Puts ranges into groups, and groups that are too large behind nodes.
-struct Builder<N, V, W> {
+pub(super) struct Builder<N, V, W> {
     pack: fn(N, V) -> W,
-    /// The class of a value that needs no range.
-    direct: fn(V) -> Option<ClassId>,
-    nodes: Vec<[u32; NODE_BRANCHES]>,
-    ranges: Vec<W>,
+    /// What stands for a value alone, where it needs no range of its own.
+    direct: fn(V) -> Option<Slot>,
+    /// Ranges in a group at most.
+    group_max: usize,
+    pub(super) nodes: Vec<[u32; NODE_BRANCHES]>,
+    pub(super) ranges: Vec<W>,
 }
 
 impl<N, V, W> Builder<N, V, W>
@@ -190,20 +188,24 @@ where
     V: Copy,
     W: Copy + Default,
 {
-    fn new(pack: fn(N, V) -> W, direct: fn(V) -> Option<ClassId>) -> Self {
-        Self { pack, direct, nodes: Vec::new(), ranges: Vec::new() }
+    pub(super) fn new(
+        pack: fn(N, V) -> W,
+        direct: fn(V) -> Option<Slot>,
+        group_max: usize,
+    ) -> Self {
+        Self { pack, direct, group_max, nodes: Vec::new(), ranges: Vec::new() }
     }
 
     /// The slot of the `span_bits` of addresses from `first` on, which `within` covers.
     fn slot(&mut self, within: &[(N, V)], first: u64, span_bits: u32) -> Result<Slot, Full> {
         let [(_, value), ..] = within else { return Ok(Slot::Class(0)) };
         if within.len() == 1
-            && let Some(class) = (self.direct)(*value)
+            && let Some(slot) = (self.direct)(*value)
         {
-            return Ok(Slot::Class(class));
+            return Ok(slot);
         }
         // A packed range holds no more bits of the address than a slot leaves.
-        if within.len() <= GROUP_MAX && span_bits <= V6_RANGE_BITS {
+        if within.len() <= self.group_max && span_bits <= V6_RANGE_BITS {
             return self.group(within, first);
         }
         self.node(within, first, span_bits)
@@ -256,6 +258,20 @@ where
             self.nodes[0][branch] = self.slot(within, first, SHIFT_OUTSIDE)?.to_word();
         }
         Ok(())
+    }
+}
+
+impl<V: Copy, W: Copy + Default> Builder<u64, V, W> {
+    /// The slots of global unicast.
+    pub(super) fn global(&mut self, ranges: &[(u64, V)]) -> Result<Vec<u32>, Full> {
+        let global = 1_u64 << 61;
+        let mut rest = Covering::new(ranges);
+        let slots = (0..SLOTS as u64).map(|slot| {
+            let first = global | slot << V6_RANGE_BITS;
+            let within = rest.within(first, first | ((1 << V6_RANGE_BITS) - 1));
+            Ok(self.slot(within, first, V6_RANGE_BITS)?.to_word())
+        });
+        slots.collect()
     }
 }
 
