@@ -16,6 +16,11 @@ pub const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
 /// The longest time that a bucket takes to fill up: a small part of the 19 hours.
 pub const WINDOW_S_MAX: u64 = 3_600;
 
+/// How far the clocks of two CPUs may be apart, and how old the time may be that a packet is judged at: a
+/// tick of the slowest kernel (100 Hz) and to spare. A bucket so far beyond its window is one that another
+/// CPU has just emptied, not an old one.
+pub const CLOCK_SLACK: u64 = UNITS_PER_S / 40;
+
 /// Bits behind the point in [`Rate::cost`]: a byte at 100 GB/s takes a 25th of a unit.
 const FRACTION_BITS: u32 = 16;
 
@@ -71,7 +76,7 @@ impl Rate {
     #[inline(always)]
     pub fn take(&self, amount: u64, word: u64, now_units: u64) -> Option<u64> {
         let ahead = word.wrapping_sub(now_units) & TIME_MASK;
-        let ahead = if ahead > self.window { 0 } else { ahead };
+        let ahead = if ahead > self.window + CLOCK_SLACK { 0 } else { ahead };
         let cost = (amount * self.cost + (1 << (FRACTION_BITS - 1))) >> FRACTION_BITS;
         let next = ahead + cost;
         (next <= self.window).then_some(now_units.wrapping_add(next) & TIME_MASK)
@@ -100,13 +105,15 @@ impl Limit {
     }
 }
 
-/// Whether a word says nothing: its bucket is full, so that another may take its place. `window_max`
-/// is the longest window of all limits in force.
+/// One where a word says nothing: its bucket is full, so that another may take its place. `window_max`
+/// is the longest window of all limits in force. The sign of a difference: a comparison would become a
+/// branch, and a flood's is anyone's guess.
 #[must_use]
 #[inline(always)]
-pub fn is_full(word: u64, now_units: u64, window_max: u64) -> bool {
+pub fn is_full(word: u64, now_units: u64, window_max: u64) -> u64 {
     // Zero is one turn of the clock ahead.
-    (word.wrapping_sub(now_units).wrapping_sub(1) & TIME_MASK) >= window_max
+    let ahead = word.wrapping_sub(now_units).wrapping_sub(1) & TIME_MASK;
+    (window_max + CLOCK_SLACK - 1).wrapping_sub(ahead) >> 63
 }
 
 #[cfg(test)]
@@ -162,11 +169,11 @@ mod tests {
                 next.is_some()
             });
             assert_eq!(passed.count(), 10, "at {now}");
-            assert!(!is_full(word, now, rate.window()));
-            assert!(is_full(word, now + UNITS_PER_S, rate.window()));
-            assert!(is_full(word, now + rate.window() + (1 << 46), rate.window()));
+            assert_eq!(is_full(word, now, rate.window()), 0);
+            assert_eq!(is_full(word, now + UNITS_PER_S, rate.window()), 1);
+            assert_eq!(is_full(word, now + rate.window() + (1 << 46), rate.window()), 1);
         }
-        assert!(is_full(0, 0, 1));
+        assert_eq!(is_full(0, 0, 1), 1);
     }
 
     #[test]

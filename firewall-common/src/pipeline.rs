@@ -35,6 +35,9 @@ pub trait Tables {
     /// What a rule with verdict `limit` takes from.
     fn rule_limit(&self, rule: u32) -> Option<&RuleLimit>;
 
+    /// Takes a packet from the bucket of a rule: [`take_rule`], called in whatever way suits.
+    fn take_rule(&self, rule: u32, packet: &Packet, draw: Draw) -> bool;
+
     /// The limit of a TCP or UDP port, where it has one.
     fn port_limit(&self, is_udp: bool, port: u16) -> Option<&Limit>;
 
@@ -43,6 +46,10 @@ pub trait Tables {
 
     /// Now, in the units of [`crate::bucket`]; asked once a packet, and only where a limit is on.
     fn now_units(&self) -> u64;
+
+    /// The stage of the limits: [`limits`], called in whatever way suits.
+    fn limits(&self, packet: &Packet, country: u32, draw: Draw, settings: &Settings)
+    -> Option<End>;
 
     /// Takes a packet from the buckets of a scope's key; false when one is empty.
     fn take(&self, limit: &Limit, scope: u64, key: SourceKey, draw: Draw) -> bool;
@@ -148,7 +155,7 @@ struct Judged {
 }
 
 /// What ends the way of a packet.
-type End = (Verdict, Reason);
+pub type End = (Verdict, Reason);
 
 impl Judged {
     #[inline(always)]
@@ -194,7 +201,7 @@ impl Judged {
                 end => return end,
             }
         }
-        match limits(packet, &source_class, draw, settings, tables) {
+        match tables.limits(packet, source_class.country_index(), draw, settings) {
             Some(end) => end,
             None => (Verdict::Pass, reason),
         }
@@ -269,13 +276,7 @@ impl Judged {
                 }
                 let rule = (left & left.wrapping_neg()).wrapping_sub(1).count_ones();
                 left &= left.wrapping_sub(1);
-                let Some(limit) = tables.rule_limit(rule) else { break };
-                let key = match limit.per {
-                    rules::PER_SOURCE => packet.source.source_key(),
-                    rules::PER_PREFIX => packet.source.prefix_key(),
-                    _ => SourceKey { network: 0, family: 0 },
-                };
-                if !tables.take(&limit.limit, limit.scope, key, draw) {
+                if !tables.take_rule(rule, packet, draw) {
                     self.rule = rule;
                     return (Verdict::Drop, Reason::RateRule);
                 }
@@ -292,11 +293,23 @@ fn classified(address: Address, tables: &impl Tables) -> Option<(ClassId, Class)
     Some((id, tables.class(id)?))
 }
 
+/// Takes a packet from the bucket of a rule; false when it is empty.
+#[inline(always)]
+pub fn take_rule(rule: u32, packet: &Packet, draw: Draw, tables: &impl Tables) -> bool {
+    let Some(limit) = tables.rule_limit(rule) else { return true };
+    let key = match limit.per {
+        rules::PER_SOURCE => packet.source.source_key(),
+        rules::PER_PREFIX => packet.source.prefix_key(),
+        _ => SourceKey { network: 0, family: 0 },
+    };
+    tables.take(&limit.limit, limit.scope, key, draw)
+}
+
 /// The limits, from the narrowest to the widest: what one source loses does not count for the others.
 #[inline(always)]
-fn limits(
+pub fn limits(
     packet: &Packet,
-    class: &Class,
+    country: u32,
     draw: Draw,
     settings: &Settings,
     tables: &impl Tables,
@@ -313,7 +326,7 @@ fn limits(
         return Some((Verdict::Drop, Reason::RatePrefix));
     }
     if settings.country.is_on() {
-        let aggregate = limits::aggregate_country(class.country_index());
+        let aggregate = limits::aggregate_country(country);
         if !tables.take_aggregate(&settings.country, aggregate, draw) {
             return Some((Verdict::Drop, Reason::RateCountry));
         }

@@ -46,7 +46,7 @@ pub struct Settings {
     pub shadow: u32,
     /// Each decision is logged.
     pub logs: u32,
-    /// The clock is asked for each packet, not once a tick.
+    /// The clock is asked for each packet, not once a tick: a limit has a short window.
     pub exact_time: u32,
 }
 

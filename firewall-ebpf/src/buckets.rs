@@ -31,9 +31,6 @@ pub fn hash_key() -> [u64; 2] {
 /// of the same bucket was judged in between.
 const TRIES_MAX: u32 = 8;
 
-/// In an amount: only look whether there would be enough.
-const DRY: u64 = 1 << 63;
-
 /// How a bucket is asked.
 #[derive(Clone, Copy)]
 pub struct Taking {
@@ -59,93 +56,72 @@ impl Taking {
             && (!limit.bytes.is_on() || self.take_word(&limit.bytes, length, aggregate + 1))
     }
 
+    /// Takes from a bucket of the table; false where it is empty.
     #[inline(always)]
     fn take_row(self, rate: &Rate, amount: u64, place: Place) -> bool {
-        let Rate { cost, window } = *rate;
-        let place = place.tag << 32 | u64::from(place.row);
-        seawall_take_row(place, self.now_units, self.amount(amount), cost, window) != 0
+        let Self { now_units: now, dry } = self;
+        let (tag, window_max) = (place.tag, settings().window_max);
+        let Some(row) = BUCKETS.get_ptr_mut(place.row) else { return true };
+        let row = row.cast::<u64>();
+        for _ in 0..opaque(TRIES_MAX) {
+            let Some(index) = find(row, tag, now, window_max) else {
+                counters::lost(Loss::Bucket);
+                return true;
+            };
+            // SAFETY: the pointer came from the map and is not null, and the index is below the row's
+            // length; an aligned word is read in one access.
+            let (bucket, word) = unsafe {
+                let bucket = row.add(index);
+                (bucket, bucket.read_volatile())
+            };
+            // A place that another source had begins as a full bucket.
+            let own = word >> TIME_BITS == tag;
+            let time = if own { word & TIME_MASK } else { now & TIME_MASK };
+            let Some(next) = rate.take(amount, time, now) else { return false };
+            if dry || exchange(bucket, word, tag << TIME_BITS | next) {
+                return true;
+            }
+        }
+        counters::lost(Loss::Contention);
+        true
     }
 
+    /// Takes from a bucket that is one for all sources; false where it is empty.
     #[inline(always)]
     fn take_word(self, rate: &Rate, amount: u64, aggregate: u32) -> bool {
-        let Rate { cost, window } = *rate;
-        seawall_take_word(aggregate, self.now_units, self.amount(amount), cost, window) != 0
-    }
-
-    #[inline(always)]
-    fn amount(self, amount: u64) -> u64 {
-        if self.dry { amount | DRY } else { amount }
-    }
-}
-
-/// Takes from a bucket of the table; zero where it is empty. A function that the verifier walks by
-/// itself, once, since it is exported and takes numbers alone: in place it would be walked again with
-/// every way that leads to a limit, which is more than the kernel's million instructions.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn seawall_take_row(place: u64, now: u64, amount: u64, cost: u64, window: u64) -> u32 {
-    let (tag, rate) = (place >> 32, Rate { cost, window });
-    let window_max = settings().window_max;
-    let Some(row) = BUCKETS.get_ptr_mut(place as u32) else { return 1 };
-    let row = row.cast::<u64>();
-    for _ in 0..opaque(TRIES_MAX) {
-        let Some(index) = find(row, tag, now, window_max) else {
-            counters::lost(Loss::Bucket);
-            return 1;
-        };
-        // SAFETY: the pointer came from the map and is not null, and the index is below the row's
-        // length; an aligned word is read in one access.
-        let (bucket, word) = unsafe {
-            let bucket = row.add(index);
-            (bucket, bucket.read_volatile())
-        };
-        // A place that another source had begins as a full bucket.
-        let own = word >> TIME_BITS == tag;
-        let time = if own { word & TIME_MASK } else { now & TIME_MASK };
-        let Some(next) = rate.take(amount & !DRY, time, now) else { return 0 };
-        if amount & DRY != 0 || exchange(bucket, word, tag << TIME_BITS | next) {
-            return 1;
+        let Some(bucket) = AGGREGATES.get_ptr_mut(aggregate) else { return true };
+        for _ in 0..opaque(TRIES_MAX) {
+            // SAFETY: as in `take_row`.
+            let word = unsafe { bucket.read_volatile() };
+            let Some(next) = rate.take(amount, word, self.now_units) else { return false };
+            if self.dry || exchange(bucket, word, next) {
+                return true;
+            }
         }
+        counters::lost(Loss::Contention);
+        true
     }
-    counters::lost(Loss::Contention);
-    1
 }
 
-/// The place of a bucket in its row: its own, or else that of one that is full.
+/// The place of a bucket in its row: its own, or else that of one that is full. Without a branch for each
+/// place: the verifier walks the row once, and the processor has nothing to guess.
 #[inline(always)]
 fn find(row: *mut u64, tag: u64, now: u64, window_max: u64) -> Option<usize> {
-    // SAFETY: as in `seawall_take_row`.
+    // SAFETY: as in `take_row`.
     let word = |index: usize| unsafe { row.add(index).read_volatile() };
-    for index in 0..ROW_BUCKETS {
-        if word(index) >> TIME_BITS == tag {
-            return Some(index);
-        }
+    let own = places(|index| ((word(index) >> TIME_BITS) ^ tag).wrapping_sub(1) >> 63);
+    let found = if own == 0 { places(|index| is_full(word(index), now, window_max)) } else { own };
+    if found == 0 {
+        return None;
     }
-    (0..ROW_BUCKETS).find(|index| is_full(word(*index), now, window_max))
+    let first = (found & found.wrapping_neg()).wrapping_sub(1) as u8;
+    Some(opaque(first.count_ones()) as usize % ROW_BUCKETS)
 }
 
-/// Takes from a bucket that is one for all sources; zero where it is empty. See `seawall_take_row`.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn seawall_take_word(
-    aggregate: u32,
-    now: u64,
-    amount: u64,
-    cost: u64,
-    window: u64,
-) -> u32 {
-    let rate = Rate { cost, window };
-    let Some(bucket) = AGGREGATES.get_ptr_mut(aggregate) else { return 1 };
-    for _ in 0..opaque(TRIES_MAX) {
-        // SAFETY: as in `seawall_take_row`.
-        let word = unsafe { bucket.read_volatile() };
-        let Some(next) = rate.take(amount & !DRY, word, now) else { return 0 };
-        if amount & DRY != 0 || exchange(bucket, word, next) {
-            return 1;
-        }
-    }
-    counters::lost(Loss::Contention);
-    1
+/// A bit for each place of a row, lowest first.
+#[inline(always)]
+fn places(is: impl Fn(usize) -> u64) -> u64 {
+    (0..ROW_BUCKETS).fold(0, |places, index| places | is(index) << index)
 }
 
 /// Writes a bucket unless it changed since it was read.

@@ -16,16 +16,13 @@ use firewall_common::{
     class::{Class, ClassId},
     counter::Loss,
     event::{CAPTURE_BYTES, EventRecord},
-    limits::{AGGREGATE_EVENTS, Place},
+    limits::Place,
     maps::{EVENTS_BYTES, SEEN_MAX},
     settings::Settings,
     verdict::NO_CLASS,
 };
 
-use crate::{
-    buckets::{Taking, hash_key},
-    counters, settings, tables,
-};
+use crate::{buckets::hash_key, counters, limits, settings, tables};
 
 #[map]
 static EVENTS: RingBuf = RingBuf::pinned(EVENTS_BYTES, 0);
@@ -80,8 +77,7 @@ pub fn sample(
     // SAFETY: the helper has no preconditions. To the tick of the kernel's clock is exact enough here,
     // and costs a flood a tenth of the exact time.
     let now = unsafe { bpf_ktime_get_coarse_ns() };
-    let taking = Taking { now_units: now * UNITS_PER_NS, dry: false };
-    if !taking.take_aggregate(&settings.events, AGGREGATE_EVENTS, 0) {
+    if !limits::event(now * UNITS_PER_NS) {
         counters::lost(Loss::EventBound);
         return;
     }
@@ -95,7 +91,7 @@ pub fn sample(
 }
 
 /// The number of the class of an address, or [`NO_CLASS`]. A function that the verifier walks by itself:
-/// see `seawall_take_row`.
+/// see `limits.rs`.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn seawall_class_id(version: u32, high: u64, low: u64) -> ClassId {

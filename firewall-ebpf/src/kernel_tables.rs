@@ -1,15 +1,15 @@
 //! What the stages ask, answered by the kernel's maps.
 
-use aya_ebpf::helpers::bpf_ktime_get_ns;
 use firewall_common::{
     Address, Packet, SourceKey,
     bucket::{Limit, UNITS_PER_NS},
     class::{Class, ClassId, Kind},
-    pipeline::{Draw, Tables},
+    pipeline::{Draw, End, Tables},
     rules::RuleLimit,
+    settings::Settings,
 };
 
-use crate::{bans, buckets::Taking, rules, tables};
+use crate::{bans, buckets::Taking, clock, limits, rules, tables};
 
 /// [`Tables`] of this generation.
 pub struct KernelTables {
@@ -32,8 +32,14 @@ impl KernelTables {
         Self { at_ns, dry: at_ns == 0 }
     }
 
+    /// Tables for who brings a time.
     #[inline(always)]
-    fn taking(&self, draw: Draw) -> Taking {
+    pub fn taking(dry: bool) -> Self {
+        Self { at_ns: 0, dry }
+    }
+
+    #[inline(always)]
+    fn taker(&self, draw: Draw) -> Taking {
         Taking { now_units: draw.now_units, dry: self.dry }
     }
 }
@@ -70,6 +76,17 @@ impl Tables for KernelTables {
     }
 
     #[inline(always)]
+    fn take_rule(&self, rule: u32, _: &Packet, draw: Draw) -> bool {
+        limits::rule(rule, draw, self.dry)
+    }
+
+    #[inline(always)]
+    fn limits(&self, _: &Packet, country: u32, draw: Draw, settings: &Settings) -> Option<End> {
+        // Nothing is called where no limit is on; the bound on events is none of these.
+        if settings.timed == 0 { None } else { limits::all(country, draw, self.dry) }
+    }
+
+    #[inline(always)]
     fn port_limit(&self, is_udp: bool, port: u16) -> Option<&Limit> {
         rules::port_limit(is_udp, port)
     }
@@ -81,18 +98,17 @@ impl Tables for KernelTables {
 
     #[inline(always)]
     fn now_units(&self) -> u64 {
-        // SAFETY: the helper has no preconditions.
-        let now_ns = if self.at_ns == 0 { unsafe { bpf_ktime_get_ns() } } else { self.at_ns };
+        let now_ns = if self.at_ns == 0 { clock::now_ns() } else { self.at_ns };
         now_ns.wrapping_mul(UNITS_PER_NS)
     }
 
     #[inline(always)]
     fn take(&self, limit: &Limit, scope: u64, key: SourceKey, draw: Draw) -> bool {
-        self.taking(draw).take(limit, scope, key, draw.length)
+        self.taker(draw).take(limit, scope, key, draw.length)
     }
 
     #[inline(always)]
     fn take_aggregate(&self, limit: &Limit, aggregate: u32, draw: Draw) -> bool {
-        self.taking(draw).take_aggregate(limit, aggregate, draw.length)
+        self.taker(draw).take_aggregate(limit, aggregate, draw.length)
     }
 }

@@ -51,6 +51,10 @@ impl Tables for Memory {
         None
     }
 
+    fn take_rule(&self, rule: u32, packet: &Packet, draw: Draw) -> bool {
+        super::take_rule(rule, packet, draw, self)
+    }
+
     fn port_limit(&self, _: bool, _: u16) -> Option<&Limit> {
         None
     }
@@ -61,6 +65,16 @@ impl Tables for Memory {
 
     fn now_units(&self) -> u64 {
         1
+    }
+
+    fn limits(
+        &self,
+        packet: &Packet,
+        country: u32,
+        draw: Draw,
+        settings: &Settings,
+    ) -> Option<End> {
+        super::limits(packet, country, draw, settings, self)
     }
 
     fn take(&self, _: &Limit, scope: u64, _: SourceKey, _: Draw) -> bool {

@@ -1,7 +1,7 @@
 //! What a generation may change beside its tables.
 
 use firewall_common::{
-    bucket::{Limit, Rate},
+    bucket::{Limit, Rate, UNITS_PER_NS},
     limits::PORT_LIMITS_MAX,
     port_limits::PortTable,
     rules::{RuleMasks, RuleTable},
@@ -80,13 +80,13 @@ impl PacketOptions {
             first_of_source: u32::from(self.events.first_of_source),
             ports: u32::from(!ports.is_empty()),
             timed: 0,
+            exact_time: 0,
             malformed_pass: pass(self.malformed),
             non_ip_pass: pass(self.non_ip),
             tcp_flags_pass: pass(self.tcp_flags),
             fragments_pass: pass(self.fragments),
             shadow: u32::from(self.shadow),
             logs: u32::from(self.kernel_log != KernelLog::Off),
-            exact_time: 0,
         };
         let of_rules = rules.into_iter().flat_map(|table| &table.limits).map(|rule| &rule.limit);
         let in_rows = [&settings.source, &settings.prefix].into_iter().chain(of_rules);
@@ -97,6 +97,13 @@ impl PacketOptions {
             || settings.ports != 0
             || timed.into_iter().any(|limit| limit.is_on());
         settings.timed = u32::from(is_timed);
+        let of_ports = self.limits.ports.iter().map(|port| limit(&port.rate));
+        let of_rules = rules.into_iter().flat_map(|table| table.limits).map(|rule| rule.limit);
+        let all = [settings.source, settings.prefix, settings.country, settings.syn_meter];
+        let all = all.into_iter().chain(settings.protocols).chain(of_ports).chain(of_rules);
+        let mut windows = all.flat_map(|limit| [limit.packets.window(), limit.bytes.window()]);
+        settings.exact_time =
+            u32::from(windows.any(|window| (1..TICKED_WINDOW_MIN).contains(&window)));
         settings
     }
 
@@ -120,6 +127,10 @@ impl PacketOptions {
         Some(table)
     }
 }
+
+/// The shortest window that the time of the last tick is exact enough for: ten of the slowest kernel's
+/// ticks (100 Hz).
+const TICKED_WINDOW_MIN: u64 = 100_000_000 * UNITS_PER_NS;
 
 /// A tenth of a second's worth at once: the threshold is passed within that.
 fn syn_meter(cookies: &SynCookiesConfig) -> Limit {
