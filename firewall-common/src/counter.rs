@@ -45,7 +45,7 @@ pub enum Loss {
     Bucket = 1,
     /// A bucket changed under every try to take from it: the packet passed unlimited.
     Contention = 2,
-    /// An event was over the bound of events a second.
+    /// A drop was not considered for an event, as the bound of events a second was met.
     EventBound = 3,
     /// A segment could not be answered with a SYN cookie: it was dropped.
     Reply = 4,

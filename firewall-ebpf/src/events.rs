@@ -5,13 +5,13 @@ use core::arch::asm;
 use aya_ebpf::{
     EbpfContext as _,
     bindings::BPF_RB_NO_WAKEUP,
-    helpers::{bpf_get_prandom_u32, bpf_ktime_get_coarse_ns, bpf_xdp_load_bytes},
+    helpers::{bpf_get_prandom_u32, bpf_jiffies64, bpf_ktime_get_coarse_ns, bpf_xdp_load_bytes},
     macros::map,
     maps::{Array, PerCpuArray, RingBuf},
     programs::XdpContext,
 };
 use firewall_common::{
-    Address, Decision, Protocol, Verdict,
+    Address, Decision, Protocol, SourceKey, Verdict,
     bucket::UNITS_PER_NS,
     class::{Class, ClassId},
     counter::Loss,
@@ -32,9 +32,19 @@ static SEEN: Array<u32> = Array::pinned(SEEN_MAX, 0);
 /// What an event is to say, on its way from the decision.
 #[map]
 static DRAFT: PerCpuArray<Draft> = PerCpuArray::with_max_entries(1, 0);
-/// Where each CPU is in its row of random numbers.
+/// Where each CPU is in its row of random numbers, and in its time.
 #[map]
-static RANDOM: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+static SAMPLER: PerCpuArray<Sampler> = PerCpuArray::with_max_entries(1, 0);
+
+/// What a CPU remembers from one packet to the next.
+#[repr(C)]
+struct Sampler {
+    /// The state of its random numbers; zero before the first.
+    random: u64,
+    /// The tick of the kernel's clock in which the bound on events was met: in a flood of new sources
+    /// each packet would ask again, and that costs more than dropping it.
+    full_tick: u64,
+}
 
 /// What an event is to say. It is kept in a map, and read from there, so that the verifier forgets how
 /// each way through the stages came to it: else it walks the sending once for each reason and protocol.
@@ -51,18 +61,19 @@ struct Draft {
 /// What is known of a packet that was judged.
 pub struct Sampled {
     pub decision: Decision,
-    /// Who it says it is from; of an IPv6 address the upper half suffices.
-    pub source: Option<Address>,
+    /// Who it says it is from; of family 0 where nobody knows. No `Option`: the compiler would work with
+    /// the address before it asks whether there is one, and the verifier refuses what was never written.
+    pub source: SourceKey,
     pub protocol: Protocol,
     pub length: u64,
 }
 
-/// Sends an event for a decision that is not a plain pass, where its turn has come; `whole_source` says
-/// who it is about.
+/// Sends an event for a decision that is not a plain pass, where its turn has come; `interface_half` says
+/// the lower 64 bits of an IPv6 source.
 #[inline(always)]
 pub fn sample(
     sampled: &Sampled,
-    whole_source: impl FnOnce() -> Option<Address>,
+    interface_half: impl FnOnce() -> u64,
     settings: &Settings,
     context: &XdpContext,
 ) {
@@ -70,14 +81,23 @@ pub fn sample(
     if matches!(decision.verdict, Verdict::Pass) || !settings.events.is_on() {
         return;
     }
-    if !is_first_of_source(decision, *source, settings) && !is_drawn(settings) {
+    let Some(sampler) = SAMPLER.get_ptr_mut(0) else { return };
+    // SAFETY: the pointer came from the map, is not null, and is this CPU's own; the helper has no
+    // preconditions.
+    let (sampler, tick) = unsafe { (&mut *sampler, bpf_jiffies64()) };
+    if sampler.full_tick == tick {
+        counters::lost(Loss::EventBound);
         return;
     }
-    let Some(draft) = Draft::write(decision, whole_source(), *protocol) else { return };
+    if !is_first_of_source(decision, *source, settings) && !is_drawn(sampler, settings) {
+        return;
+    }
+    let Some(draft) = Draft::write(decision, *source, interface_half(), *protocol) else { return };
     // SAFETY: the helper has no preconditions. To the tick of the kernel's clock is exact enough here,
     // and costs a flood a tenth of the exact time.
     let now = unsafe { bpf_ktime_get_coarse_ns() };
     if !limits::event(now * UNITS_PER_NS) {
+        sampler.full_tick = tick;
         counters::lost(Loss::EventBound);
         return;
     }
@@ -107,15 +127,14 @@ impl Draft {
     #[inline(always)]
     fn write(
         decision: &Decision,
-        source: Option<Address>,
+        source: SourceKey,
+        interface_half: u64,
         protocol: Protocol,
     ) -> Option<&'static Self> {
         let mut draft = DRAFT.get_ptr_mut(0)?;
-        let (version, high, low) = match source {
-            Some(Address::V4(source)) => (4, 0, u64::from(source)),
-            Some(Address::V6 { high, low }) => (6, high, low),
-            None => (0, 0, 0),
-        };
+        let SourceKey { network, family } = source;
+        let (high, low) = if family == 6 { (network, interface_half) } else { (0, network) };
+        let version = family as u32;
         let Decision { verdict, reason, class_id, rule } = *decision;
         let head = [verdict as u8, reason as u8, protocol as u8, rule as u8];
         let head = u32::from_ne_bytes(head);
@@ -131,19 +150,15 @@ impl Draft {
 
 /// Drawn at random: a flood cannot choose which.
 #[inline(always)]
-fn is_drawn(settings: &Settings) -> bool {
+fn is_drawn(sampler: &mut Sampler, settings: &Settings) -> bool {
     if settings.sample_one_in == 0 {
         return false;
     }
-    let Some(state) = RANDOM.get_ptr_mut(0) else { return false };
-    // SAFETY: the pointer came from the map, is not null, and is this CPU's own; the helper has no
-    // preconditions.
-    let state = unsafe {
-        if *state == 0 {
-            *state = u64::from(bpf_get_prandom_u32()) | 1 << 32;
-        }
-        &mut *state
-    };
+    let state = &mut sampler.random;
+    if *state == 0 {
+        // SAFETY: the helper has no preconditions.
+        *state = u64::from(unsafe { bpf_get_prandom_u32() }) | 1 << 32;
+    }
     // xorshift64 (Marsaglia, 2003): asking the helper each time costs a flood three times as much.
     *state ^= *state << 13;
     *state ^= *state >> 7;
@@ -153,12 +168,11 @@ fn is_drawn(settings: &Settings) -> bool {
 
 /// Whether a source was not seen before, or was forgotten: a later one takes its place in the table.
 #[inline(always)]
-fn is_first_of_source(decision: &Decision, source: Option<Address>, settings: &Settings) -> bool {
-    if settings.first_of_source == 0 {
+fn is_first_of_source(decision: &Decision, source: SourceKey, settings: &Settings) -> bool {
+    if settings.first_of_source == 0 || source.family == 0 {
         return false;
     }
-    let Some(source) = source else { return false };
-    let place = Place::new(0, source.source_key(), hash_key());
+    let place = Place::new(0, source, hash_key());
     // Another reason is another story.
     let mark = (place.tag as u32) << 8 | decision.reason as u32;
     let Some(seen) = SEEN.get_ptr_mut(place.row % SEEN_MAX) else { return false };

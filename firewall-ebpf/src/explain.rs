@@ -30,7 +30,7 @@ fn seawall_explain(context: XdpContext) -> u32 {
     let frame = Frame::new(&context);
     if let Some(turned_away) = pipeline::turn_away(&frame, settings, &tables) {
         let source = turned_away.plain.whole_source(&frame);
-        let class_id = source.and_then(|source| tables.class_id(source)).unwrap_or(NO_CLASS);
+        let class_id = tables.class_id(source).unwrap_or(NO_CLASS);
         return turned_away.decision(class_id).pack();
     }
     let frame = Frame::new(&context);

@@ -11,8 +11,8 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use firewall_common::{
-    Packet, Verdict, bytes::PacketBytes as _, counter::Loss, parse::Plain, pipeline,
-    verdict::NO_CLASS,
+    Address, Packet, SourceKey, Verdict, bytes::PacketBytes as _, counter::Loss, parse::Plain,
+    pipeline, verdict::NO_CLASS,
 };
 
 mod frame;
@@ -55,18 +55,26 @@ fn seawall(context: XdpContext) -> u32 {
         let Plain { source, protocol } = turned_away.plain;
         let decision = turned_away.decision(NO_CLASS);
         counters::record(&decision, protocol, length, settings);
-        let whole = || turned_away.plain.whole_source(&frame);
-        let sampled = Sampled { decision, source: Some(source), protocol, length };
-        events::sample(&sampled, whole, settings, &context);
+        let interface_half = || turned_away.plain.interface_half(&frame);
+        let source = source.source_key();
+        let sampled = Sampled { decision, source, protocol, length };
+        events::sample(&sampled, interface_half, settings, &context);
         return xdp_action::XDP_DROP;
     }
     let frame = Frame::new(&context);
     let Some(packet) = packet() else { return xdp_action::XDP_PASS };
     let decision = pipeline::inspect(&frame, packet, settings, &tables);
-    let source = (packet.version != 0).then_some(packet.source);
+    let source = packet.source.source_key();
+    let (network, family) =
+        if packet.version == 0 { (0, 0) } else { (source.network, source.family) };
+    let source = SourceKey { network, family };
+    let interface_half = || match packet.source {
+        Address::V4(_) => 0,
+        Address::V6 { low, .. } => low,
+    };
     counters::record(&decision, packet.protocol, length, settings);
     let sampled = Sampled { decision, source, protocol: packet.protocol, length };
-    events::sample(&sampled, || source, settings, &context);
+    events::sample(&sampled, interface_half, settings, &context);
     if settings.logs != 0 {
         log::debug(&context, &decision, packet);
     }

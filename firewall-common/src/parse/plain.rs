@@ -59,12 +59,20 @@ pub fn plain(bytes: &impl PacketBytes) -> Option<Plain> {
 impl Plain {
     /// The whole source.
     #[inline(always)]
-    pub fn whole_source(&self, bytes: &impl PacketBytes) -> Option<Address> {
-        Some(match self.source {
+    pub fn whole_source(&self, bytes: &impl PacketBytes) -> Address {
+        match self.source {
             Address::V4(address) => Address::V4(address),
-            Address::V6 { high, .. } => {
-                Address::V6 { high, low: bytes.header::<38>(0)?.u64::<30>() }
-            }
-        })
+            Address::V6 { high, .. } => Address::V6 { high, low: self.interface_half(bytes) },
+        }
+    }
+
+    /// The lower half of an IPv6 source.
+    #[inline(always)]
+    pub fn interface_half(&self, bytes: &impl PacketBytes) -> u64 {
+        const HEADERS: usize = super::ETHERNET + 40;
+        match (self.source, bytes.header::<HEADERS>(0)) {
+            (Address::V6 { .. }, Some(header)) => header.u64::<30>(),
+            _ => 0,
+        }
     }
 }

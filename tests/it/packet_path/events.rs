@@ -116,10 +116,8 @@ fn the_first_of_each_source_and_no_more_than_the_bound() {
         let more = (start.elapsed().as_secs_f64() * f64::from(bound)).ceil() as usize;
         assert!((expected..=expected + more).contains(&read), "at most {bound} a second: {read}");
         let lost = engine.losses().events_bound as usize;
-        assert_eq!(
-            read + lost,
-            expected + over,
-            "at most {bound} a second: each is sent or counted"
-        );
+        // Of those that met the bound, some were new and some were not.
+        assert!(read + lost >= expected + over, "at most {bound} a second: {read}, {lost} lost");
+        assert_eq!(lost == 0, over == 0, "at most {bound} a second: {lost} lost");
     }
 }

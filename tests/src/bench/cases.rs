@@ -60,8 +60,8 @@ impl Case {
 const DISTURBED_MAX: f64 = 0.05;
 const TRIES_MAX: usize = 2;
 
-/// Packets a second that one source may send. The least there is: what is let in costs the network
-/// stack, which is not measured here. Of 16 million sources few ever send more, so most are let in.
+/// Packets a second that one source may send: the least there is, so that few sources make the limit
+/// work as well. Of 16 million few ever send more.
 const RATE_PPS: u32 = 1;
 
 /// Makes cases.
@@ -135,7 +135,7 @@ impl Maker<'_> {
 
     fn limited(&self, id: &'static str, sources: u32) -> Result<Case> {
         let (rate_pps, burst) = (RATE_PPS, 1);
-        let policy = Policy { limit: Some((rate_pps, burst)), ..Policy::default() };
+        let policy = Policy { closed_limit: Some((rate_pps, burst)), ..Policy::default() };
         let expect = Expect::Limited { sources: u64::from(sources), rate_pps, burst };
         let drawn = Sources::V4 { base: 93 << 24, span: sources };
         self.case(id, &drawn, self.seawall(id, &policy)?, expect)

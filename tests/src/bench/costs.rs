@@ -1,8 +1,11 @@
 //! Costs that are no rate: a change of policy, and the whole way of one packet that passes.
 
-use std::path::Path;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::Path,
+};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use crate::{
     bench::{
@@ -15,7 +18,7 @@ use crate::{
         seawall::{InForce, Policy, Seawall, label},
         traffic::{Generator, Sources},
     },
-    frame::udp_from,
+    frame::{TCP, ethernet, ipv4, tcp},
     random::Random,
 };
 
@@ -36,31 +39,29 @@ pub fn switch(link: &Link, object: &Path, geo: &Geo) -> Result<(Row, Vec<String>
     Ok((Row::single("switch_1m_ms", value, "ms", problems.is_empty()), problems))
 }
 
-/// A packet that every stage lets pass, with a deny list, countries, the limit of each source and sampling
-/// on; rules and the limits of other scopes are not.
+/// The segment that meets most: one that opens a connection to a port with a limit and SYN cookies, and
+/// that every stage lets pass. A deny list, countries, a ban of somebody else, rules with a limit among
+/// them, every limit there is, and sampling are on.
 pub fn pass(link: &Link, geo: &Geo) -> Result<(Row, Vec<String>)> {
     const REPEAT: u32 = 1_000_000;
     const TIMES: u64 = 5;
-    const ENOUGH: u32 = 10_000_000;
     let denied = lists::random_v4(100_000);
-    let policy = Policy {
-        denied: &denied,
-        geo: Some(geo),
-        limit: Some((ENOUGH, ENOUGH)),
-        sample_one_in: 1_000,
-    };
-    let mut seawall = Seawall::load(&policy, &link.pins().join("pass"))?;
+    let policy = Policy { denied: &denied, geo: Some(geo), everything: true, ..Policy::default() };
+    let pins = link.pins().join("pass");
+    let mut seawall = Seawall::load(&policy, &pins)?;
+    Seawall::ban(&pins, Ipv4Addr::new(192, 0, 2, 1).into())?;
     let mut random = Random::new(1);
     let source = (0..1_000_000)
         .map(|number| Sources::ALL_V4.draw(&mut random, number))
         .find(|address| geo.lets_in(*address) && !lists::lists(&denied, *address))
         .context("no country lets anybody in")?;
-    let frame = udp_from(source);
+    let IpAddr::V4(source) = source else { bail!("{source} is no IPv4 address") };
+    let frame = ethernet(0x0800, &ipv4(source, TCP, &tcp(40_000, 443)));
     let took = (0..TIMES)
         .map(|_| Ok(seawall.judge(&frame, REPEAT)?.as_nanos() as f64))
         .collect::<Result<Vec<f64>>>()?;
     let counts = seawall.counts()?;
-    let problems = match counts.get(label::PASSED) {
+    let problems = match counts.get(label::SYN_PASSED) {
         Some(passed) if *passed == TIMES * u64::from(REPEAT) && counts.len() == 1 => Vec::new(),
         Some(_) | None => vec![format!("expected {TIMES} million that pass, counted {counts:?}")],
     };

@@ -7,7 +7,8 @@ use crate::bench::{measure::Sample, receiver::Receiver, seawall::label, traffic:
 pub enum Expect {
     /// Each label with its share of the packets; the last one is what remains. No other moves.
     Shares(Vec<(&'static str, f64)>),
-    /// So many sources, each limited to packets a second and burst: what is over the limit is dropped.
+    /// So many sources, each limited to packets a second and burst by a rule, behind which the rest is
+    /// dropped too, for another reason.
     Limited {
         /// Distinct sources.
         sources: u64,
@@ -45,7 +46,7 @@ impl Expect {
             Self::Shares(shares) => problems.extend(check_shares(shares, sample, counted)),
             Self::Limited { sources, rate_pps, burst } => {
                 let each = f64::from(*burst) + f64::from(*rate_pps) * sample.total_s;
-                let (passed, most) = (sum(sample, label::PASSED), *sources as f64 * each);
+                let (passed, most) = (sum(sample, label::CLOSED), *sources as f64 * each);
                 if passed as f64 > most {
                     problems.push(format!("{passed} passed, the limits allow {most:.0}"));
                 }
@@ -64,7 +65,7 @@ impl Expect {
     fn labels(&self) -> Vec<&'static str> {
         match self {
             Self::Shares(shares) => shares.iter().map(|(label, _)| *label).collect(),
-            Self::Limited { .. } => vec![label::LIMITED, label::PASSED],
+            Self::Limited { .. } => vec![label::RULE_LIMITED, label::CLOSED],
             Self::Clients { .. } => {
                 vec![label::LIMITED, label::PASSED, label::CLIENT_LIMITED, label::CLIENT_PASSED]
             }

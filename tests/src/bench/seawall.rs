@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
+    net::IpAddr,
     path::Path,
     time::{Duration, Instant},
 };
@@ -14,8 +15,14 @@ use aya::{
 };
 use firewall_common::Country;
 use firewall_daemon::{
-    config::{AttachPolicy, EventsConfig, InterfaceConfig, LimitsConfig},
-    datapath::{CounterRow, Datapath, DatapathOptions, PacketOptions, generation::Generation},
+    config::{
+        AttachPolicy, EventsConfig, Fate, InterfaceConfig, LimitPer, LimitsConfig, PortLimit,
+        PortProtocol, PortRange, RateConfig, RuleConfig, RuleProtocol, RuleVerdict,
+        SynCookiesConfig,
+    },
+    datapath::{
+        CounterRow, Datapath, DatapathOptions, PacketOptions, bans::Bans, generation::Generation,
+    },
     policy::{GeoMode, GeoSource, PolicySource, compile, geo},
 };
 use ipnetwork::IpNetwork;
@@ -40,6 +47,12 @@ pub mod label {
     pub const LIMITED: &str = "drop rate_source udp";
     /// Let in.
     pub const PASSED: &str = "pass default udp";
+    /// Over the rate of a rule.
+    pub const RULE_LIMITED: &str = "drop rate_rule udp";
+    /// Let by by the rule, and dropped behind it.
+    pub const CLOSED: &str = "drop default udp";
+    /// A SYN that is let in.
+    pub const SYN_PASSED: &str = "pass default tcp";
     /// An established client's, over its rate.
     pub const CLIENT_LIMITED: &str = "drop rate_source tcp";
     /// An established client's, let in.
@@ -55,9 +68,15 @@ pub struct Policy<'a> {
     pub geo: Option<&'a Geo>,
     /// Packets a second and burst, a source.
     pub limit: Option<(u32, u32)>,
-    /// One in so many drops becomes an event; 0 is none.
-    pub sample_one_in: u32,
+    /// The same, by a rule, behind which everything is dropped: what passes would cost the network stack,
+    /// which is not measured here.
+    pub closed_limit: Option<(u32, u32)>,
+    /// Everything else that a packet can meet is on, and lets it pass.
+    pub everything: bool,
 }
+
+/// More than any packet of a benchmark takes.
+const ENOUGH: u32 = 10_000_000;
 
 impl Policy<'_> {
     /// Where nothing limits, what no list names is dropped too: that no country is let in says so. What
@@ -69,20 +88,78 @@ impl Policy<'_> {
                 let countries = geo.let_in.iter().filter_map(|code| Country::parse(code)).collect();
                 Some(GeoSource::new(Some(GeoMode::Only), countries, &networks, database))
             }
-            None if self.limit.is_none() => Some(nobody()),
+            None if self.limit.is_none() && self.closed_limit.is_none() => Some(nobody()),
             None => None,
         };
-        Ok(PolicySource { geo, ..denying(self.denied.to_vec()) })
+        let mut source = PolicySource { geo, ..denying(self.denied.to_vec()) };
+        if let Some((rate_pps, burst)) = self.closed_limit {
+            source.rules = vec![limit_rule(packets(rate_pps, burst))];
+            source.default = Fate::Drop;
+        }
+        if self.everything {
+            let limit = limit_rule(packets(ENOUGH, ENOUGH));
+            let drop = RuleConfig {
+                name: "mail".to_owned(),
+                protocol: Some(RuleProtocol::Tcp),
+                ports: vec![PortRange { first: 25, last: 25 }],
+                verdict: RuleVerdict::Drop,
+                ..limit.clone()
+            };
+            source.rules = vec![drop, limit];
+        }
+        Ok(source)
     }
 
     fn options(&self) -> PacketOptions {
         let source = self.limit.map(|(rate_pps, burst)| packets(rate_pps, burst));
-        let sample_one_in = self.sample_one_in;
+        if self.everything {
+            return everything();
+        }
         PacketOptions {
             limits: LimitsConfig { source, ..LimitsConfig::default() },
-            events: EventsConfig { sample_one_in, first_of_source: false, events_per_s_max: 1_000 },
+            events: sampling(),
             ..plain_options()
         }
+    }
+}
+
+fn limit_rule(rate: RateConfig) -> RuleConfig {
+    RuleConfig {
+        name: "limit".to_owned(),
+        protocol: None,
+        ports: Vec::new(),
+        icmp_types: Vec::new(),
+        tcp_flags: None,
+        sources: Vec::new(),
+        countries: BTreeSet::new(),
+        verdict: RuleVerdict::Limit { per: LimitPer::Source, rate },
+    }
+}
+
+/// As it is where nothing else is configured.
+fn sampling() -> EventsConfig {
+    EventsConfig { sample_one_in: 1_000, first_of_source: true, events_per_s_max: 1_000 }
+}
+
+/// Every limit there is, in packets; SYN cookies; sampling.
+fn everything() -> PacketOptions {
+    let rate = packets(ENOUGH, ENOUGH);
+    let all = Some(rate);
+    let ports = vec![PortLimit { protocol: PortProtocol::Tcp, port: 443, rate }];
+    PacketOptions {
+        limits: LimitsConfig {
+            source: all,
+            prefix: all,
+            country: all,
+            syn: all,
+            udp: all,
+            icmp: all,
+            other: all,
+            ports,
+        },
+        syn_cookies: Some(SynCookiesConfig { ports: [443].into(), threshold_pps: ENOUGH }),
+        events: sampling(),
+        ..plain_options()
     }
 }
 
@@ -110,6 +187,11 @@ impl Seawall {
         let compiled = compile::compile(&policy.source()?)?;
         let generation = Generation::load(1, &policy.options(), &compiled, pins)?;
         Ok(Self { generation, link: None })
+    }
+
+    /// Bans a source.
+    pub fn ban(pins: &Path, source: IpAddr) -> Result<()> {
+        Ok(Bans::open(pins)?.add(source, Duration::from_secs(3_600))?)
     }
 
     /// Judges one frame over and over (`BPF_PROG_TEST_RUN`); answers how long one takes.
