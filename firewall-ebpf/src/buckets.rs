@@ -103,13 +103,22 @@ impl Taking {
     }
 }
 
-/// The place of a bucket in its row: its own, or else that of one that is full. Without a branch for each
-/// place: the verifier walks the row once, and the processor has nothing to guess.
+/// The place of a bucket in its row: its own, or else that of one that is full, its home if it can be. An
+/// established client is found at home; else all of the row is looked at without a branch for each place:
+/// the verifier walks it once, and the processor has nothing to guess.
 #[inline(always)]
 fn find(row: *mut u64, tag: u64, now: u64, window_max: u64) -> Option<usize> {
     // SAFETY: as in `take_row`.
     let word = |index: usize| unsafe { row.add(index).read_volatile() };
+    // The lowest bit of a tag is always set.
+    let home = (tag >> 1) as usize % ROW_BUCKETS;
+    if word(home) >> TIME_BITS == tag {
+        return Some(home);
+    }
     let own = places(|index| ((word(index) >> TIME_BITS) ^ tag).wrapping_sub(1) >> 63);
+    if own == 0 && is_full(word(home), now, window_max) != 0 {
+        return Some(home);
+    }
     let found = if own == 0 { places(|index| is_full(word(index), now, window_max)) } else { own };
     if found == 0 {
         return None;
