@@ -51,23 +51,40 @@ static STATE: PerCpuArray<[u64; 2]> = PerCpuArray::with_max_entries(1, 0);
 
 #[xdp]
 fn generate(context: XdpContext) -> u32 {
-    // Volatile, as userspace writes it; the map holds for as long as the program.
-    // SAFETY: the pointer came from the map and is not null.
-    if STOP.get_ptr(0).is_none_or(|stop| unsafe { stop.read_volatile() } != 0) {
+    if is_stopped() {
         return xdp_action::XDP_DROP;
     }
-    let Some(state) = STATE.get_ptr_mut(0) else { return xdp_action::XDP_ABORTED };
-    // SAFETY: the pointer came from the map, is not null, and is this CPU's own.
-    let state = unsafe { &mut *state };
-    let random = next(&mut state[0]);
-    state[1] += 1;
+    let Some((random, number)) = draw() else { return xdp_action::XDP_ABORTED };
     let written = match FAMILY.load() {
-        6 => write_v6(&context, random, state[1]),
-        _ => write_v4(&context, random, state[1]),
+        6 => write_v6(&context, random, number),
+        _ => write_v4(&context, random, number),
     };
     if written.is_none() {
         return xdp_action::XDP_ABORTED;
     }
+    send()
+}
+
+#[inline(always)]
+pub fn is_stopped() -> bool {
+    // Volatile, as userspace writes it; the map holds for as long as the program.
+    // SAFETY: the pointer came from the map and is not null.
+    STOP.get_ptr(0).is_none_or(|stop| unsafe { stop.read_volatile() } != 0)
+}
+
+/// A random number, and which packet of this CPU's it is for.
+#[inline(always)]
+pub fn draw() -> Option<(u64, u64)> {
+    let state = STATE.get_ptr_mut(0)?;
+    // SAFETY: the pointer came from the map, is not null, and is this CPU's own.
+    let state = unsafe { &mut *state };
+    let random = next(&mut state[0]);
+    state[1] += 1;
+    Some((random, state[1]))
+}
+
+#[inline(always)]
+pub fn send() -> u32 {
     TARGET.redirect(0, 0).unwrap_or(xdp_action::XDP_ABORTED)
 }
 
@@ -99,7 +116,7 @@ fn write_v6(context: &XdpContext, random: u64, number: u64) -> Option<()> {
 }
 
 #[inline(always)]
-fn write<T>(context: &XdpContext, offset: usize, value: T) -> Option<()> {
+pub fn write<T>(context: &XdpContext, offset: usize, value: T) -> Option<()> {
     let at = context.data() + offset;
     if at + size_of::<T>() > context.data_end() {
         return None;

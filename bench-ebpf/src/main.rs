@@ -1,9 +1,11 @@
-//! XDP programs of `cargo xtask bench packet`: the generator of traffic, and the receivers that the
-//! firewall is compared with.
+//! XDP programs of `cargo xtask bench`: the generators of traffic, and the receivers that the firewall
+//! is compared with.
 #![no_std]
 #![no_main]
 
 mod generate;
+
+mod syn;
 
 mod limit;
 

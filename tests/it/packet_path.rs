@@ -12,6 +12,8 @@ mod deny;
 mod rate_limit;
 /// What a new generation keeps and what it replaces.
 mod generations;
+/// SYN cookies with real clients.
+mod syn_cookies;
 /// Other programs on the interface.
 mod coexistence;
 /// Sampled drops.

@@ -1,5 +1,6 @@
 //! `cargo xtask bench packet`: how many packets a second the XDP program disposes of, beside the limit
 //! of this machine and beside what else there is, all in one run on one pair of interfaces.
+//! `cargo xtask bench flood`: what a SYN flood leaves to clients.
 
 mod link;
 
@@ -25,7 +26,14 @@ mod costs;
 
 mod report;
 
-use std::{path::PathBuf, process::ExitCode, time::Instant};
+mod syn_generator;
+mod syn_flood;
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
 
 use anyhow::{Result, ensure};
 use clap::Parser;
@@ -41,12 +49,22 @@ use report::Report;
 #[derive(Parser)]
 #[command(name = "seawall-bench", about = "Packets a second, beside the limit and beside rivals.")]
 struct Arguments {
+    /// What to measure.
+    what: What,
     /// The object of bench-ebpf.
     #[arg(long)]
     object: PathBuf,
     /// One object of JSON instead of a table.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum What {
+    /// Packets a second, beside the limit and beside rivals.
+    Packet,
+    /// Handshakes during a SYN flood.
+    Flood,
 }
 
 /// Every receiver takes a turn so many times: the machine's mood changes, and the median forgives it.
@@ -65,13 +83,29 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<bool> {
-    ensure!(requirement::is_root(), "namespaces and BPF need root: run `cargo xtask bench packet`");
+    ensure!(requirement::is_root(), "namespaces and BPF need root: run `cargo xtask bench`");
+    let (report, problems) = match arguments.what {
+        What::Packet => packet(&arguments.object)?,
+        What::Flood => syn_flood::run(&arguments.object)?,
+    };
+    if arguments.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print!("{report}");
+    }
+    for problem in &problems {
+        eprintln!("check failed: {problem}");
+    }
+    Ok(problems.is_empty())
+}
+
+fn packet(object: &Path) -> Result<(Report, Vec<String>)> {
     let start = Instant::now();
     let link = Link::create()?;
     let pins = link.pins();
-    let (report, problems) = link.run(|| {
+    link.run(|| {
         let geo = Geo::read()?;
-        let mut cases = Maker { object: &arguments.object, pins: &pins, geo: &geo }.all()?;
+        let mut cases = Maker { object, pins: &pins, geo: &geo }.all()?;
         eprintln!("loaded after {:.0} s", start.elapsed().as_secs_f64());
         for turn in 1..=TURNS {
             cases.iter_mut().try_for_each(|case| case.sample(&link))?;
@@ -85,24 +119,15 @@ fn run(arguments: &Arguments) -> Result<bool> {
             .collect();
         drop(cases);
         for (row, wrong) in [
-            clients::loss(&link, &arguments.object)?,
-            costs::switch(&link, &arguments.object, &geo)?,
+            clients::loss(&link, object)?,
+            costs::switch(&link, object, &geo)?,
             costs::pass(&link, &geo)?,
         ] {
             problems.extend(wrong.iter().map(|what| format!("{}: {what}", row.id)));
             report.rows.push(row);
         }
         Ok((report, problems))
-    })?;
-    if arguments.json {
-        println!("{}", serde_json::to_string(&report)?);
-    } else {
-        print!("{report}");
-    }
-    for problem in &problems {
-        eprintln!("check failed: {problem}");
-    }
-    Ok(problems.is_empty())
+    })
 }
 
 /// A rate is the receiver's only where the generator sent more than it could take.

@@ -41,6 +41,7 @@ pub mod upstream;
 // What happens there, and who counted what.
 pub mod client;
 pub mod flood;
+pub mod peer;
 pub mod raw;
 
 pub mod metrics;

@@ -22,13 +22,15 @@ pub struct Counts(BTreeMap<String, u64>);
 impl Counts {
     /// Reads them now.
     pub fn read(namespace: &Namespace) -> Result<Self> {
-        let (ipv4, ipv6) = namespace.run(|| {
+        let (ipv4, ipv6, extended) = namespace.run(|| {
             (
                 fs::read_to_string("/proc/thread-self/net/snmp"),
                 fs::read_to_string("/proc/thread-self/net/snmp6"),
+                fs::read_to_string("/proc/thread-self/net/netstat"),
             )
         })?;
         let mut counts = parse_table(&ipv4.context("could not read net/snmp")?);
+        counts.extend(parse_table(&extended.context("could not read net/netstat")?));
         counts.extend(parse_list(&ipv6.context("could not read net/snmp6")?));
         Ok(Self(counts))
     }
@@ -63,6 +65,21 @@ impl Counts {
     /// The same for IPv6.
     pub fn udp_ipv6_unclaimed(&self) -> u64 {
         self.get("Udp6NoPorts")
+    }
+
+    /// SYN cookies that the host's own kernel sent.
+    pub fn cookies_sent(&self) -> u64 {
+        self.get("TcpExt.SyncookiesSent")
+    }
+
+    /// SYN cookies that came back and began a connection, whoever sent them.
+    pub fn cookies_accepted(&self) -> u64 {
+        self.get("TcpExt.SyncookiesRecv")
+    }
+
+    /// SYN cookies that came back and were not known again.
+    pub fn cookies_refused(&self) -> u64 {
+        self.get("TcpExt.SyncookiesFailed")
     }
 }
 

@@ -22,11 +22,20 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// Handshakes of a TLS client during a SYN flood of a million segments a second, with Seawall and without.
+    Flood {
+        /// One object of JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Builds, then becomes the benchmark, so that a signal from the terminal reaches it directly.
 pub fn run(options: &Options) -> Result<()> {
-    let What::Packet { json } = options.what;
+    let (what, json) = match options.what {
+        What::Packet { json } => ("packet", json),
+        What::Flood { json } => ("flood", json),
+    };
     build::run()?;
     let toolchain = setup::bench()?;
     shell::step("bench: its XDP programs");
@@ -38,7 +47,7 @@ pub fn run(options: &Options) -> Result<()> {
     let mut words = elevation.iter().map(String::as_str).chain(bench.to_str());
     let first = words.next().context("the build folder is not UTF-8")?;
     let mut command = Command::new(first);
-    command.args(words).arg("--object").arg(object);
+    command.args(words).arg(what).arg("--object").arg(object);
     if json {
         command.arg("--json");
     }

@@ -24,7 +24,8 @@ pub const SENDER: &str = "swsend";
 /// Its peer, which the receivers are attached to.
 pub const RECEIVER: &str = "swrecv";
 
-const SENDING_CPU: usize = 0;
+/// The core that sends.
+pub const SENDING_CPU: usize = 0;
 const RECEIVING_CPU: usize = 1;
 /// How long the receiving side may take to work off its queue of 256 packets, or to start its thread.
 const QUIET_TIMEOUT: Duration = Duration::from_secs(2);
@@ -182,7 +183,7 @@ fn is_napi_thread(process: &Path) -> bool {
 
 /// Pins a thread, and puts it before whatever else this machine does: either side that has to wait
 /// for its core falsifies the rate.
-fn own(thread: Pid, cpu: usize) -> Result<()> {
+pub fn own(thread: Pid, cpu: usize) -> Result<()> {
     let mut set = CpuSet::new();
     set.set(cpu)?;
     sched_setaffinity(thread, &set)

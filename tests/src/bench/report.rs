@@ -54,6 +54,12 @@ impl Row {
 }
 
 impl Report {
+    /// Values beside no limit.
+    #[must_use]
+    pub fn from_rows(rows: Vec<Row>) -> Self {
+        Self { rows, limit: None, passing: None }
+    }
+
     /// The rows of the cases, and the comparisons between them.
     #[must_use]
     pub fn of(cases: &[Case]) -> Self {
@@ -94,12 +100,12 @@ impl fmt::Display for Report {
         if let (Some(limit), Some(passing)) = (self.limit, self.passing) {
             writeln!(f, "dropping without looking: {limit:.2} Mpps; passing: {passing:.2} Mpps")?;
         }
-        writeln!(f, "{:<18} {:>10} {:<6} {:>8}  checked", "row", "value", "unit", "ratio")?;
+        writeln!(f, "{:<28} {:>12} {:<6} {:>8}  checked", "row", "value", "unit", "ratio")?;
         for row in &self.rows {
             let ratio = row.ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}"));
             let checked = if row.checked { "yes" } else { "NO" };
             let value = format!("{:.*}", if row.unit == "share" { 4 } else { 2 }, row.value);
-            writeln!(f, "{:<18} {value:>10} {:<6} {ratio:>8}  {checked}", row.id, row.unit)?;
+            writeln!(f, "{:<28} {value:>12} {:<6} {ratio:>8}  {checked}", row.id, row.unit)?;
         }
         Ok(())
     }
