@@ -101,7 +101,7 @@ pub fn code(word: u32, address: u32, plane: impl Fn(u32) -> Option<Plane>) -> Op
     }
     // Bit 6 of a byte is set where its network is this one: 64 less the difference of both, and no byte
     // borrows from the next.
-    let differences = (word ^ network * EACH) & (NETWORK_MASK * EACH);
+    let differences = (word ^ (network * EACH)) & (NETWORK_MASK * EACH);
     let mut found = (64 * EACH - differences) & (64 * EACH);
     if found == 0 {
         return Some(word >> BASE_SHIFT & 3);

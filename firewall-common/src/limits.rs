@@ -7,7 +7,7 @@
 
 use crate::{
     class::COUNTRIES,
-    packet::{Packet, Protocol, SourceKey},
+    packet::{Address, Packet, Protocol, SourceKey},
 };
 
 /// Buckets in a row: one cache line.
@@ -82,15 +82,14 @@ impl ProtocolClass {
 
 /// Words of the table of limits that are one for all sources: each has a place of its own, so that a
 /// generation finds the state of the one before it and never another's.
-pub const AGGREGATES: u32 = PORTS + 2 * 2 * 65_536;
+pub const AGGREGATES: u32 = SYN_METERS + 2 * 65_536;
 
-/// The meter of segments that open a connection.
-pub const AGGREGATE_SYN_METER: u32 = 0;
 /// The bound on events.
-pub const AGGREGATE_EVENTS: u32 = 1;
+pub const AGGREGATE_EVENTS: u32 = 0;
 const PROTOCOLS: u32 = 2;
 const COUNTRY: u32 = PROTOCOLS + 2 * 4;
 const PORTS: u32 = COUNTRY + 2 * COUNTRIES;
+const SYN_METERS: u32 = PORTS + 2 * 2 * 65_536;
 
 /// The packets of a class of protocols; the word behind it is that of the bytes, here and below.
 #[must_use]
@@ -113,6 +112,14 @@ pub fn aggregate_port(is_udp: bool, port: u16) -> u32 {
     PORTS + 2 * (u32::from(is_udp) * 65_536 + u32::from(port))
 }
 
+/// The meter of segments that open a connection to a port, of one family: a listener knows cookies again
+/// only while segments reach it that it has to answer with cookies itself, so each has to have its share.
+#[must_use]
+#[inline(always)]
+pub fn aggregate_syn_meter(source: Address, port: u16) -> u32 {
+    SYN_METERS + u32::from(matches!(source, Address::V6 { .. })) * 65_536 + u32::from(port)
+}
+
 /// Ports with a limit at most.
 pub const PORT_LIMITS_MAX: usize = 64;
 
@@ -131,7 +138,13 @@ mod tests {
         for is_udp in [false, true] {
             places.extend((0..=u16::MAX).map(|port| aggregate_port(is_udp, port)));
         }
-        let mut seen = BTreeSet::from([AGGREGATE_SYN_METER, AGGREGATE_EVENTS]);
+        let mut seen = BTreeSet::from([AGGREGATE_EVENTS]);
+        for source in [Address::V4(1), Address::V6 { high: 1, low: 1 }] {
+            for port in 0..=u16::MAX {
+                let meter = aggregate_syn_meter(source, port);
+                assert!(seen.insert(meter) && meter < AGGREGATES);
+            }
+        }
         for place in places {
             assert!(seen.insert(place) && seen.insert(place + 1) && place + 1 < AGGREGATES);
         }

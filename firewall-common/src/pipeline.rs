@@ -47,7 +47,7 @@ pub trait Tables {
     /// Now, in the units of [`crate::bucket`]; asked once a packet, and only where a limit is on.
     fn now_units(&self) -> u64;
 
-    /// The stage of the limits: [`limits`], called in whatever way suits.
+    /// The stage of the limits: [`limits()`], called in whatever way suits.
     fn limits(&self, packet: &Packet, country: u32, draw: Draw, settings: &Settings)
     -> Option<End>;
 
@@ -342,7 +342,11 @@ pub fn limits(
     if settings.syn_meter.is_on()
         && packet.opens_connection()
         && tables.has_syn_cookies(packet.destination_port)
-        && !tables.take_aggregate(&settings.syn_meter, limits::AGGREGATE_SYN_METER, draw)
+        && !tables.take_aggregate(
+            &settings.syn_meter,
+            limits::aggregate_syn_meter(source, packet.destination_port),
+            draw,
+        )
     {
         // A client's first segment has no IP options; one that has some is not worth an answer.
         let verdict = if packet.plain { Verdict::Reply } else { Verdict::Drop };

@@ -166,7 +166,7 @@ impl Families<'_> {
         );
         self.counter(
             "events_over_bound",
-            "Sampled drops over the bound of events a second",
+            "Drops that were not considered for an event, as the bound was met",
             snapshot.events.over_bound,
         );
     }

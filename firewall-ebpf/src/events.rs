@@ -163,7 +163,7 @@ fn is_drawn(sampler: &mut Sampler, settings: &Settings) -> bool {
     *state ^= *state << 13;
     *state ^= *state >> 7;
     *state ^= *state << 17;
-    (*state >> 32) as u32 % settings.sample_one_in == 0
+    ((*state >> 32) as u32).is_multiple_of(settings.sample_one_in)
 }
 
 /// Whether a source was not seen before, or was forgotten: a later one takes its place in the table.

@@ -52,7 +52,7 @@ impl Tables for Memory {
     }
 
     fn take_rule(&self, rule: u32, packet: &Packet, draw: Draw) -> bool {
-        super::take_rule(rule, packet, draw, self)
+        take_rule(rule, packet, draw, self)
     }
 
     fn port_limit(&self, _: bool, _: u16) -> Option<&Limit> {
@@ -74,7 +74,7 @@ impl Tables for Memory {
         draw: Draw,
         settings: &Settings,
     ) -> Option<End> {
-        super::limits(packet, country, draw, settings, self)
+        limits(packet, country, draw, settings, self)
     }
 
     fn take(&self, _: &Limit, scope: u64, _: SourceKey, _: Draw) -> bool {

@@ -138,7 +138,7 @@ fn limit_rule(rate: RateConfig) -> RuleConfig {
 
 /// As it is where nothing else is configured.
 fn sampling() -> EventsConfig {
-    EventsConfig { sample_one_in: 1_000, first_of_source: true, events_per_s_max: 1_000 }
+    EventsConfig { sample_one_in: 100, first_of_source: true, events_per_s_max: 1_000 }
 }
 
 /// Every limit there is, in packets; SYN cookies; sampling.

@@ -212,8 +212,13 @@ impl Oracle {
             }
         }
         if let Some(cookies) = &self.policy.syn_cookies
-            && way.opens().is_some_and(|port| cookies.ports.contains(&port))
-            && over(What::SynCookies, Whose::Everyones, cookies.meter())
+            && let Some(port) = way.opens()
+            && cookies.ports.contains(&port)
+            && over(
+                What::SynCookies { v6: source.is_ipv6(), port },
+                Whose::Everyones,
+                cookies.meter(),
+            )
         {
             let verdict = if way.packet.extended { "drop" } else { "reply" };
             return Some(way.end(verdict, "syn_cookie"));

@@ -19,7 +19,7 @@ pub(super) enum What {
     Port { tcp: bool, port: u16 },
     Class(&'static str),
     Rule(usize),
-    SynCookies,
+    SynCookies { v6: bool, port: u16 },
 }
 
 /// Whose bucket it is.
