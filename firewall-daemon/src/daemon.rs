@@ -22,6 +22,7 @@ use crate::{
 };
 
 mod privileges;
+mod host;
 mod start;
 mod reload;
 mod events;

@@ -72,6 +72,11 @@ impl Families<'_> {
         let version = vec![("version", snapshot.version.clone())];
         self.gauges("build_info", "Version of the daemon, as a label", [(version, 1)]);
         self.gauge("generation", "Number of the generation in force", snapshot.generation);
+        self.gauge(
+            "warnings",
+            "What of the host keeps a part of the policy from working; the status says what",
+            snapshot.warnings.len() as u64,
+        );
         let reloads = &snapshot.reloads;
         self.counters(
             "reloads",

@@ -28,6 +28,8 @@ pub struct Snapshot {
     pub config: PathBuf,
     /// What is wrong at this moment; nothing when all is well.
     pub fault: Option<String>,
+    /// What of the host keeps a part of the policy from working, and what to do.
+    pub warnings: Vec<String>,
     /// Number of the generation in force: 1 for the first.
     pub generation: u64,
     /// The policy in force.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Daemon, lock, snapshot::policy_status};
+use super::{Daemon, host, lock, snapshot::policy_status};
 use crate::{
     config::Config,
     datapath::{PacketOptions, generation::Generation},
@@ -55,6 +55,7 @@ fn attempt(daemon: &Daemon) -> anyhow::Result<u64> {
     }
     *lock(&daemon.policy) = policy_status(&source, &compiled.summary, &new.packet);
     lock(&daemon.events).0.sample_one_in = new.packet.events.sample_one_in;
+    host::log(&new.packet);
     *lock(&daemon.config) = new;
     daemon.switched.notify_one();
     Ok(u64::from(number))

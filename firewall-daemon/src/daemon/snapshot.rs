@@ -5,7 +5,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::{Daemon, lock};
+use super::{Daemon, host, lock};
 use crate::{
     config::{LimitsConfig, PacketConfig, PortProtocol, RateConfig, ShadowConfig},
     datapath::{DatapathError, RuleCount},
@@ -19,11 +19,16 @@ use crate::{
 
 impl SnapshotSource for Daemon {
     fn snapshot(&self) -> Snapshot {
+        let (path, warnings) = {
+            let config = lock(&self.config);
+            (config.path.clone(), host::warnings(&config.packet))
+        };
         let mut snapshot = Snapshot {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: process::id(),
             uptime_s: self.started.elapsed().as_secs(),
-            config: lock(&self.config).path.clone(),
+            config: path,
+            warnings,
             policy: lock(&self.policy).clone(),
             reloads: lock(&self.reloads).clone(),
             gateway: self.supervisor.as_ref().map(Supervisor::status),

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Mutex, time::Instant};
 
 use tokio::sync::Notify;
 
-use super::{Daemon, snapshot::policy_status};
+use super::{Daemon, host, snapshot::policy_status};
 use crate::{
     config::Config,
     datapath::{Datapath, DatapathOptions, PacketOptions},
@@ -43,6 +43,7 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         let mode = interface.mode.label();
         tracing::info!(interface = interface.name, mode, "attached");
     }
+    host::log(&config.packet);
     let policy = policy_status(&source, &compiled.summary, &config.packet);
     let sample_one_in = config.packet.events.sample_one_in;
     let events = EventStatus { sample_one_in, ..EventStatus::default() };

@@ -23,6 +23,9 @@ fn write(out: &mut String, snapshot: &Snapshot) -> fmt::Result {
         duration(snapshot.uptime_s)
     )?;
     writeln!(out, "config      {}", snapshot.config.display())?;
+    for warning in &snapshot.warnings {
+        writeln!(out, "warning     {warning}")?;
+    }
     policy(out, snapshot.generation, &snapshot.policy)?;
     for interface in &snapshot.interfaces {
         writeln!(out, "interface   {} ({} mode)", interface.name, interface.mode)?;

@@ -29,6 +29,10 @@ fn a_client_that_a_cookie_answered_is_served() {
     seawall::write_config(world, &site.ground.config(ALWAYS, "")).unwrap();
     site.seawall.process.signal(Signal::SIGHUP).unwrap();
     site.wait_for_metric("seawall_generation", &[], 2);
+    for (syncookies, warnings) in [("1", 1), ("0", 1), ("2", 0)] {
+        world.server.sysctl("net/ipv4/tcp_syncookies", syncookies).unwrap();
+        assert_eq!(site.metric("seawall_warnings", &[]), warnings, "tcp_syncookies={syncookies}");
+    }
     // The options of a client's first segment beside the size: all, then none.
     for options in ["1", "0"] {
         for name in ["tcp_timestamps", "tcp_window_scaling", "tcp_sack"] {
