@@ -21,7 +21,7 @@ const _: () = {
     assert!(size_of::<RuleLimit>() == 48);
     assert!(size_of::<RuleTable>() == 2 * 8 * 65_536 + 4 * 8 * 256 + 64 * 48);
     assert!(size_of::<PortTable>() == 2 * 65_536 + 8_192 + 64 * 32);
-    assert!(size_of::<Settings>() == 32 + 9 * 32 + 8 + 12 * 4);
+    assert!(size_of::<Settings>() == 32 + 9 * 32 + 8 + 14 * 4);
     assert!(size_of::<Class>() == 16);
     assert!(size_of::<DeepGroup>() == 8);
     assert!(size_of::<DeepRange>() == 16);
@@ -46,7 +46,7 @@ mod pod {
     unsafe impl aya::Pod for Count {}
     // SAFETY: two u64.
     unsafe impl aya::Pod for SourceKey {}
-    // SAFETY: u64s and ten u32, an even number.
+    // SAFETY: u64s and fourteen u32, an even number.
     unsafe impl aya::Pod for Settings {}
     // SAFETY: a u64, a u16, four u8 and a u16: 16 bytes without a gap.
     unsafe impl aya::Pod for Class {}

@@ -92,7 +92,7 @@ pub fn turn_away(
     settings: &Settings,
     tables: &impl Tables,
 ) -> Option<TurnedAway> {
-    if settings.shadow != 0 {
+    if settings.first_look == 0 || settings.shadow != 0 {
         return None;
     }
     let plain = parse::plain(bytes)?;

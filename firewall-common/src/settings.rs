@@ -48,6 +48,10 @@ pub struct Settings {
     pub logs: u32,
     /// The clock is asked for each packet, not once a tick: a limit has a short window.
     pub exact_time: u32,
+    /// A list or a country drops something: there is something to find at the first look.
+    pub first_look: u32,
+    /// No hidden bytes.
+    pub _pad: u32,
 }
 
 impl Settings {
@@ -73,6 +77,8 @@ impl Settings {
         shadow: 0,
         logs: 0,
         exact_time: 0,
+        first_look: 0,
+        _pad: 0,
     };
 }
 

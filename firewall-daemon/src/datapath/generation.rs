@@ -8,7 +8,7 @@ use aya::{
     programs::Xdp,
 };
 use firewall_common::{
-    class::Class,
+    class::{Class, Kind},
     kinds::{Plane, ROW_PLANES, WORDS},
     maps::{self, PROGRAM},
     port_limits::PortTable,
@@ -61,7 +61,9 @@ impl Generation {
             return Err(DatapathError::NoObject);
         }
         let rules = policy.rules.table.as_deref();
-        let settings = packet.settings(number, policy.rules.masks, rules);
+        let mut settings = packet.settings(number, policy.rules.masks, rules);
+        let drops = policy.classes.iter().any(|class| class.kind() != Kind::Other);
+        settings.first_look = u32::from(drops);
         let logs = packet.kernel_log == KernelLog::Debug;
         let log_level: u8 = if logs { aya_log::Level::Debug as u8 } else { 0 };
         let ebpf = EbpfLoader::new()

@@ -81,6 +81,8 @@ impl PacketOptions {
             ports: u32::from(!ports.is_empty()),
             timed: 0,
             exact_time: 0,
+            first_look: 0,
+            _pad: 0,
             malformed_pass: pass(self.malformed),
             non_ip_pass: pass(self.non_ip),
             tcp_flags_pass: pass(self.tcp_flags),

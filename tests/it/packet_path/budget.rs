@@ -38,7 +38,8 @@ fn the_verifier_walks_few_instructions() {
         verdict: RuleVerdict::Limit { per: LimitPer::Source, rate },
     };
     let drop = RuleConfig { name: "drop".to_owned(), verdict: RuleVerdict::Drop, ..limit.clone() };
-    let source = PolicySource { rules: vec![limit, drop], ..PolicySource::default() };
+    let denied = vec!["203.0.113.0/24".parse().expect("a network")];
+    let source = PolicySource { rules: vec![limit, drop], ..policies::denying(denied) };
     for (kernel_log, shadow, max) in [
         (KernelLog::Off, false, VERIFIED_INSTRUCTIONS_MAX),
         (KernelLog::Off, true, VERIFIED_INSTRUCTIONS_MAX),
