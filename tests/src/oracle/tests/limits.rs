@@ -236,21 +236,27 @@ fn packets_are_asked_before_bytes() {
 fn syn_cookies() {
     let policy = OraclePolicy {
         syn_cookies: Some(OracleSynCookies { ports: vec![443, 80], threshold_pps: 20 }),
-        limits: OracleLimits { syn: packets(1, 4), ..OracleLimits::default() },
+        limits: OracleLimits { syn: packets(1, 8), ..OracleLimits::default() },
         pass: OraclePass { tcp_flags: true, ..OraclePass::default() },
         ..OraclePolicy::default()
     };
     let options = e4(&ipv4_with(GOOD, TCP, &[1; 4], 0x4000, &tcp(1, 443)));
-    let behind = e6(&ipv6(GOOD6, 60, &extension(60, TCP, 0, &tcp(1, 443))));
+    let syn_v6 = || e6(&ipv6(GOOD6, TCP, &tcp(1, 80)));
+    let behind = e6(&ipv6(GOOD6, 60, &extension(60, TCP, 0, &tcp(1, 80))));
     sequence(
         policy,
         &[
             (0, syn_to(GOOD, 22), "pass default tcp"),
             (0, segment(GOOD, ACK), "pass default tcp"),
             (0, syn_to(GOOD, 443), "pass default tcp"),
-            (0, syn_to(GOOD, 80), "pass default tcp"),
+            (0, syn_to(GOOD, 443), "pass default tcp"),
             (0, syn_to(GOOD, 443), "reply syn_cookie tcp"),
-            (0, e6(&ipv6(GOOD6, TCP, &tcp(1, 80))), "reply syn_cookie tcp"),
+            // Another port has its own meter, and so has the other family.
+            (0, syn_to(GOOD, 80), "pass default tcp"),
+            (0, syn_to(GOOD, 80), "pass default tcp"),
+            (0, syn_v6(), "pass default tcp"),
+            (0, syn_v6(), "pass default tcp"),
+            (0, syn_v6(), "reply syn_cookie tcp"),
             (0, options, "drop syn_cookie tcp"),
             (0, behind, "drop syn_cookie tcp"),
             (0, segment(GOOD, SYN | FIN), "reply syn_cookie tcp"),
