@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     config::Config,
     control,
-    datapath::Datapath,
+    datapath::{Datapath, bans::Bans},
     metrics,
     status::{EventLine, EventStatus, PolicyStatus, ReloadOutcome, ReloadStatus, SnapshotSource},
     supervisor::Supervisor,
@@ -26,6 +26,7 @@ mod host;
 mod start;
 mod reload;
 mod events;
+mod sweep;
 mod revive;
 mod snapshot;
 
@@ -34,6 +35,8 @@ struct Daemon {
     started: Instant,
     config: Mutex<Config>,
     datapath: Mutex<Datapath>,
+    /// Apart from the datapath: walking them may take seconds.
+    bans: Mutex<Bans>,
     supervisor: Option<Supervisor>,
     policy: Mutex<PolicyStatus>,
     reloads: Mutex<ReloadStatus>,
@@ -67,6 +70,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tokio::spawn(control::serve(control_listener, source.clone(), stopped.clone())),
         tokio::spawn(metrics::serve(metrics_listener, source, stopped.clone())),
         tokio::spawn(events::follow(daemon.clone(), stopped.clone())),
+        tokio::spawn(sweep::bans(daemon.clone(), stopped.clone())),
         tokio::spawn(revive::watch_over(daemon.clone(), stopped)),
     ];
     // Without systemd there is nobody to tell.

@@ -105,12 +105,6 @@ impl Datapath {
         self.before.as_ref().filter(|(number, _)| *number == generation).map(|(_, names)| names)
     }
 
-    /// The bans; they outlive generations.
-    #[must_use]
-    pub fn bans(&mut self) -> &mut Bans {
-        &mut self.bans
-    }
-
     /// How many bans there are.
     ///
     /// # Errors

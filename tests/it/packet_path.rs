@@ -10,6 +10,8 @@ mod geo;
 mod deny;
 /// Token buckets, to the packet.
 mod rate_limit;
+/// Bans, up to the last that fits.
+mod bans;
 /// What a new generation keeps and what it replaces.
 mod generations;
 /// SYN cookies with real clients.

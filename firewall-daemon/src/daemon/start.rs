@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use super::{Daemon, host, snapshot::policy_status};
 use crate::{
     config::Config,
-    datapath::{Datapath, DatapathOptions, PacketOptions},
+    datapath::{Datapath, DatapathError, DatapathOptions, PacketOptions, bans::Bans},
     policy::{PolicySource, compile},
     status::{EventStatus, ReloadStatus},
     supervisor::{self, Supervisor},
@@ -29,14 +29,17 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         interfaces: config.interfaces.clone(),
         pin_path: config.packet.pin_path.clone(),
     };
-    let datapath = match Datapath::start(&options, &PacketOptions::from(&config.packet), &compiled)
-    {
-        Ok(datapath) => datapath,
+    let start = || {
+        let datapath = Datapath::start(&options, &PacketOptions::from(&config.packet), &compiled)?;
+        Ok((datapath, Bans::open(&options.pin_path)?))
+    };
+    let (datapath, bans) = match start() {
+        Ok(parts) => parts,
         Err(error) => {
             if let Some(supervisor) = supervisor {
                 supervisor.stop();
             }
-            return Err(error.into());
+            return Err(DatapathError::into(error));
         }
     };
     for interface in datapath.interfaces() {
@@ -51,6 +54,7 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         started: Instant::now(),
         config: Mutex::new(config),
         datapath: Mutex::new(datapath),
+        bans: Mutex::new(bans),
         supervisor,
         policy: Mutex::new(policy),
         reloads: Mutex::new(ReloadStatus::default()),

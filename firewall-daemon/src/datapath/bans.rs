@@ -53,14 +53,18 @@ impl Bans {
         let end_ns = now_ns()?.saturating_add(time_ns);
         let key = key(source);
         let is_new = self.get(key)?.is_none();
-        self.ends.insert(key, end_ns, 0).map_err(|source| match source {
-            // E2BIG.
-            MapError::SyscallError(ref error) if error.io_error.raw_os_error() == Some(7) => {
-                DatapathError::BansFull { max: maps::BANS_MAX }
-            }
-            source => DatapathError::Map { name: maps::BANS, source },
-        })?;
-        if is_new { self.count_more(1) } else { Ok(()) }
+        // Before the ban itself: where none is counted, no packet asks for one.
+        if is_new {
+            self.count_more(1)?;
+        }
+        let added = self.ends.insert(key, end_ns, 0).map_err(|source| match errno(&source) {
+            Some(E2BIG) => DatapathError::BansFull { max: maps::BANS_MAX },
+            _ => failed(source),
+        });
+        if is_new && added.is_err() {
+            self.count_more(-1)?;
+        }
+        added
     }
 
     /// Ends a ban; false where there was none.
@@ -85,14 +89,11 @@ impl Bans {
     /// Where the kernel does not answer.
     pub fn list(&self) -> Result<Vec<Ban>, DatapathError> {
         let now_ns = now_ns()?;
-        let mut bans = Vec::new();
-        for entry in self.ends.iter() {
-            let (key, end_ns) = entry.map_err(failed)?;
+        let ban = |(key, end_ns): (SourceKey, u64)| {
             let left = Duration::from_nanos(end_ns.saturating_sub(now_ns));
-            if !left.is_zero() {
-                bans.push(Ban { source: source(key), left });
-            }
-        }
+            (!left.is_zero()).then(|| Ban { source: source(key), left })
+        };
+        let mut bans: Vec<Ban> = self.entries()?.into_iter().filter_map(ban).collect();
         bans.sort_by_key(|ban| ban.source);
         Ok(bans)
     }
@@ -103,21 +104,33 @@ impl Bans {
     ///
     /// Where the kernel does not answer.
     pub fn sweep(&mut self) -> Result<u64, DatapathError> {
-        if self.count()? == 0 {
-            return Ok(0);
-        }
         let now_ns = now_ns()?;
-        let entries: Vec<(SourceKey, u64)> = self.ends.iter().filter_map(Result::ok).collect();
-        let mut left = entries.len() as u64;
-        for (key, end_ns) in entries {
-            if end_ns <= now_ns {
-                self.ends.remove(&key).map_err(failed)?;
-                left -= 1;
+        let mut left = 0;
+        for (key, end_ns) in self.entries()? {
+            if end_ns > now_ns {
+                left += 1;
+                continue;
+            }
+            match self.ends.remove(&key) {
+                Err(source) if errno(&source) != Some(ENOENT) => return Err(failed(source)),
+                Ok(()) | Err(_) => {}
             }
         }
-        // What was counted wrong by a daemon that died halfway is right again from here on.
+        // What was counted wrong by a daemon that died halfway is right again from here on. Where anything
+        // failed before, the count stays: too low, it would keep bans from being asked for.
         self.set_count(left)?;
         Ok(left)
+    }
+
+    /// Every source once, in order.
+    fn entries(&self) -> Result<Vec<(SourceKey, u64)>, DatapathError> {
+        // Where another process removes an entry meanwhile, the kernel begins again; not for ever.
+        const STEPS_MAX: usize = 2 * maps::BANS_MAX as usize;
+        let entries: Result<Vec<_>, MapError> = self.ends.iter().take(STEPS_MAX).collect();
+        let mut entries = entries.map_err(failed)?;
+        entries.sort_unstable_by_key(|(key, _)| *key);
+        entries.dedup_by_key(|(key, _)| *key);
+        Ok(entries)
     }
 
     /// How many there are, ended ones among them until they are swept.
@@ -146,6 +159,16 @@ impl Bans {
         self.count
             .set(0, count, 0)
             .map_err(|source| DatapathError::Map { name: maps::BAN_COUNT, source })
+    }
+}
+
+const ENOENT: i32 = 2;
+const E2BIG: i32 = 7;
+
+fn errno(error: &MapError) -> Option<i32> {
+    match error {
+        MapError::SyscallError(error) => error.io_error.raw_os_error(),
+        _ => None,
     }
 }
 
