@@ -4,13 +4,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::status::Snapshot;
+use crate::{
+    explain::{ExplainError, Explanation, Subject},
+    status::Snapshot,
+};
 
 mod socket;
 mod server;
 mod client;
 
-pub use client::{ClientError, status};
+pub use client::{ClientError, explain, status};
 pub use server::serve;
 pub use socket::{BindError, ControlSocket, bind};
 
@@ -22,19 +25,38 @@ pub const REQUEST_BYTES_MAX: usize = 64 << 10;
 pub const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
 /// What may be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
     /// The state of this moment. Always allowed.
     Status {},
+    /// What the policy in force says of a packet.
+    Explain {
+        /// The packet, or whose.
+        subject: Subject,
+    },
 }
 
-/// What is answered.
+/// What is answered; what `T` is depends on the verb.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Answer {
+pub enum Answer<T> {
     /// What was asked for.
-    Ok(Box<Snapshot>),
+    Ok(T),
     /// What was wrong with the request.
     Error(String),
+}
+
+/// Does what is asked, a method a verb. It may take its time: it is not called on a thread that others
+/// wait for.
+pub trait Handler: Send + Sync + 'static {
+    /// The state of this moment.
+    fn status(&self) -> Snapshot;
+
+    /// What the policy in force says of a packet.
+    ///
+    /// # Errors
+    ///
+    /// Where it is none, or the kernel does not answer.
+    fn explain(&self, subject: &Subject) -> Result<Explanation, ExplainError>;
 }

@@ -8,6 +8,7 @@ pub mod policy;
 pub mod datapath;
 pub mod supervisor;
 pub mod status;
+pub mod explain;
 pub mod control;
 pub mod metrics;
 pub mod capture;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 mod text;
 
-pub use text::render;
+pub use text::{duration, render};
 
 /// Gives the state of this moment.
 pub trait SnapshotSource: Send + Sync + 'static {

@@ -164,7 +164,7 @@ fn geo_status(geo: &GeoSource) -> GeoStatus {
         database: geo.database.path.clone(),
         kind: geo.database.kind.clone(),
         build_epoch_s: geo.database.build_epoch_s,
-        networks: geo.networks as u64,
+        networks: geo.networks.len() as u64,
     }
 }
 
