@@ -12,6 +12,7 @@ mod check;
 mod status;
 mod replay;
 mod explain;
+mod watch;
 
 use crate::{config::ConfigError, explain::ExplainError, policy::PolicyError};
 
@@ -30,6 +31,7 @@ enum Verb {
     Check(check::CheckArgs),
     Status(status::StatusArgs),
     Explain(explain::ExplainArgs),
+    Watch(watch::WatchArgs),
     Replay(replay::ReplayArgs),
     /// The gateway's worker process; the daemon starts it.
     #[command(hide = true)]
@@ -45,6 +47,7 @@ pub fn main() -> ExitCode {
         Verb::Check(args) => check::run(&args),
         Verb::Status(args) => status::run(&args),
         Verb::Explain(args) => explain::run(&args),
+        Verb::Watch(args) => watch::run(&args),
         Verb::Replay(args) => replay::run(&args),
         Verb::GatewayWorker => return firewall_gateway::worker::run(),
     };
@@ -64,6 +67,12 @@ fn print(text: &str) -> anyhow::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written?),
     }
+}
+
+/// Whether it is only that whoever reads has seen enough.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<io::Error>();
+    io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {
@@ -97,6 +106,9 @@ mod tests {
             &["seawall", "run", "--config"],
             &["seawall", "run", "extra"],
             &["seawall", "status", "--jsn"],
+            &["seawall", "watch", "--count", "0"],
+            &["seawall", "watch", "--json", "--pcap", "drops.pcapng"],
+            &["seawall", "watch", "extra"],
             &["seawall", "explain"],
             &["seawall", "explain", "203.0.113.7", "203.0.113.8"],
             &["seawall", "explain", "203.0.113.0/24"],

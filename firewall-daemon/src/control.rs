@@ -6,16 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     explain::{ExplainError, Explanation, Subject},
-    status::Snapshot,
+    status::{EventLine, Snapshot},
 };
 
 mod socket;
 mod server;
+mod watchers;
 mod client;
+mod watch;
 
 pub use client::{ClientError, explain, status};
 pub use server::serve;
 pub use socket::{BindError, ControlSocket, bind};
+pub use watch::{Watch, watch};
+pub use watchers::{WATCHERS_MAX, Watchers};
 
 /// Where the daemon listens, where nothing else is configured.
 pub const SOCKET: &str = "/run/seawall/control.sock";
@@ -35,6 +39,8 @@ pub enum Request {
         /// The packet, or whose.
         subject: Subject,
     },
+    /// The events as they come, a line each, until the caller leaves.
+    Watch {},
 }
 
 /// What is answered; what `T` is depends on the verb.
@@ -45,6 +51,28 @@ pub enum Answer<T> {
     Ok(T),
     /// What was wrong with the request.
     Error(String),
+}
+
+/// What a watcher is told: each is a line of its own, as an [`Answer`].
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Watched<E = Box<EventLine>> {
+    /// The first line: events follow.
+    Begin {
+        /// Where they come from.
+        interfaces: Vec<String>,
+        /// One drop in so many becomes an event.
+        sample_one_in: u32,
+    },
+    /// An event.
+    Event(E),
+    /// So many events are missing here: the watcher was too slow.
+    Lost {
+        /// How many.
+        events: u64,
+    },
+    /// The last line: the daemon stops.
+    Stopped {},
 }
 
 /// Does what is asked, a method a verb. It may take its time: it is not called on a thread that others
@@ -59,4 +87,10 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// Where it is none, or the kernel does not answer.
     fn explain(&self, subject: &Subject) -> Result<Explanation, ExplainError>;
+
+    /// The first line to a watcher.
+    fn watch(&self) -> Watched;
+
+    /// Those who watch.
+    fn watchers(&self) -> &Watchers;
 }

@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::{
     config::Config,
-    control::{self, Handler},
+    control::{self, Handler, Watchers},
     datapath::{Datapath, bans::Bans},
     explain::Origin,
     metrics,
@@ -46,6 +46,7 @@ struct Daemon {
     policy: Mutex<PolicyStatus>,
     reloads: Mutex<ReloadStatus>,
     events: Mutex<(EventStatus, VecDeque<EventLine>)>,
+    watchers: Watchers,
     /// Notified when a generation was switched in.
     switched: Notify,
 }

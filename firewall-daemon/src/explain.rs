@@ -4,19 +4,21 @@ use std::{fmt, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::datapath::{
-    DatapathError,
-    explain::{FRAME_BYTES_MAX, FRAME_BYTES_MIN},
+use crate::{
+    datapath::{
+        DatapathError,
+        explain::{FRAME_BYTES_MAX, FRAME_BYTES_MIN},
+    },
+    hex,
 };
 
-mod hex;
 mod probe;
 mod origin;
 mod judged;
 mod next;
 mod text;
 
-pub use hex::HexError;
+pub use crate::hex::HexError;
 pub use judged::{Facts, Question};
 pub use origin::Origin;
 pub use text::render;
@@ -45,7 +47,7 @@ impl Subject {
     /// A frame.
     #[must_use]
     pub fn packet(frame: &[u8]) -> Self {
-        Self::Packet { hex: frame.iter().map(|byte| format!("{byte:02x}")).collect() }
+        Self::Packet { hex: hex::write(frame) }
     }
 }
 

@@ -14,3 +14,4 @@ pub mod metrics;
 pub mod capture;
 pub mod daemon;
 mod logging;
+mod hex;

@@ -47,6 +47,12 @@ pub enum ClientError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// It ended in an orderly way while it was watched.
+    #[error("the seawall daemon at {path} stopped")]
+    Stopped {
+        /// The socket.
+        path: PathBuf,
+    },
     /// It refused.
     #[error("the daemon refused: {0}")]
     Refused(String),

@@ -2,7 +2,7 @@
 
 use super::{Daemon, lock};
 use crate::{
-    control::Handler,
+    control::{Handler, Watched, Watchers},
     explain::{ExplainError, Explanation, Facts, Question, Subject},
     status::{Snapshot, SnapshotSource as _},
 };
@@ -36,5 +36,15 @@ impl Handler for Daemon {
             (facts, lock(&self.origin).clone())
         };
         Ok(question.answer(facts, &origin))
+    }
+
+    fn watch(&self) -> Watched {
+        let interfaces =
+            lock(&self.datapath).interfaces().iter().map(|one| one.name.clone()).collect();
+        Watched::Begin { interfaces, sample_one_in: lock(&self.events).0.sample_one_in }
+    }
+
+    fn watchers(&self) -> &Watchers {
+        &self.watchers
     }
 }

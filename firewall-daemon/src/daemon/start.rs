@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use super::{Daemon, host, snapshot::policy_status};
 use crate::{
     config::Config,
+    control::Watchers,
     datapath::{Datapath, DatapathError, DatapathOptions, PacketOptions, bans::Bans},
     explain::Origin,
     policy::{PolicySource, compile},
@@ -66,6 +67,7 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         policy: Mutex::new(policy),
         reloads: Mutex::new(ReloadStatus::default()),
         events: Mutex::new((events, VecDeque::new())),
+        watchers: Watchers::default(),
         switched: Notify::new(),
     })
 }

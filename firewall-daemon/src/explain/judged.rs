@@ -9,12 +9,14 @@ use firewall_common::{
 };
 
 use super::{
-    BanStatus, ExplainError, Explanation, Origin, PORT_DEFAULT, Subject, Traffic, hex, next::next,
-    probe,
+    BanStatus, ExplainError, Explanation, Origin, PORT_DEFAULT, Subject, Traffic, next::next, probe,
 };
-use crate::datapath::{
-    bans::Ban,
-    explain::{Explained, FRAME_BYTES_MAX, FRAME_BYTES_MIN},
+use crate::{
+    datapath::{
+        bans::Ban,
+        explain::{Explained, FRAME_BYTES_MAX, FRAME_BYTES_MIN},
+    },
+    hex,
 };
 
 /// What is asked: a frame, and what is known of it before the program has seen it.

@@ -1,4 +1,4 @@
-//! A packet in hexadecimal, as tcpdump, tshark and people write it.
+//! Packets in hexadecimal, as tcpdump, tshark and people write them.
 
 /// Why a text is no packet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,8 +23,18 @@ pub enum HexError {
     },
 }
 
+/// Two digits a byte, and nothing else.
+#[must_use]
+pub fn write(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Reads two digits a byte; white space and colons are passed over.
-pub(super) fn parse(text: &str) -> Result<Vec<u8>, HexError> {
+///
+/// # Errors
+///
+/// Where something else stands there, or half a byte.
+pub fn parse(text: &str) -> Result<Vec<u8>, HexError> {
     let mut bytes = Vec::with_capacity(text.len() / 2);
     let mut first = None;
     for (at, character) in (1..).zip(text.chars()) {
