@@ -17,10 +17,10 @@ pub fn render(explanation: &Explanation) -> String {
 fn write(out: &mut String, explanation: &Explanation) -> fmt::Result {
     let Explanation { verdict, reason, stage, .. } = explanation;
     writeln!(out, "verdict     {verdict} {reason}")?;
-    writeln!(out, "next        {}", explanation.next.escape_debug())?;
+    writeln!(out, "next        {}", shown(&explanation.next))?;
     writeln!(out, "stage       {stage}, generation {}", explanation.generation)?;
     let mut line = |name: &str, value: Option<String>| match value {
-        Some(value) => writeln!(out, "{name:<11} {}", value.escape_debug()),
+        Some(value) => writeln!(out, "{name:<11} {}", shown(&value)),
         None => Ok(()),
     };
     line("assumed", explanation.assumed.clone())?;
@@ -35,4 +35,48 @@ fn write(out: &mut String, explanation: &Explanation) -> fmt::Result {
     line("shadow", explanation.shadow.clone())?;
     let ban = explanation.ban.as_ref();
     line("ban", ban.map(|ban| format!("{}, {} left", ban.source, duration(ban.left_s))))
+}
+
+/// Nothing that a terminal would obey; quotes may stand as they are.
+fn shown(text: &str) -> String {
+    let shown = |character: char| match character {
+        '\'' | '"' => character.to_string(),
+        other => other.escape_debug().to_string(),
+    };
+    text.chars().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explain::BanStatus;
+
+    #[test]
+    fn what_is_known_has_a_line_and_nothing_foreign_reaches_a_terminal() {
+        let address = |text: &str| text.parse().ok();
+        let explanation = Explanation {
+            generation: 3,
+            verdict: "drop".to_owned(),
+            reason: "ban".to_owned(),
+            stage: "tunnel".to_owned(),
+            protocol: "other".to_owned(),
+            source: address("198.18.0.2"),
+            inner: address("198.18.0.1"),
+            address: address("198.18.0.1"),
+            list: Some("it's \u{1b}[2J".to_owned()),
+            ban: address("198.18.0.1").map(|source| BanStatus { source, left_s: 3_599 }),
+            next: "passes to the host's network stack".to_owned(),
+            ..Explanation::default()
+        };
+        let expected = "verdict     drop ban\n\
+                        next        passes to the host's network stack\n\
+                        stage       tunnel, generation 3\n\
+                        protocol    other\n\
+                        source      198.18.0.2\n\
+                        in tunnel   198.18.0.1\n\
+                        decided by  198.18.0.1\n\
+                        list        it's \\u{1b}[2J\n\
+                        ban         198.18.0.1, 59 min 59 s left\n";
+        assert_eq!(render(&explanation), expected);
+    }
 }
