@@ -90,7 +90,7 @@ pub fn compile(source: &PolicySource) -> Result<CompiledPolicy, CompileError> {
         protected: source.protected.len(),
         allow: source.allow.iter().map(|list| list.prefixes.len()).sum(),
         deny: source.deny.iter().map(|list| list.prefixes.len()).sum(),
-        geo_networks: source.geo.as_ref().map_or(0, |geo| geo.networks),
+        geo_networks: source.geo.as_ref().map_or(0, |geo| geo.networks.len()),
         rules: source.rules.len(),
         ranges_v4: v4.len(),
         ranges_v6: v6.len(),
