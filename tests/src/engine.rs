@@ -1,8 +1,8 @@
 //! The loaded program, run on one frame at a time (`BPF_PROG_TEST_RUN`); nothing is attached.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
-use aya::{TestRun as _, TestRunOptions};
+use aya::{TestRun as _, TestRunOptions, maps::MapInfo};
 use firewall_common::Verdict;
 use firewall_daemon::{
     config::{EventsConfig, Fate, KernelLog, LimitsConfig},
@@ -125,6 +125,28 @@ impl Engine {
     #[must_use]
     pub fn events(&self) -> EventSource {
         EventSource::open(self.bpffs.path()).expect("the events are pinned")
+    }
+
+    /// Packets that each rule decided about.
+    #[must_use]
+    pub fn rule_counts(&self) -> Counts {
+        let rows = self.generation.rule_counts().expect("the rules' counters can be read");
+        rows.into_iter().map(|row| (row.name, row.packets)).collect()
+    }
+
+    /// The maps that the program uses, as the kernel describes them.
+    pub fn maps(&mut self) -> Vec<MapInfo> {
+        let program = self.generation.program().expect("the object holds the program");
+        let ids =
+            program.info().and_then(|info| info.map_ids()).expect("the kernel names its maps");
+        let info = |id: &u32| MapInfo::from_id(*id).expect("the kernel describes a map");
+        ids.iter().flatten().map(info).collect()
+    }
+
+    /// Where the maps are pinned that the generations share.
+    #[must_use]
+    pub fn pins(&self) -> &Path {
+        self.bpffs.path()
     }
 
     /// Instructions that the verifier walked, in all branches.
