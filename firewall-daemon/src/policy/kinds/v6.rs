@@ -230,7 +230,7 @@ mod tests {
             [(32, 1, 1), (32, 900, 3), (32, 2, 40), (40, 3, 60), (44, 2, 100)]
         {
             let networks: Vec<u64> = (0..count)
-                .map(|index| 0x2a00_0000_0000_0000 + (index * apart << (64 - length)))
+                .map(|index| 0x2a00_0000_0000_0000 + ((index * apart) << (64 - length)))
                 .collect();
             let mut classes: Vec<(u128, ClassId)> = vec![(0, 0)];
             for network in &networks {
