@@ -116,7 +116,7 @@ impl Bans {
     ///
     /// Where the kernel does not answer.
     pub fn sweep(&mut self) -> Result<u64, DatapathError> {
-        let now_ns = now_ns()?;
+        let (now_ns, counted) = (now_ns()?, self.count()?);
         let mut left = 0;
         for (key, end_ns) in self.entries()? {
             if end_ns > now_ns {
@@ -129,8 +129,11 @@ impl Bans {
             }
         }
         // What was counted wrong by a daemon that died halfway is right again from here on. Where anything
-        // failed before, the count stays: too low, it would keep bans from being asked for.
-        self.set_count(left)?;
+        // failed before, the count stays: too low, it would keep bans from being asked for. It is corrected
+        // and not set, as another process may have added a ban meanwhile.
+        if left != counted {
+            self.count_more(left as i64 - counted as i64)?;
+        }
         Ok(left)
     }
 

@@ -39,8 +39,8 @@ const TABLES_EMPTY_BYTES_MAX: u64 = 6 << 20;
 /// With 100,000 random /24: eleven bytes a network more.
 const TABLES_100K_BYTES_MAX: u64 = TABLES_EMPTY_BYTES_MAX + 100_000 * 12;
 /// With a country for every address, 1.4 million networks: what is asked for each packet has to stay near the
-/// caches, so a real database may take no more than twice what nothing takes.
-const TABLES_GEO_BYTES_MAX: u64 = 2 * TABLES_EMPTY_BYTES_MAX;
+/// caches, so a real database may take no more than five bytes a network.
+const TABLES_GEO_BYTES_MAX: u64 = TABLES_EMPTY_BYTES_MAX + 1_400_000 * 5;
 /// What the generations share: 16 MiB of them find a million bans, the rest are buckets of sources and ports
 /// and the ring of events.
 const STATE_BYTES_MAX: u64 = 45 << 19;
