@@ -4,8 +4,9 @@
 //! A flood's sources are random, and what one packet costs is what it has to fetch from memory. The ranges
 //! of [`crate::ranges`] say everything of an address, in megabytes; this table says just enough to drop
 //! it. One word stands for a /18, its 64 networks and up to three that differ from the rest, so that a
-//! list of 100,000 random networks takes no more than the words themselves: 1 MiB, one fetch. IPv6 is
-//! searched as for the class, among the few ranges that are left where only the kind counts.
+//! list of 100,000 random networks takes no more than the words themselves: 1 MiB, one fetch.
+
+pub mod v6;
 
 /// Bits of an address that choose its word.
 const WORD_BITS: u32 = 18;
@@ -114,13 +115,6 @@ pub fn code(word: u32, address: u32, plane: impl Fn(u32) -> Option<Plane>) -> Op
         (found, bytes) = (found >> 8, bytes >> 8);
     }
     Some(bytes >> 6 & 3)
-}
-
-/// The code of a packed IPv6 range of the first look.
-#[must_use]
-#[inline(always)]
-pub fn code_v6(range: u64) -> u32 {
-    range as u32 & 3
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ pub const PROGRAM_EXPLAIN: &str = "seawall_explain";
 /// [`crate::settings::Settings`] of a generation. The number is that of the layout: it is raised with
 /// every change to a type or a map that crosses the kernel boundary, so that the loader finds no
 /// such symbol in an object of another layout.
-pub const SETTINGS: &str = "SETTINGS_ABI_3";
+pub const SETTINGS: &str = "SETTINGS_ABI_4";
 
 /// Tables of a generation, sized to the policy: the words of the first look at an IPv4 source.
 pub const V4_KINDS: &str = "V4_KINDS";
@@ -15,10 +15,8 @@ pub const V4_KINDS: &str = "V4_KINDS";
 pub const V4_PLANES: &str = "V4_PLANES";
 /// The slots of the first look at an IPv6 source.
 pub const V6_KINDS: &str = "V6_KINDS";
-/// The nodes behind them.
-pub const V6_KIND_NODES: &str = "V6_KIND_NODES";
-/// Their ranges.
-pub const V6_KIND_RANGES: &str = "V6_KIND_RANGES";
+/// The words behind them.
+pub const V6_KIND_WORDS: &str = "V6_KIND_WORDS";
 /// IPv4 slots.
 pub const V4_SLOTS: &str = "V4_SLOTS";
 /// IPv4 nodes.

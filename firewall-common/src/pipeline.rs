@@ -18,7 +18,7 @@ use crate::{
 pub trait Tables {
     /// What kind of list drops the source of a plain packet, if any does; nothing where its class has to
     /// say.
-    fn kind(&self, address: Address) -> Option<Kind>;
+    fn kind(&self, source: SourceKey) -> Option<Kind>;
 
     /// The number of the class of an address; nothing where the tables contradict themselves.
     fn class_id(&self, address: Address) -> Option<ClassId>;

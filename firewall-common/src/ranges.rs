@@ -243,23 +243,6 @@ pub fn search_group(count: u32, is_above: impl Fn(u32) -> u32) -> u32 {
     low
 }
 
-/// Ranges in a group of the first look at most ([`crate::kinds`]).
-pub const KIND_GROUP_MAX: usize = 1 << KIND_GROUP_STEPS;
-const KIND_GROUP_STEPS: u32 = 4;
-
-/// The same for at most [`KIND_GROUP_MAX`], in as many steps whatever the count: where the counts of a
-/// flood's sources differ, a search that ends early is one that the processor guessed wrong.
-#[inline(always)]
-pub fn search_group_steadily(count: u32, is_above: impl Fn(u32) -> u32) -> u32 {
-    let (mut low, mut left) = (0, count);
-    for _ in 0..KIND_GROUP_STEPS {
-        let half = left >> 1;
-        low += half & is_above(low + half).wrapping_sub(1);
-        left -= half;
-    }
-    low
-}
-
 /// Steps of a search in the ranges of one /64 at the most.
 pub const DEEP_STEPS: u32 = 24;
 

@@ -1,6 +1,9 @@
 //! The command line: one verb, one file.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -8,8 +11,10 @@ mod run;
 mod check;
 mod status;
 mod replay;
+mod explain;
+mod watch;
 
-use crate::{config::ConfigError, policy::PolicyError};
+use crate::{config::ConfigError, explain::ExplainError, policy::PolicyError};
 
 /// Stands in front of a public API: drops in the kernel what should never arrive, and checks every
 /// request of what does.
@@ -25,6 +30,8 @@ enum Verb {
     Run(run::RunArgs),
     Check(check::CheckArgs),
     Status(status::StatusArgs),
+    Explain(explain::ExplainArgs),
+    Watch(watch::WatchArgs),
     Replay(replay::ReplayArgs),
     /// The gateway's worker process; the daemon starts it.
     #[command(hide = true)]
@@ -39,6 +46,8 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Status(args) => status::run(&args),
+        Verb::Explain(args) => explain::run(&args),
+        Verb::Watch(args) => watch::run(&args),
         Verb::Replay(args) => replay::run(&args),
         Verb::GatewayWorker => return firewall_gateway::worker::run(),
     };
@@ -51,8 +60,26 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Writes to standard output.
+fn print(text: &str) -> anyhow::Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}
+
+/// Whether it is only that whoever reads has seen enough.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<io::Error>();
+    io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
 fn exit_code(error: &anyhow::Error) -> u8 {
     if let Some(error) = error.downcast_ref::<ConfigError>() {
+        return error.exit_code();
+    }
+    if let Some(error) = error.downcast_ref::<ExplainError>() {
         return error.exit_code();
     }
     error.downcast_ref::<PolicyError>().map_or(1, PolicyError::exit_code)
@@ -79,6 +106,20 @@ mod tests {
             &["seawall", "run", "--config"],
             &["seawall", "run", "extra"],
             &["seawall", "status", "--jsn"],
+            &["seawall", "watch", "--count", "0"],
+            &["seawall", "watch", "--json", "--pcap", "drops.pcapng"],
+            &["seawall", "watch", "extra"],
+            &["seawall", "explain"],
+            &["seawall", "explain", "203.0.113.7", "203.0.113.8"],
+            &["seawall", "explain", "203.0.113.0/24"],
+            &["seawall", "explain", "example.com"],
+            &["seawall", "explain", "203.0.113.7", "--packet", "00"],
+            &["seawall", "explain", "--packet"],
+            &["seawall", "explain", "--packet", "00", "--port", "53"],
+            &["seawall", "explain", "--packet", "00", "--protocol", "udp"],
+            &["seawall", "explain", "203.0.113.7", "--port", "0"],
+            &["seawall", "explain", "203.0.113.7", "--port", "65536"],
+            &["seawall", "explain", "203.0.113.7", "--protocol", "sctp"],
         ] {
             let error = Cli::try_parse_from(arguments).expect_err("it is wrong");
             assert_eq!(error.exit_code(), 2, "{arguments:?}");

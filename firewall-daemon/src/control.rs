@@ -4,15 +4,22 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::status::Snapshot;
+use crate::{
+    explain::{ExplainError, Explanation, Subject},
+    status::{EventLine, Snapshot},
+};
 
 mod socket;
 mod server;
+mod watchers;
 mod client;
+mod watch;
 
-pub use client::{ClientError, status};
+pub use client::{ClientError, explain, status};
 pub use server::serve;
 pub use socket::{BindError, ControlSocket, bind};
+pub use watch::{Watch, watch};
+pub use watchers::{WATCHERS_MAX, Watchers};
 
 /// Where the daemon listens, where nothing else is configured.
 pub const SOCKET: &str = "/run/seawall/control.sock";
@@ -22,19 +29,68 @@ pub const REQUEST_BYTES_MAX: usize = 64 << 10;
 pub const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
 /// What may be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
     /// The state of this moment. Always allowed.
     Status {},
+    /// What the policy in force says of a packet.
+    Explain {
+        /// The packet, or whose.
+        subject: Subject,
+    },
+    /// The events as they come, a line each, until the caller leaves.
+    Watch {},
 }
 
-/// What is answered.
+/// What is answered; what `T` is depends on the verb.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Answer {
+pub enum Answer<T> {
     /// What was asked for.
-    Ok(Box<Snapshot>),
+    Ok(T),
     /// What was wrong with the request.
     Error(String),
+}
+
+/// What a watcher is told: each is a line of its own, as an [`Answer`].
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Watched<E = Box<EventLine>> {
+    /// The first line: events follow.
+    Begin {
+        /// Where they come from.
+        interfaces: Vec<String>,
+        /// One drop in so many becomes an event.
+        sample_one_in: u32,
+    },
+    /// An event.
+    Event(E),
+    /// So many events are missing here: the watcher was too slow.
+    Lost {
+        /// How many.
+        events: u64,
+    },
+    /// The last line: the daemon stops.
+    Stopped {},
+}
+
+/// Does what is asked, a method a verb. It may take its time: it is not called on a thread that others
+/// wait for.
+pub trait Handler: Send + Sync + 'static {
+    /// The state of this moment.
+    fn status(&self) -> Snapshot;
+
+    /// What the policy in force says of a packet.
+    ///
+    /// # Errors
+    ///
+    /// Where it is none, or the kernel does not answer.
+    fn explain(&self, subject: &Subject) -> Result<Explanation, ExplainError>;
+
+    /// The first line to a watcher.
+    fn watch(&self) -> Watched;
+
+    /// Those who watch.
+    fn watchers(&self) -> &Watchers;
 }

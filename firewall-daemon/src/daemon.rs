@@ -14,8 +14,9 @@ use tokio::{
 
 use crate::{
     config::Config,
-    control,
+    control::{self, Handler, Watchers},
     datapath::{Datapath, bans::Bans},
+    explain::Origin,
     metrics,
     status::{EventLine, EventStatus, PolicyStatus, ReloadOutcome, ReloadStatus, SnapshotSource},
     supervisor::Supervisor,
@@ -29,18 +30,23 @@ mod events;
 mod sweep;
 mod revive;
 mod snapshot;
+mod answers;
 
 /// Everything that is running.
 struct Daemon {
     started: Instant,
     config: Mutex<Config>,
     datapath: Mutex<Datapath>,
+    /// What the generation in force was compiled from. Locked within the datapath alone, so that it is
+    /// always that of the generation.
+    origin: Mutex<Arc<Origin>>,
     /// Apart from the datapath: walking them may take seconds.
     bans: Mutex<Bans>,
     supervisor: Option<Supervisor>,
     policy: Mutex<PolicyStatus>,
     reloads: Mutex<ReloadStatus>,
     events: Mutex<(EventStatus, VecDeque<EventLine>)>,
+    watchers: Watchers,
     /// Notified when a generation was switched in.
     switched: Notify,
 }
@@ -65,9 +71,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let daemon = Arc::new(daemon);
 
     let (stop, stopped) = watch::channel(false);
+    let handler: Arc<dyn Handler> = daemon.clone();
     let source: Arc<dyn SnapshotSource> = daemon.clone();
     let servers = [
-        tokio::spawn(control::serve(control_listener, source.clone(), stopped.clone())),
+        tokio::spawn(control::serve(control_listener, handler, stopped.clone())),
         tokio::spawn(metrics::serve(metrics_listener, source, stopped.clone())),
         tokio::spawn(events::follow(daemon.clone(), stopped.clone())),
         tokio::spawn(sweep::bans(daemon.clone(), stopped.clone())),

@@ -1,7 +1,7 @@
 //! The handle on the kernel: a generation is a loaded program with its own tables, and a change of
 //! policy is one link update an interface.
 
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf};
 
 use crate::{config::InterfaceConfig, policy::compile::CompiledPolicy};
 
@@ -27,7 +27,7 @@ pub use kernel_log::KernelLogSource;
 pub use options::PacketOptions;
 
 use attach::Attachments;
-use bans::Bans;
+use bans::{Ban, Bans};
 use generation::Generation;
 use pins::PinFolder;
 
@@ -112,6 +112,15 @@ impl Datapath {
     /// Where the kernel does not answer.
     pub fn ban_count(&self) -> Result<u64, DatapathError> {
         self.bans.count()
+    }
+
+    /// The ban of a source, where it goes on.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel does not answer.
+    pub fn ban(&self, source: IpAddr) -> Result<Option<Ban>, DatapathError> {
+        self.bans.find(source)
     }
 
     /// What the program in force says of a frame, and what becomes of nothing.

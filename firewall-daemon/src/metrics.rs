@@ -174,6 +174,18 @@ impl Families<'_> {
             "Drops that were not considered for an event, as the bound was met",
             snapshot.events.over_bound,
         );
+        let watchers = snapshot.events.watchers;
+        self.gauge("watchers", "Those who watch sampled drops now", watchers.active);
+        self.counter(
+            "watch_events_lost",
+            "Sampled drops that a watcher lost, as it read too slowly",
+            watchers.events_lost,
+        );
+        self.counter(
+            "watchers_dropped",
+            "Watchers that were left, as they read nothing any more",
+            watchers.dropped,
+        );
     }
 
     fn gateway(&mut self, gateway: &GatewayStatus) {

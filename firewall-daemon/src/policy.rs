@@ -84,8 +84,8 @@ pub struct GeoSource {
     pub ranges_v4: Vec<(Interval<u32>, Country)>,
     /// The country of every IPv6 address that has one.
     pub ranges_v6: Vec<(Interval<u128>, Country)>,
-    /// Networks that they were made from.
-    pub networks: usize,
+    /// The networks that they were made from, for who asks which one it was.
+    pub networks: Vec<(IpNetwork, Country)>,
     /// Where they were read.
     pub database: GeoDatabase,
 }
@@ -105,7 +105,7 @@ impl GeoSource {
             shadow: BTreeSet::new(),
             ranges_v4: intervals::countries(networks),
             ranges_v6: intervals::countries(networks),
-            networks: networks.len(),
+            networks: networks.to_vec(),
             database,
         }
     }

@@ -5,9 +5,13 @@ use std::{net::SocketAddr, path::PathBuf};
 use firewall_gateway::figures::Figures;
 use serde::{Deserialize, Serialize};
 
-mod text;
+use crate::hex::{self, HexError};
 
-pub use text::render;
+mod text;
+mod clock;
+
+pub use clock::utc;
+pub use text::{duration, render};
 
 /// Gives the state of this moment.
 pub trait SnapshotSource: Send + Sync + 'static {
@@ -166,15 +170,30 @@ pub struct EventStatus {
     pub lost: u64,
     /// Events over the bound of events a second.
     pub over_bound: u64,
+    /// Who watches them.
+    pub watchers: WatcherStatus,
     /// The latest, oldest first.
     pub recent: Vec<EventLine>,
 }
 
+/// Those who watch events.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct WatcherStatus {
+    /// How many there are.
+    pub active: u64,
+    /// Events that one of them lost, as it read too slowly.
+    pub events_lost: u64,
+    /// Watchers that were left, as they read nothing any more.
+    pub dropped: u64,
+}
+
 /// A sampled drop.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct EventLine {
     /// `CLOCK_MONOTONIC`.
     pub time_ns: u64,
+    /// Nanoseconds since 1970.
+    pub time_epoch_ns: u64,
     /// `drop`, `reply` or `shadow`.
     pub verdict: String,
     /// Why.
@@ -193,10 +212,23 @@ pub struct EventLine {
     pub destination: Option<String>,
     /// Index of the interface on which it arrived.
     pub interface_index: u32,
+    /// The name of this interface.
+    pub interface: Option<String>,
     /// Its length.
     pub bytes: u32,
     /// Its first bytes, in hexadecimal.
     pub captured: String,
+}
+
+impl EventLine {
+    /// The first bytes of the frame.
+    ///
+    /// # Errors
+    ///
+    /// Where the text is not hexadecimal.
+    pub fn captured_bytes(&self) -> Result<Vec<u8>, HexError> {
+        hex::parse(&self.captured)
+    }
 }
 
 /// Reloads so far.

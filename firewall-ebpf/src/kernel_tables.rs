@@ -46,8 +46,8 @@ impl KernelTables {
 
 impl Tables for KernelTables {
     #[inline(always)]
-    fn kind(&self, address: Address) -> Option<Kind> {
-        tables::kind(address)
+    fn kind(&self, source: SourceKey) -> Option<Kind> {
+        tables::kind(source)
     }
 
     #[inline(always)]

@@ -56,7 +56,6 @@ fn seawall(context: XdpContext) -> u32 {
         let decision = turned_away.decision(NO_CLASS);
         counters::record(&decision, protocol, length, settings);
         let interface_half = || turned_away.plain.interface_half(&frame);
-        let source = source.source_key();
         let sampled = Sampled { decision, source, protocol, length };
         events::sample(&sampled, interface_half, settings, &context);
         return xdp_action::XDP_DROP;

@@ -2,16 +2,21 @@
 
 use aya_ebpf::{bindings::BPF_F_RDONLY_PROG, macros::map, maps::Array};
 use firewall_common::{
-    Address,
+    Address, SourceKey,
     class::{Class, ClassId, Kind},
-    kinds::{self, MIXED, Plane, ROW_PLANES, WORDS},
+    kinds::{
+        self, MIXED, Plane, ROW_PLANES, WORDS,
+        v6::{self, ROW_WORDS},
+    },
     ranges::{
         DeepGroup, DeepRange, NODE_BRANCHES, NODES_DEEP_MAX, ROW_ITEMS, ROW_RANGES,
         SHIFT_BEHIND_SLOT, SHIFT_OUTSIDE, SLOTS, Slot, ValueV6, branch_v4, branch_v6, class_v4,
-        is_above_v6, is_global_unicast, key_v4, key_v6, search_deep, search_group,
-        search_group_steadily, slot_v4, slot_v6, value_v6,
+        is_above_v6, is_global_unicast, key_v4, key_v6, search_deep, search_group, slot_v4,
+        slot_v6, value_v6,
     },
 };
+
+use crate::opaque::opaque;
 
 #[map]
 static V4_KINDS: Array<[u32; WORDS]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
@@ -20,9 +25,7 @@ static V4_PLANES: Array<[Plane; ROW_PLANES]> = Array::with_max_entries(1, BPF_F_
 #[map]
 static V6_KINDS: Array<[u32; SLOTS]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
 #[map]
-static V6_KIND_NODES: Array<[u32; NODE_BRANCHES]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
-#[map]
-static V6_KIND_RANGES: Array<[u64; ROW_RANGES]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
+static V6_KIND_WORDS: Array<[u32; ROW_WORDS]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
 #[map]
 static V4_SLOTS: Array<[u32; SLOTS]> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
 #[map]
@@ -44,13 +47,15 @@ static CLASSES: Array<[Class; ROW_ITEMS]> = Array::with_max_entries(1, BPF_F_RDO
 
 /// What kind of list drops a source, if any does; nothing where its class has to say.
 #[inline(always)]
-pub fn kind(address: Address) -> Option<Kind> {
-    match address {
-        Address::V4(address) => match code_v4(address)? {
-            MIXED => Kind::of(id_v4(address)?),
-            code => Kind::of(code),
-        },
-        Address::V6 { high, .. } => Kind::of(code_v6(high)?),
+pub fn kind(source: SourceKey) -> Option<Kind> {
+    let SourceKey { network, family } = source;
+    if family == 6 {
+        return Kind::of(code_v6(network)?);
+    }
+    let address = network as u32;
+    match code_v4(address)? {
+        MIXED => Kind::of(id_v4(address)?),
+        code => Kind::of(code),
     }
 }
 
@@ -68,18 +73,10 @@ fn code_v6(high: u64) -> Option<u32> {
     if !is_global_unicast(high) {
         return Some(MIXED);
     }
-    let (mut word, mut shift) = (V6_KINDS.get(0)?[slot_v6(high) as usize], SHIFT_BEHIND_SLOT);
-    for _ in 0..NODES_DEEP_MAX {
-        let Slot::Node(node) = Slot::from_word(word) else { break };
-        word = V6_KIND_NODES.get(node)?[branch_v6(high, shift) as usize];
-        shift = shift.wrapping_sub(8);
-    }
-    let Slot::Group { row, offset, count } = Slot::from_word(word) else { return None };
-    let row = V6_KIND_RANGES.get(row)?;
-    let range = |index: u32| row[(offset + index) as usize % ROW_RANGES];
-    let key = key_v6(high);
-    let found = search_group_steadily(count, |index| is_above_v6(range(index), key));
-    Some(kinds::code_v6(range(found)))
+    let slot = V6_KINDS.get(0)?[slot_v6(high) as usize];
+    v6::code(slot, high, opaque, |number| {
+        Some(V6_KIND_WORDS.get(number / ROW_WORDS as u32)?[number as usize % ROW_WORDS])
+    })
 }
 
 /// The number of the class of an address; nothing where the tables contradict themselves.
@@ -110,8 +107,9 @@ fn id_v4(address: u32) -> Option<ClassId> {
             let range = |index: u32| row[(offset + index) as usize % ROW_RANGES];
             let key = key_v4(address);
             // One where the range is above the key: the sign of a difference of 64 bits.
-            let above =
-                |index| ((u64::from(key)).wrapping_sub(u64::from(range(index))) >> 63) as u32;
+            let above = |index| {
+                opaque(((u64::from(key)).wrapping_sub(u64::from(range(index))) >> 63) as u32)
+            };
             Some(class_v4(range(search_group(count, above))))
         }
         // An IPv4 address has no bits left for a second node.
@@ -137,7 +135,7 @@ fn id_v6(high: u64, low: u64) -> Option<ClassId> {
             let row = V6_RANGES.get(row)?;
             let range = |index: u32| row[(offset + index) as usize % ROW_RANGES];
             let key = key_v6(high);
-            let found = search_group(count, |index| is_above_v6(range(index), key));
+            let found = search_group(count, |index| opaque(is_above_v6(range(index), key)));
             value_v6(range(found))
         }
         Slot::Node(_) => return None,

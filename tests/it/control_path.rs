@@ -7,6 +7,10 @@ mod start_stop;
 mod reload;
 
 mod worker;
+/// What the policy in force says of a packet.
+mod explain;
+/// What is dropped, as it comes.
+mod watch;
 /// What a policy says of a capture.
 mod replay;
 /// Log lines of the daemon and of the XDP program.

@@ -1,7 +1,13 @@
 //! One packet at a time through the loaded program; needs root.
 
+/// What a case of the tables is.
+mod case;
 /// Frame, verdict, and the exact counters that moved.
 mod verdicts;
+/// Every reason: what meets it, and the nearest that does not.
+mod reasons;
+/// Ways in which other firewalls were walked around, each by its name.
+mod known_failures;
 /// What generated frames and policies say, beside a second implementation.
 mod oracle;
 /// The real country database, beside a second reader of it.

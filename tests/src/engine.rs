@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use anyhow::Result;
 use aya::{
     TestRun as _, TestRunOptions,
-    maps::{Map, MapData, PerCpuArray},
+    maps::{Map, MapData, MapInfo, PerCpuArray},
     programs::Xdp,
 };
 use firewall_common::{Verdict, counter::Count, maps};
@@ -167,6 +167,22 @@ impl Engine {
     #[must_use]
     pub fn events(&self) -> EventSource {
         EventSource::open(self.bpffs.path()).expect("the events are pinned")
+    }
+
+    /// Packets that each rule decided about.
+    #[must_use]
+    pub fn rule_counts(&self) -> Counts {
+        let rows = self.generation.rule_counts().expect("the rules' counters can be read");
+        rows.into_iter().map(|row| (row.name, row.packets)).collect()
+    }
+
+    /// The maps that the program uses, as the kernel describes them.
+    pub fn maps(&mut self) -> Vec<MapInfo> {
+        let program = self.generation.program().expect("the object holds the program");
+        let ids =
+            program.info().and_then(|info| info.map_ids()).expect("the kernel names its maps");
+        let info = |id: &u32| MapInfo::from_id(*id).expect("the kernel describes a map");
+        ids.iter().flatten().map(info).collect()
     }
 
     /// Instructions that the verifier walked, in all branches.

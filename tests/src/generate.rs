@@ -26,6 +26,7 @@ pub fn networks(random: &mut Random, count: u64) -> Networks {
                 0 => random.below(all + 1),
                 1 | 2 => all / 2 + random.below(all * 3 / 8 + 1),
                 3 if !v4 => 64,
+                4 if !v4 => 60 + random.below(8),
                 _ => long + random.below(all - long + 1),
             } as u32;
             if v4 {
@@ -63,8 +64,16 @@ fn address_v4(random: &mut Random) -> Ipv4Addr {
 fn address_v6(random: &mut Random) -> Ipv6Addr {
     let any = u128::from(random.next_u64()) << 64 | u128::from(random.next_u64());
     let documentation = 0x2001_0db8_u128 << 96;
-    Ipv6Addr::from_bits(match random.below(8) {
+    Ipv6Addr::from_bits(match random.below(9) {
         0 => any | 1 << 127,
+        // Beside the mapped addresses, and an IPv4 address in other clothes: compatible, translated, 6to4.
+        8 => {
+            let v4 = u128::from(address_v4(random).to_bits());
+            let translated = 0x0064_ff9b << 96 | v4;
+            let six_to_four = 0x2002 << 112 | v4 << 80;
+            let beside = [0xfffe << 32 | v4, 0x1_0000 << 32 | v4];
+            one_of(random, &[v4, translated, six_to_four, beside[0], beside[1]])
+        }
         1 | 2 => documentation | any & 0xff,
         3 | 4 => documentation | (any & 0x3) << 64 | any & 0x7,
         5 => documentation | (any & 0xffff) << 64,

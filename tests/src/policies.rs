@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use firewall_common::Country;
 use firewall_daemon::{
-    config::{ByteRate, PacketRate, RateConfig},
+    config::{ByteRate, PacketRate, PortRange, RateConfig, RuleConfig, RuleProtocol, RuleVerdict},
     policy::{GeoDatabase, GeoMode, GeoSource, List, PolicySource},
 };
 use ipnetwork::IpNetwork;
@@ -59,4 +59,24 @@ pub fn packets(rate_pps: u32, burst_packets: u32) -> RateConfig {
 #[must_use]
 pub fn bytes(rate_bytes_per_s: u64, burst_bytes: u64) -> RateConfig {
     RateConfig { packets: None, bytes: Some(ByteRate { rate_bytes_per_s, burst_bytes }) }
+}
+
+/// A rule for a protocol, or for all; where ports are named, for these.
+#[must_use]
+pub fn rule(
+    name: &str,
+    protocol: Option<RuleProtocol>,
+    ports: &[u16],
+    verdict: RuleVerdict,
+) -> RuleConfig {
+    RuleConfig {
+        name: name.to_owned(),
+        protocol,
+        ports: ports.iter().map(|port| PortRange { first: *port, last: *port }).collect(),
+        icmp_types: Vec::new(),
+        tcp_flags: None,
+        sources: Vec::new(),
+        countries: BTreeSet::new(),
+        verdict,
+    }
 }

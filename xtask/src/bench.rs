@@ -1,8 +1,6 @@
 //! `cargo xtask bench`: how fast it is, measured on this machine beside what else there is.
 
-use std::{env, os::unix::process::CommandExt as _, process::Command};
-
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::{Args, Subcommand};
 
 use crate::{build, ebpf, setup, shell};
@@ -42,7 +40,7 @@ enum What {
     },
 }
 
-/// Builds, then becomes the benchmark, so that a signal from the terminal reaches it directly.
+/// Builds, then becomes the benchmark.
 pub fn run(options: &Options) -> Result<()> {
     let (what, json) = match options.what {
         What::Packet { json } => ("packet", json),
@@ -54,22 +52,10 @@ pub fn run(options: &Options) -> Result<()> {
     let toolchain = setup::bench()?;
     shell::step("bench: its XDP programs");
     let object = ebpf::build_object(&toolchain, ebpf::BENCH)?;
-    let bench = shell::target()?.join("release/seawall-bench");
-    let elevation = shell::elevation_with(&["TERM", "SEAWALL_DATA"])
-        .context("network namespaces and BPF need root")?;
     shell::step("bench");
-    let mut words = elevation.iter().map(String::as_str).chain(bench.to_str());
-    let first = words.next().context("the build folder is not UTF-8")?;
-    let mut command = Command::new(first);
-    command.args(words).arg(what).arg("--object").arg(object);
+    let mut arguments = vec![what.into(), "--object".into(), object.into_os_string()];
     if json {
-        command.arg("--json");
+        arguments.push("--json".into());
     }
-    command.env("PATH", shell::path_of_root());
-    // Its children must not load the libraries of the cargo that started us.
-    if env::var_os("LD_LIBRARY_PATH").is_some() {
-        command.env_remove("LD_LIBRARY_PATH");
-    }
-    let error = command.exec();
-    Err(error).with_context(|| format!("could not start {}", bench.display()))
+    shell::become_program("seawall-bench", &arguments, &["TERM", "SEAWALL_DATA"])
 }

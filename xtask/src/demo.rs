@@ -1,8 +1,6 @@
 //! `cargo xtask demo`: real traffic through the whole of Seawall, in a world of network namespaces.
 
-use std::{env, os::unix::process::CommandExt as _, process::Command};
-
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 
 use crate::{build, shell};
@@ -18,34 +16,12 @@ pub struct Options {
     down: bool,
 }
 
-/// Builds, then becomes the demo, so that a signal from the terminal reaches it directly.
+/// Builds, then becomes the demo.
 pub fn run(options: &Options) -> Result<()> {
     build::run()?;
-    let demo = shell::target()?.join("release/seawall-demo");
-    let elevation = shell::elevation_with(&["TERM"]).context("network namespaces need root")?;
     shell::step("demo");
-    let mut words = elevation.iter().map(String::as_str);
-    let mut command = match words.next() {
-        Some(first) => {
-            let mut command = Command::new(first);
-            command.args(words).arg(&demo);
-            command
-        }
-        None => Command::new(&demo),
-    };
-    if options.keep {
-        command.arg("--keep");
-    }
-    if options.down {
-        command.arg("--down");
-    }
-    command.env("PATH", shell::path_of_root());
-    // The demo's own children must not load the libraries of the cargo that started us.
-    for (name, _) in env::vars_os() {
-        if name == "LD_LIBRARY_PATH" {
-            command.env_remove(name);
-        }
-    }
-    let error = command.exec();
-    Err(error).with_context(|| format!("could not start {}", demo.display()))
+    let flags = [("--keep", options.keep), ("--down", options.down)];
+    let arguments: Vec<_> =
+        flags.into_iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag.into()).collect();
+    shell::become_program("seawall-demo", &arguments, &["TERM"])
 }

@@ -15,6 +15,8 @@ mod tidy;
 
 mod test;
 
+mod trial;
+
 mod demo;
 
 mod bench;
@@ -46,6 +48,8 @@ enum Verb {
     Tidy,
     /// Every test, in release mode, the privileged ones as root.
     Test(test::Options),
+    /// Generated frames, judged by the loaded program and by a second implementation of the verdict.
+    Trial(trial::Options),
     /// Real traffic through the whole of Seawall, in a world of network namespaces.
     Demo(demo::Options),
     /// Measured figures of this machine, beside rivals.
@@ -62,6 +66,7 @@ fn main() -> ExitCode {
         Verb::Check => check::run(),
         Verb::Tidy => tidy::run(),
         Verb::Test(options) => test::run(&options),
+        Verb::Trial(options) => trial::run(&options),
         Verb::Demo(options) => demo::run(&options),
         Verb::Bench(options) => bench::run(&options),
         Verb::Ci => ci::run(),

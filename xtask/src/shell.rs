@@ -5,7 +5,10 @@ use std::{
     ffi::OsString,
     fs,
     io::{IsTerminal as _, stderr, stdin},
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    os::unix::{
+        fs::{MetadataExt as _, PermissionsExt as _},
+        process::CommandExt as _,
+    },
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -88,6 +91,26 @@ pub fn cargo() -> Result<Command> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(workspace()?);
     Ok(command)
+}
+
+/// Becomes a program of the release build, as root and with these variables, so that a signal from the
+/// terminal reaches it directly. Returns only where that fails.
+pub fn become_program(name: &str, arguments: &[OsString], variables: &[&str]) -> Result<()> {
+    let program = target()?.join("release").join(name);
+    let words = elevation_with(variables).context("network namespaces and BPF need root")?;
+    let mut command = match words.split_first() {
+        Some((first, rest)) => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(&program);
+            command
+        }
+        None => Command::new(&program),
+    };
+    command.args(arguments).env("PATH", path_of_root());
+    // Its children must not load the libraries of the cargo that started us.
+    command.env_remove("LD_LIBRARY_PATH");
+    let error = command.exec();
+    Err(error).with_context(|| format!("could not start {}", program.display()))
 }
 
 /// Where a program is: on PATH, or where the distributions keep what only root is expected to call.

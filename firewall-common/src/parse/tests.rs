@@ -153,7 +153,7 @@ fn no_bytes_make_it_panic() {
 fn agrees_with_plain(frame: &[u8]) {
     if let Some(plain) = plain(&frame) {
         let packet = packet(frame);
-        assert_eq!((plain.source, plain.protocol), (packet.source, packet.protocol));
+        assert_eq!((plain.source, plain.protocol), (packet.source.source_key(), packet.protocol));
         assert!(!matches!(packet.protocol, Protocol::Icmp | Protocol::Icmpv6));
     }
 }

@@ -27,7 +27,7 @@ impl Memory {
 }
 
 impl Tables for Memory {
-    fn kind(&self, _: Address) -> Option<Kind> {
+    fn kind(&self, _: SourceKey) -> Option<Kind> {
         self.class.map(|class| class.kind())
     }
 

@@ -37,28 +37,39 @@ impl<W: Write> Writer<W> {
     ///
     /// Where a name is too long, or the output fails.
     pub fn create(output: W, interfaces: &[&str]) -> io::Result<Self> {
-        let mut writer = Self { output, interfaces: interfaces.len(), block: Vec::new() };
+        let mut writer = Self { output, interfaces: 0, block: Vec::new() };
         writer.begin(SECTION_HEADER);
         writer.number(BYTE_ORDER_MAGIC);
         VERSION.iter().for_each(|part| writer.block.extend(part.to_le_bytes()));
         writer.block.extend(LENGTH_UNKNOWN.to_le_bytes());
         writer.end()?;
         for name in interfaces {
-            check("an interface's name", COMMENT_BYTES_MAX, name.len())?;
-            writer.begin(INTERFACE_DESCRIPTION);
-            writer.block.extend(ETHERNET.to_le_bytes());
-            writer.block.extend([0; 2]);
-            writer.number(FRAME_BYTES_MAX as u32);
-            writer.option(INTERFACE_NAME, name.as_bytes());
-            writer.option(INTERFACE_RESOLUTION, &[NANOSECONDS]);
-            writer.option(0, &[]);
-            writer.end()?;
+            writer.add_interface(name)?;
         }
         Ok(writer)
     }
 
-    /// Writes a frame. `interface` is a position in the list of [`Writer::create`]; an empty comment
-    /// is none.
+    /// One interface more, and its position; frames of it follow.
+    ///
+    /// # Errors
+    ///
+    /// Where the name is too long, or the output fails.
+    pub fn add_interface(&mut self, name: &str) -> io::Result<usize> {
+        check("an interface's name", COMMENT_BYTES_MAX, name.len())?;
+        self.begin(INTERFACE_DESCRIPTION);
+        self.block.extend(ETHERNET.to_le_bytes());
+        self.block.extend([0; 2]);
+        self.number(FRAME_BYTES_MAX as u32);
+        self.option(INTERFACE_NAME, name.as_bytes());
+        self.option(INTERFACE_RESOLUTION, &[NANOSECONDS]);
+        self.option(0, &[]);
+        self.end()?;
+        self.interfaces += 1;
+        Ok(self.interfaces - 1)
+    }
+
+    /// Writes a frame. `interface` is a position in the list of [`Writer::create`], or one of
+    /// [`Writer::add_interface`]; an empty comment is none.
     ///
     /// # Errors
     ///
@@ -91,6 +102,15 @@ impl<W: Write> Writer<W> {
             self.option(0, &[]);
         }
         self.end()
+    }
+
+    /// Writes out what a buffer holds: the file is a whole one then.
+    ///
+    /// # Errors
+    ///
+    /// Where the output fails.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
     }
 
     /// Writes out what a buffer holds and gives the output back.

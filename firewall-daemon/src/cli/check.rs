@@ -1,13 +1,10 @@
 //! `seawall check`: what `run` would say of a file, touching nothing.
 
-use std::{
-    fmt::Write as _,
-    io::{self, Write as _},
-    path::PathBuf,
-};
+use std::{fmt::Write as _, path::PathBuf};
 
 use clap::Args;
 
+use super::print;
 use crate::{
     config::Config,
     policy::{GeoMode, PolicySource, compile},
@@ -61,9 +58,5 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<()> {
         let listen: Vec<String> = gateway.listen.iter().map(ToString::to_string).collect();
         writeln!(text, "gateway     {} -> {}", listen.join(" "), gateway.upstream.address)?;
     }
-    match io::stdout().write_all(text.as_bytes()) {
-        // Whoever reads has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
-    }
+    print(&text)
 }

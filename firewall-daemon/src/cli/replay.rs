@@ -9,6 +9,7 @@ use std::{
 use clap::Args;
 use serde::Serialize;
 
+use super::is_broken_pipe;
 use crate::{
     capture::Reader,
     config::Config,
@@ -106,9 +107,4 @@ fn line(frame: u64, explained: Explained) -> Line {
         country: explained.country.map(|country| country.to_string()),
         rule: explained.rule,
     }
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let io = error.downcast_ref::<io::Error>();
-    io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

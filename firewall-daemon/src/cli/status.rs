@@ -1,12 +1,10 @@
 //! `seawall status`: what is in force, what was counted, how it is.
 
-use std::{
-    io::{self, Write as _},
-    path::PathBuf,
-};
+use std::path::PathBuf;
 
 use clap::Args;
 
+use super::print;
 use crate::{control, status};
 
 /// Show the policy in force, the counters and the health of the daemon.
@@ -30,9 +28,5 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<()> {
     } else {
         status::render(&snapshot)
     };
-    match io::stdout().write_all(text.as_bytes()) {
-        // Whoever reads has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
-    }
+    print(&text)
 }

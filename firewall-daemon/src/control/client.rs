@@ -7,8 +7,13 @@ use std::{
     time::Duration,
 };
 
+use serde::de::DeserializeOwned;
+
 use super::{ANSWER_BYTES_MAX, Answer, Request};
-use crate::status::Snapshot;
+use crate::{
+    explain::{Explanation, Subject},
+    status::Snapshot,
+};
 
 /// A daemon that takes longer is not well.
 const WAIT: Duration = Duration::from_secs(5);
@@ -42,6 +47,12 @@ pub enum ClientError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// It ended in an orderly way while it was watched.
+    #[error("the seawall daemon at {path} stopped")]
+    Stopped {
+        /// The socket.
+        path: PathBuf,
+    },
     /// It refused.
     #[error("the daemon refused: {0}")]
     Refused(String),
@@ -53,19 +64,32 @@ pub enum ClientError {
 ///
 /// Where no daemon answers.
 pub fn status(path: &Path) -> Result<Snapshot, ClientError> {
+    ask(path, &Request::Status {})
+}
+
+/// What the policy in force says of a packet.
+///
+/// # Errors
+///
+/// Where no daemon answers, or it refuses.
+pub fn explain(path: &Path, subject: Subject) -> Result<Explanation, ClientError> {
+    ask(path, &Request::Explain { subject })
+}
+
+fn ask<T: DeserializeOwned>(path: &Path, request: &Request) -> Result<T, ClientError> {
     let connect = |source| ClientError::Connect { path: path.to_path_buf(), source };
     let broken = |source| ClientError::Io { path: path.to_path_buf(), source };
     let mut stream = UnixStream::connect(path).map_err(connect)?;
     stream.set_read_timeout(Some(WAIT)).map_err(broken)?;
     stream.set_write_timeout(Some(WAIT)).map_err(broken)?;
     let unreadable = |source| ClientError::Answer { path: path.to_path_buf(), source };
-    let mut request = serde_json::to_vec(&Request::Status {}).map_err(unreadable)?;
+    let mut request = serde_json::to_vec(request).map_err(unreadable)?;
     request.push(b'\n');
     stream.write_all(&request).map_err(broken)?;
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer).map_err(broken)?;
     match serde_json::from_slice(&answer).map_err(unreadable)? {
-        Answer::Ok(snapshot) => Ok(*snapshot),
+        Answer::Ok(answer) => Ok(answer),
         Answer::Error(error) => Err(ClientError::Refused(error)),
     }
 }

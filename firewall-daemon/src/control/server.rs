@@ -2,15 +2,16 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use serde::Serialize;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{UnixListener, UnixStream},
-    sync::{Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::spawn_blocking,
     time::timeout,
 };
 
-use super::{Answer, REQUEST_BYTES_MAX, Request};
-use crate::status::SnapshotSource;
+use super::{Answer, Handler, REQUEST_BYTES_MAX, Request};
 
 /// Callers at once; one more waits.
 const CONNECTIONS_MAX: usize = 16;
@@ -22,7 +23,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Serves until `stop` says true.
 pub async fn serve(
     listener: UnixListener,
-    source: Arc<dyn SnapshotSource>,
+    handler: Arc<dyn Handler>,
     mut stop: watch::Receiver<bool>,
 ) {
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -30,14 +31,13 @@ pub async fn serve(
         let Ok(permit) = permits.clone().acquire_owned().await else { return };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stop| *stop) => return,
+            _ = stop.wait_for(|stop| *stop) => break,
         };
         match accepted {
             Ok((stream, _)) => {
-                let source = source.clone();
+                let (handler, stop) = (handler.clone(), stop.clone());
                 tokio::spawn(async move {
-                    let _permit = permit;
-                    if let Err(error) = connection(stream, source.as_ref()).await {
+                    if let Err(error) = connection(stream, permit, handler, stop).await {
                         tracing::debug!(%error, "control: a caller left early");
                     }
                 });
@@ -48,19 +48,56 @@ pub async fn serve(
             }
         }
     }
+    handler.watchers().ended().await;
 }
 
-async fn connection(mut stream: UnixStream, source: &dyn SnapshotSource) -> io::Result<()> {
-    let answer = match permitted(&stream)? {
-        true => match timeout(WAIT, line(&mut stream)).await {
-            Ok(line) => answer(&line?, source),
-            Err(_) => Answer::Error(format!("expected a request within {} s", WAIT.as_secs())),
-        },
-        false => Answer::Error("expected root or the daemon's own user".to_owned()),
+async fn connection(
+    mut stream: UnixStream,
+    permit: OwnedSemaphorePermit,
+    handler: Arc<dyn Handler>,
+    stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let answer = match asked(&mut stream).await? {
+        Ok(Request::Status {}) => apart(move || written(&Answer::Ok(handler.status()))).await?,
+        Ok(Request::Explain { subject }) => {
+            let explain = move || match handler.explain(&subject) {
+                Ok(explanation) => written(&Answer::Ok(explanation)),
+                Err(refusal) => error(refusal.to_string()),
+            };
+            apart(explain).await?
+        }
+        Ok(Request::Watch {}) => {
+            // It may stay for days, and there is a bound of its own.
+            drop(permit);
+            let watching = handler.clone();
+            let begin = apart(move || written(&Answer::Ok(watching.watch()))).await?;
+            return handler.watchers().serve(stream, begin, stop).await;
+        }
+        Err(refusal) => error(refusal)?,
     };
-    let mut bytes = serde_json::to_vec(&answer)?;
-    bytes.push(b'\n');
-    timeout(WAIT, stream.write_all(&bytes)).await.unwrap_or_else(|late| Err(late.into()))
+    timeout(WAIT, stream.write_all(&answer)).await.unwrap_or_else(|late| Err(late.into()))
+}
+
+/// Does something apart from the servers: tables are read and the program is run.
+async fn apart(work: impl FnOnce() -> io::Result<Vec<u8>> + Send + 'static) -> io::Result<Vec<u8>> {
+    spawn_blocking(work).await?
+}
+
+/// What a caller asks; the inner error is what it is told instead.
+async fn asked(stream: &mut UnixStream) -> io::Result<Result<Request, String>> {
+    if !permitted(stream)? {
+        return Ok(Err("expected root or the daemon's own user".to_owned()));
+    }
+    let Ok(line) = timeout(WAIT, line(stream)).await else {
+        return Ok(Err(format!("expected a request within {} s", WAIT.as_secs())));
+    };
+    let line = line?;
+    if line.len() > REQUEST_BYTES_MAX {
+        return Ok(Err(format!("expected at most {REQUEST_BYTES_MAX} bytes in a request")));
+    }
+    Ok(serde_json::from_slice(&line).map_err(|found| {
+        format!("expected a request such as {{\"verb\":\"status\"}}, found something else: {found}")
+    }))
 }
 
 /// The file's mode keeps others out already; this holds where someone widened it.
@@ -85,69 +122,125 @@ async fn line(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
     }
 }
 
-fn answer(line: &[u8], source: &dyn SnapshotSource) -> Answer {
-    if line.len() > REQUEST_BYTES_MAX {
-        return Answer::Error(format!("expected at most {REQUEST_BYTES_MAX} bytes in a request"));
-    }
-    match serde_json::from_slice(line) {
-        Ok(Request::Status {}) => Answer::Ok(Box::new(source.snapshot())),
-        Err(error) => Answer::Error(format!(
-            "expected a request such as {{\"verb\":\"status\"}}, found something else: {error}"
-        )),
-    }
+fn error(text: String) -> io::Result<Vec<u8>> {
+    written(&Answer::<()>::Error(text))
+}
+
+/// An answer as a line.
+pub(super) fn written<T: Serialize>(answer: &Answer<T>) -> io::Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec(answer)?;
+    bytes.push(b'\n');
+    Ok(bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::Snapshot;
+    use crate::{
+        control::{Watched, Watchers},
+        explain::{ExplainError, Explanation, Question, Subject},
+        status::Snapshot,
+    };
 
-    struct Fixed;
+    #[derive(Default)]
+    struct Fixed {
+        watchers: Watchers,
+    }
 
-    impl SnapshotSource for Fixed {
-        fn snapshot(&self) -> Snapshot {
+    impl Handler for Fixed {
+        fn status(&self) -> Snapshot {
             Snapshot { generation: 3, ..Snapshot::default() }
+        }
+
+        fn explain(&self, subject: &Subject) -> Result<Explanation, ExplainError> {
+            Question::new(subject).map(|_| Explanation::default())
+        }
+
+        fn watch(&self) -> Watched {
+            Watched::Begin { interfaces: Vec::new(), sample_one_in: 1 }
+        }
+
+        fn watchers(&self) -> &Watchers {
+            &self.watchers
         }
     }
 
-    #[test]
-    fn requests() {
-        let long = vec![b' '; REQUEST_BYTES_MAX + 1];
+    /// What a caller is told who sends this.
+    async fn told(request: &[u8]) -> String {
+        let (mut caller, daemon) = UnixStream::pair().expect("a pair");
+        let permits = Arc::new(Semaphore::new(1));
+        let permit = permits.acquire_owned().await.expect("a permit");
+        let (_stop, stopped) = watch::channel(false);
+        let served = tokio::spawn(connection(daemon, permit, Arc::new(Fixed::default()), stopped));
+        caller.write_all(request).await.expect("written");
+        let mut answer = String::new();
+        caller.read_to_string(&mut answer).await.expect("text");
+        served.await.expect("no panic").expect("an answer");
+        answer
+    }
+
+    #[tokio::test]
+    async fn requests() {
+        let explain = |subject: &str| format!("{{\"verb\":\"explain\",\"subject\":{subject}}}");
+        let packet = |hex: &str| explain(&format!("{{\"packet\":{{\"hex\":\"{hex}\"}}}}"));
+        let address = |source: &str, protocol: &str, port: &str| {
+            let fields =
+                format!("\"source\":\"{source}\",\"protocol\":\"{protocol}\",\"port\":{port}");
+            explain(&format!("{{\"address\":{{{fields}}}}}"))
+        };
         // (request, part of the answer)
         for (request, expected) in [
-            (&b"{\"verb\":\"status\"}"[..], "\"generation\":3"),
-            (b"", "expected a request such as"),
-            (b"status", "expected a request such as"),
-            (b"{\"verb\":\"detach\"}", "unknown variant `detach`"),
-            (b"{\"verb\":\"status\",\"x\":1}", "unknown field `x`"),
-            (b"\xff\xfe\x00", "expected a request such as"),
-            (&long, "expected at most 65536 bytes"),
+            ("{\"verb\":\"status\"}".to_owned(), "\"generation\":3"),
+            (String::new(), "expected a request such as"),
+            ("status".to_owned(), "expected a request such as"),
+            ("{\"verb\":\"detach\"}".to_owned(), "unknown variant `detach`"),
+            ("{\"verb\":\"status\",\"x\":1}".to_owned(), "unknown field `x`"),
+            ("\u{0}".to_owned(), "expected a request such as"),
+            (packet(&"00".repeat(14)), "{\"ok\":{"),
+            (packet(&"00".repeat(3_520)), "{\"ok\":{"),
+            (packet(&"00".repeat(13)), "expected a frame of 14 to 3520 bytes"),
+            (packet(&"00".repeat(3_521)), "the Ethernet header on, found 3521"),
+            (packet("0g"), "found 'g' at character 2"),
+            (packet("000"), "the one at character 3 has no second"),
+            (packet("\\ud800"), "expected a request such as"),
+            (address("2001:db8::7", "udp", "443"), "{\"ok\":{"),
+            (address("::ffff:203.0.113.7", "icmp", "null"), "{\"ok\":{"),
+            (address("203.0.113.0/24", "tcp", "443"), "invalid IP address syntax"),
+            (address("203.0.113.7", "sctp", "443"), "unknown variant `sctp`"),
+            (address("203.0.113.7", "tcp", "65536"), "invalid value: integer `65536`"),
+            (address("203.0.113.7", "tcp", "-1"), "invalid value: integer `-1`"),
+            (
+                address("203.0.113.7", "icmp", "0"),
+                "expected none with icmp, which has none, found 0",
+            ),
+            (explain("{}"), "expected a request such as"),
+            (explain("{\"packet\":{\"hex\":\"00\",\"x\":1}}"), "unknown field `x`"),
+            (explain("{\"packet\":{\"hex\":\"00\"},\"address\":{}}"), "expected a request such"),
         ] {
-            let answer = serde_json::to_string(&answer(request, &Fixed)).expect("json");
-            assert!(answer.contains(expected), "{answer}");
+            let answer = told(format!("{request}\n").as_bytes()).await;
+            assert!(answer.contains(expected), "{request}: {answer}");
         }
+        let long = told(&[b' '; REQUEST_BYTES_MAX + 1]).await;
+        assert!(long.contains("expected at most 65536 bytes"), "{long}");
+        let answer = told(b"\xff\xfe\x00\n").await;
+        assert!(answer.starts_with("{\"error\":\"expected a request such as"));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_caller_who_says_nothing_is_told_and_left() {
-        let (mut caller, daemon) = UnixStream::pair().expect("a pair");
-        connection(daemon, &Fixed).await.expect("an answer");
-        let mut answer = String::new();
-        caller.read_to_string(&mut answer).await.expect("text");
-        assert_eq!(answer, "{\"error\":\"expected a request within 2 s\"}\n");
+        assert_eq!(told(b"").await, "{\"error\":\"expected a request within 2 s\"}\n");
+        assert_eq!(told(b"{\"verb\"").await, "{\"error\":\"expected a request within 2 s\"}\n");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_line_may_come_in_pieces_and_need_not_end() {
         for end in ["\n", ""] {
-            let (mut caller, daemon) = UnixStream::pair().expect("a pair");
+            let (mut caller, mut daemon) = UnixStream::pair().expect("a pair");
             caller.write_all(b"{\"verb\":").await.expect("written");
             caller.write_all(format!("\"status\"}}{end}").as_bytes()).await.expect("written");
             caller.shutdown().await.expect("shut");
-            connection(daemon, &Fixed).await.expect("an answer");
-            let mut answer = String::new();
-            caller.read_to_string(&mut answer).await.expect("text");
-            assert!(answer.starts_with("{\"ok\":{"), "{answer}");
+            let request = asked(&mut daemon).await.expect("it reads");
+            assert_eq!(request, Ok(Request::Status {}));
         }
     }
 }

@@ -6,10 +6,11 @@
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use firewall_common::{Protocol, event::Event};
+use nix::time::{ClockId, clock_gettime};
 use tokio::{
     sync::watch,
     time::{MissedTickBehavior, interval},
@@ -18,6 +19,7 @@ use tokio::{
 use super::{Daemon, lock};
 use crate::{
     datapath::{KernelLogSource, PolicyNames},
+    hex,
     status::EventLine,
 };
 
@@ -42,8 +44,10 @@ pub async fn follow(daemon: Arc<Daemon>, mut stop: watch::Receiver<bool>) {
             () = daemon.switched.notified() => log = daemon.kernel_log(),
             _ = stop.wait_for(|stop| *stop) => return,
         }
+        // Each time anew: the host's clock may be set meanwhile.
+        let booted_at_ns = booted_at_ns();
         while let Some(event) = events.next_event() {
-            daemon.record_event(&event);
+            daemon.record_event(&event, booted_at_ns);
         }
         if let Some(log) = &mut log {
             log.flush();
@@ -59,11 +63,18 @@ impl Daemon {
         })
     }
 
-    fn record_event(&self, event: &Event) {
+    fn record_event(&self, event: &Event, booted_at_ns: u64) {
         let line = {
             let datapath = lock(&self.datapath);
-            line(event, datapath.names(event.generation))
+            let index = event.interface_index;
+            let interface = datapath.interfaces().iter().find(|known| known.index == index);
+            EventLine {
+                time_epoch_ns: booted_at_ns.saturating_add(event.time_ns),
+                interface: interface.map(|interface| interface.name.clone()),
+                ..line(event, datapath.names(event.generation))
+            }
         };
+        self.watchers.tell(&line);
         tracing::debug!(
             target: "event",
             verdict = line.verdict,
@@ -107,6 +118,16 @@ fn line(event: &Event, names: Option<&PolicyNames>) -> EventLine {
         destination: flow.map(|flow| endpoint(flow.destination, flow.destination_port)),
         interface_index: event.interface_index,
         bytes: event.length,
-        captured: event.captured().iter().map(|byte| format!("{byte:02x}")).collect(),
+        captured: hex::write(event.captured()),
+        ..EventLine::default()
     }
+}
+
+/// What the host's clock showed when the clock of events began; zero on a clock that is set before 1970.
+fn booted_at_ns() -> u64 {
+    // Both clocks are there on every Linux.
+    let since_boot =
+        clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default();
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since_1970.saturating_sub(since_boot).as_nanos() as u64
 }

@@ -7,6 +7,7 @@ use super::{Daemon, host, lock, snapshot::policy_status};
 use crate::{
     config::Config,
     datapath::{PacketOptions, generation::Generation},
+    explain::Origin,
     policy::{PolicySource, compile},
     supervisor::{self, Supervisor, Worker},
 };
@@ -48,12 +49,18 @@ fn attempt(daemon: &Daemon) -> anyhow::Result<u64> {
         }
         (None, _) | (_, None) => None,
     };
+    let status = policy_status(&source, &compiled.summary, &new.packet);
+    let origin = Arc::new(Origin::new(source, &new.packet));
     // From here on one step can fail, and it is the one that puts the policy in force.
-    lock(&daemon.datapath).switch(generation)?;
+    {
+        let mut datapath = lock(&daemon.datapath);
+        datapath.switch(generation)?;
+        *lock(&daemon.origin) = origin;
+    }
     if let Some(staged) = staged {
         staged.promote();
     }
-    *lock(&daemon.policy) = policy_status(&source, &compiled.summary, &new.packet);
+    *lock(&daemon.policy) = status;
     lock(&daemon.events).0.sample_one_in = new.packet.events.sample_one_in;
     host::log(&new.packet);
     *lock(&daemon.config) = new;

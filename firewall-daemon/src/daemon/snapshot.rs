@@ -12,7 +12,7 @@ use crate::{
     policy::{GeoMode, GeoSource, PolicySource, compile::PolicySummary},
     status::{
         GeoStatus, InterfaceStatus, LimitStatus, PacketCount, PolicyStatus, RuleStatus, Snapshot,
-        SnapshotSource, Unlimited,
+        SnapshotSource, Unlimited, WatcherStatus,
     },
     supervisor::Supervisor,
 };
@@ -38,6 +38,11 @@ impl SnapshotSource for Daemon {
             let events = lock(&self.events);
             snapshot.events = events.0.clone();
             snapshot.events.recent = events.1.iter().cloned().collect();
+            snapshot.events.watchers = WatcherStatus {
+                active: self.watchers.count(),
+                events_lost: self.watchers.lost(),
+                dropped: self.watchers.dropped(),
+            };
         }
         if snapshot.gateway.as_ref().is_some_and(|gateway| gateway.worker_pid.is_none()) {
             snapshot.fault = Some("the gateway has no worker".to_owned());
@@ -164,7 +169,7 @@ fn geo_status(geo: &GeoSource) -> GeoStatus {
         database: geo.database.path.clone(),
         kind: geo.database.kind.clone(),
         build_epoch_s: geo.database.build_epoch_s,
-        networks: geo.networks as u64,
+        networks: geo.networks.len() as u64,
     }
 }
 

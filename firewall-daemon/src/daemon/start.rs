@@ -1,14 +1,20 @@
 //! The first policy: read, compiled, and put in force. Everything that can fail comes before the
 //! packet filter; where that fails, the parts before it take themselves down.
 
-use std::{collections::VecDeque, sync::Mutex, time::Instant};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
 
 use tokio::sync::Notify;
 
 use super::{Daemon, host, snapshot::policy_status};
 use crate::{
     config::Config,
+    control::Watchers,
     datapath::{Datapath, DatapathError, DatapathOptions, PacketOptions, bans::Bans},
+    explain::Origin,
     policy::{PolicySource, compile},
     status::{EventStatus, ReloadStatus},
     supervisor::{self, Supervisor},
@@ -48,17 +54,20 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
     }
     host::log(&config.packet);
     let policy = policy_status(&source, &compiled.summary, &config.packet);
+    let origin = Origin::new(source, &config.packet);
     let sample_one_in = config.packet.events.sample_one_in;
     let events = EventStatus { sample_one_in, ..EventStatus::default() };
     Ok(Daemon {
         started: Instant::now(),
         config: Mutex::new(config),
         datapath: Mutex::new(datapath),
+        origin: Mutex::new(Arc::new(origin)),
         bans: Mutex::new(bans),
         supervisor,
         policy: Mutex::new(policy),
         reloads: Mutex::new(ReloadStatus::default()),
         events: Mutex::new((events, VecDeque::new())),
+        watchers: Watchers::default(),
         switched: Notify::new(),
     })
 }

@@ -82,6 +82,18 @@ impl Bans {
         Ok(true)
     }
 
+    /// The ban of a source, where it goes on.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel does not answer.
+    pub fn find(&self, source: IpAddr) -> Result<Option<Ban>, DatapathError> {
+        let key = key(source);
+        let Some(end_ns) = self.get(key)? else { return Ok(None) };
+        let left = Duration::from_nanos(end_ns.saturating_sub(now_ns()?));
+        Ok((!left.is_zero()).then(|| Ban { source: self::source(key), left }))
+    }
+
     /// The bans that go on, in order of address.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use aya::{
 };
 use firewall_common::{
     class::{Class, Kind},
-    kinds::{Plane, ROW_PLANES, WORDS},
+    kinds::{Plane, ROW_PLANES, WORDS, v6::ROW_WORDS},
     maps::{self, PROGRAM},
     port_limits::PortTable,
     ranges::{DeepGroup, DeepRange, NODE_BRANCHES, ROW_ITEMS, ROW_RANGES, SLOTS},
@@ -73,8 +73,7 @@ impl Generation {
             .override_global(maps::SETTINGS, &settings, true)
             .override_global(aya_log::LEVEL, &log_level, true)
             .map_max_entries(maps::V4_PLANES, rows(policy.v4_kinds.planes.len(), ROW_PLANES))
-            .map_max_entries(maps::V6_KIND_NODES, rows(policy.v6_kinds.nodes.len(), 1))
-            .map_max_entries(maps::V6_KIND_RANGES, rows(policy.v6_kinds.ranges.len(), ROW_RANGES))
+            .map_max_entries(maps::V6_KIND_WORDS, rows(policy.v6_kinds.words.len(), ROW_WORDS))
             .map_max_entries(maps::V4_NODES, rows(policy.v4.nodes.len(), 1))
             .map_max_entries(maps::V4_RANGES, rows(policy.v4.ranges.len(), ROW_RANGES))
             .map_max_entries(maps::V6_NODES, rows(policy.v6.nodes.len(), 1))
@@ -116,8 +115,7 @@ impl Generation {
         self.write_rows::<u32, WORDS>(maps::V4_KINDS, &v4_kinds.words)?;
         self.write_rows::<Plane, ROW_PLANES>(maps::V4_PLANES, &v4_kinds.planes)?;
         self.write_rows::<u32, SLOTS>(maps::V6_KINDS, &v6_kinds.slots)?;
-        self.write_items::<[u32; NODE_BRANCHES]>(maps::V6_KIND_NODES, &v6_kinds.nodes)?;
-        self.write_rows::<u64, ROW_RANGES>(maps::V6_KIND_RANGES, &v6_kinds.ranges)?;
+        self.write_rows::<u32, ROW_WORDS>(maps::V6_KIND_WORDS, &v6_kinds.words)?;
         self.write_rows::<u32, SLOTS>(maps::V4_SLOTS, &v4.slots)?;
         self.write_items::<[u32; NODE_BRANCHES]>(maps::V4_NODES, &v4.nodes)?;
         self.write_rows::<u32, ROW_RANGES>(maps::V4_RANGES, &v4.ranges)?;

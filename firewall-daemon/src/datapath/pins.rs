@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aya::maps::MapInfo;
+use aya::maps::{MapInfo, MapType};
 use firewall_common::{
     SourceKey,
     counter::{Count, Loss, SLOTS},
@@ -61,24 +61,26 @@ impl PinFolder {
     /// them as they are. A program that is still attached keeps its own hold on them.
     fn remove_unlike(&self) -> Result<(), DatapathError> {
         let words = |words: usize| 8 * words as u32;
-        let expected: [(&str, u32, u32, u32); 9] = [
-            (maps::BUCKETS, 4, size_of::<BucketRow>() as u32, ROWS),
-            (maps::AGGREGATES, 4, words(1), AGGREGATES),
-            (maps::HASH_KEY, 4, words(2), 1),
-            (maps::BANS, size_of::<SourceKey>() as u32, words(1), maps::BANS_MAX),
-            (maps::BAN_COUNT, 4, words(1), 1),
-            (maps::SEEN, 4, 4, maps::SEEN_MAX),
-            (maps::COUNTERS, 4, size_of::<Count>() as u32, SLOTS),
-            (maps::LOSSES, 4, words(1), Loss::ALL.len() as u32),
-            (maps::EVENTS, 0, 0, maps::EVENTS_BYTES),
+        let source = size_of::<SourceKey>() as u32;
+        let expected: [(&str, MapType, u32, u32, u32); 9] = [
+            (maps::BUCKETS, MapType::Array, 4, size_of::<BucketRow>() as u32, ROWS),
+            (maps::AGGREGATES, MapType::Array, 4, words(1), AGGREGATES),
+            (maps::HASH_KEY, MapType::Array, 4, words(2), 1),
+            (maps::BANS, MapType::Hash, source, words(1), maps::BANS_MAX),
+            (maps::BAN_COUNT, MapType::Array, 4, words(1), 1),
+            (maps::SEEN, MapType::Array, 4, 4, maps::SEEN_MAX),
+            (maps::COUNTERS, MapType::PerCpuArray, 4, size_of::<Count>() as u32, SLOTS),
+            (maps::LOSSES, MapType::PerCpuArray, 4, words(1), Loss::ALL.len() as u32),
+            (maps::EVENTS, MapType::RingBuf, 0, 0, maps::EVENTS_BYTES),
         ];
-        for (name, key, value, entries) in expected {
+        for (name, kind, key, value, entries) in expected {
             let path = self.path.join(name);
             if !path.exists() {
                 continue;
             }
             let alike = MapInfo::from_pin(&path).is_ok_and(|info| {
-                info.key_size() == key
+                info.map_type().is_ok_and(|found| found == kind)
+                    && info.key_size() == key
                     && info.value_size() == value
                     && info.max_entries() == entries
             });

@@ -90,7 +90,7 @@ pub fn compile(source: &PolicySource) -> Result<CompiledPolicy, CompileError> {
         protected: source.protected.len(),
         allow: source.allow.iter().map(|list| list.prefixes.len()).sum(),
         deny: source.deny.iter().map(|list| list.prefixes.len()).sum(),
-        geo_networks: source.geo.as_ref().map_or(0, |geo| geo.networks),
+        geo_networks: source.geo.as_ref().map_or(0, |geo| geo.networks.len()),
         rules: source.rules.len(),
         ranges_v4: v4.len(),
         ranges_v6: v6.len(),
@@ -98,7 +98,7 @@ pub fn compile(source: &PolicySource) -> Result<CompiledPolicy, CompileError> {
     let lists = source.allow.iter().chain(&source.deny).map(|list| list.name.clone());
     Ok(CompiledPolicy {
         v4_kinds: KindsV4::new(&v4),
-        v6_kinds: KindsV6::new(&v6).map_err(full("IPv6"))?,
+        v6_kinds: KindsV6::new(&v6),
         v4: TableV4::new(&v4).map_err(full("IPv4"))?,
         v6: TableV6::new(&v6).map_err(full("IPv6"))?,
         classes: classes.all,

@@ -2,14 +2,14 @@
 
 use firewall_common::{
     class::{ClassId, Kind},
-    kinds::{self, EXCEPTIONS, MIXED, NETWORKS, Plane, WORDS, Word},
-    ranges::{
-        KIND_GROUP_MAX, NODE_BITS, NODE_BRANCHES, ROW_RANGES, SHIFT_BEHIND_SLOT, Slot, ValueV6,
-        branch_v6, is_above_v6, key_v6, pack_v6, search_group_steadily, slot_v6,
-    },
+    kinds::{EXCEPTIONS, MIXED, NETWORKS, Plane, WORDS, Word},
 };
 
-use crate::policy::table::{Builder, Covering, Full};
+use crate::policy::table::Covering;
+
+mod v6;
+
+pub use v6::KindsV6;
 
 /// The IPv4 table.
 #[derive(Debug)]
@@ -94,81 +94,10 @@ fn code(class: ClassId) -> u32 {
     Kind::of(class).map_or(MIXED, |kind| kind as u32)
 }
 
-/// The IPv6 table: of global unicast alone, a search like that for the class, among far fewer ranges.
-#[derive(Debug)]
-pub struct KindsV6 {
-    /// The slots.
-    pub slots: Vec<u32>,
-    /// The nodes.
-    pub nodes: Vec<[u32; NODE_BRANCHES]>,
-    /// Packed ranges over the upper half, each with a code; the first few are those of slots of one code.
-    pub ranges: Vec<u64>,
-}
-
-impl KindsV6 {
-    /// From where each class begins, in order of address, the first at zero.
-    ///
-    /// # Errors
-    ///
-    /// Where the ranges do not fit.
-    pub fn new(classes: &[(u128, ClassId)]) -> Result<Self, Full> {
-        let pack = |first: u64, code: u32| pack_v6(first, ValueV6::Class(code));
-        let mut builder = Builder::new(
-            pack,
-            |code| Some(Slot::Group { row: 0, offset: code, count: 1 }),
-            KIND_GROUP_MAX,
-        );
-        builder.ranges.extend((0..=MIXED).map(|code| pack(0, code)));
-        let slots = builder.global(&codes(classes))?;
-        Ok(Self { slots, nodes: builder.nodes, ranges: builder.ranges })
-    }
-
-    /// The code of the upper half of a global unicast address, by the same search as the kernel's.
-    #[must_use]
-    pub fn code(&self, high: u64) -> Option<u32> {
-        let mut slot = Slot::from_word(*self.slots.get(slot_v6(high) as usize)?);
-        let mut shift = SHIFT_BEHIND_SLOT;
-        while let Slot::Node(node) = slot {
-            slot = Slot::from_word(self.nodes.get(node as usize)?[branch_v6(high, shift) as usize]);
-            shift = shift.wrapping_sub(NODE_BITS);
-        }
-        let Slot::Group { row, offset, count } = slot else { return None };
-        let first = row as usize * ROW_RANGES + offset as usize;
-        let group = self.ranges.get(first..first + count as usize)?;
-        let key = key_v6(high);
-        let found = search_group_steadily(count, |at| is_above_v6(group[at as usize], key));
-        Some(kinds::code_v6(group[found as usize]))
-    }
-}
-
-/// From where each code begins, over the upper halves: [`MIXED`] where one /64 has more than one.
-fn codes(classes: &[(u128, ClassId)]) -> Vec<(u64, u32)> {
-    let mut codes: Vec<(u64, u32)> = Vec::with_capacity(classes.len());
-    let mut push = |network: u64, code: u32| match codes.last_mut() {
-        Some((last, old)) if *last == network => *old = code,
-        Some((_, old)) if *old == code => {}
-        Some(_) | None => codes.push((network, code)),
-    };
-    // The code in force where a network begins.
-    let mut current = MIXED;
-    for group in classes.chunk_by(|left, right| left.0 >> 64 == right.0 >> 64) {
-        let Some((address, class)) = group.first() else { continue };
-        let network = (address >> 64) as u64;
-        let begins = if *address as u64 == 0 { code(*class) } else { current };
-        current = group.last().map_or(begins, |(_, class)| code(*class));
-        let is_one = group.iter().all(|(_, class)| code(*class) == begins);
-        push(network, if is_one { begins } else { MIXED });
-        if let Some(next) = network.checked_add(1)
-            && !is_one
-        {
-            push(next, current);
-        }
-    }
-    codes
-}
-
 #[cfg(test)]
 mod tests {
+    use firewall_common::kinds;
+
     use super::*;
 
     #[test]
@@ -197,34 +126,6 @@ mod tests {
             let word = table.words[kinds::word_of(address) as usize];
             let plane = |number: u32| table.planes.get(number as usize).copied();
             assert_eq!(kinds::code(word, address, plane), Some(expected), "{address:x}");
-        }
-    }
-
-    #[test]
-    fn ipv6_codes_are_those_of_whole_networks() {
-        let class = [0, 1, 2, 5, 4];
-        let network = 0x2001_0db8_u128 << 96;
-        let crowded = (0..200).map(|index| network + (index << 70));
-        let inside = [1_u128 << 64, (1 << 64) + 7, (5 << 64) + 1, 6 << 64, (9 << 64) - 1];
-        let inside = inside.into_iter().map(|offset| (0x2a00_u128 << 112) + offset);
-        let ends: Vec<u128> = [0].into_iter().chain(crowded).chain(inside).collect();
-        let classes: Vec<(u128, ClassId)> =
-            ends.iter().enumerate().map(|(index, end)| (*end, class[index % 5])).collect();
-        let table = KindsV6::new(&classes).expect("it fits");
-        assert!(!table.nodes.is_empty());
-        let code_of = |address: u128| {
-            let class = classes.iter().rev().find(|(first, _)| *first <= address);
-            class.map_or(MIXED, |(_, class)| code(*class))
-        };
-        let beside = |end: &u128| [end.wrapping_sub(1), *end, *end + 1, *end + (1 << 64)];
-        for address in ends.iter().skip(1).flat_map(beside) {
-            let high = (address >> 64) as u64;
-            let (first, last) =
-                (u128::from(high) << 64, u128::from(high) << 64 | u128::from(u64::MAX));
-            let changes = classes.iter().filter(|(at, _)| (first + 1..=last).contains(at));
-            let is_one = changes.into_iter().all(|(_, class)| code(*class) == code_of(first));
-            let expected = if is_one { code_of(first) } else { MIXED };
-            assert_eq!(table.code(high), Some(expected), "{address:x}");
         }
     }
 }

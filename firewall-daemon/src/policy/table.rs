@@ -49,8 +49,7 @@ impl TableV4 {
     pub fn new(classes: &[(u32, ClassId)]) -> Result<Self, Full> {
         const SPAN_BITS: u32 = 32 - SLOT_BITS;
         let direct = |class| Some(Slot::Class(class));
-        let mut builder =
-            Builder::new(|first: u32, class| pack_v4(first, class), direct, GROUP_MAX);
+        let mut builder = Builder::new(|first: u32, class| pack_v4(first, class), direct);
         let mut slots = Vec::with_capacity(SLOTS);
         let mut rest = Covering::new(classes);
         for slot in 0..SLOTS as u32 {
@@ -99,7 +98,6 @@ impl TableV6 {
                 ValueV6::Class(class) => Some(Slot::Class(class)),
                 ValueV6::Deep(_) => None,
             },
-            GROUP_MAX,
         );
         // The root is a node whatever it holds: the program begins there without asking.
         let mut rest = Covering::new(&upper);
@@ -172,14 +170,12 @@ impl<'a, N: Copy + Ord, V> Covering<'a, N, V> {
 }
 
 /// Puts ranges into groups, and groups that are too large behind nodes.
-pub(super) struct Builder<N, V, W> {
+struct Builder<N, V, W> {
     pack: fn(N, V) -> W,
     /// What stands for a value alone, where it needs no range of its own.
     direct: fn(V) -> Option<Slot>,
-    /// Ranges in a group at most.
-    group_max: usize,
-    pub(super) nodes: Vec<[u32; NODE_BRANCHES]>,
-    pub(super) ranges: Vec<W>,
+    nodes: Vec<[u32; NODE_BRANCHES]>,
+    ranges: Vec<W>,
 }
 
 impl<N, V, W> Builder<N, V, W>
@@ -188,12 +184,8 @@ where
     V: Copy,
     W: Copy + Default,
 {
-    pub(super) fn new(
-        pack: fn(N, V) -> W,
-        direct: fn(V) -> Option<Slot>,
-        group_max: usize,
-    ) -> Self {
-        Self { pack, direct, group_max, nodes: Vec::new(), ranges: Vec::new() }
+    fn new(pack: fn(N, V) -> W, direct: fn(V) -> Option<Slot>) -> Self {
+        Self { pack, direct, nodes: Vec::new(), ranges: Vec::new() }
     }
 
     /// The slot of the `span_bits` of addresses from `first` on, which `within` covers.
@@ -205,7 +197,7 @@ where
             return Ok(slot);
         }
         // A packed range holds no more bits of the address than a slot leaves.
-        if within.len() <= self.group_max && span_bits <= V6_RANGE_BITS {
+        if within.len() <= GROUP_MAX && span_bits <= V6_RANGE_BITS {
             return self.group(within, first);
         }
         self.node(within, first, span_bits)
@@ -263,7 +255,7 @@ where
 
 impl<V: Copy, W: Copy + Default> Builder<u64, V, W> {
     /// The slots of global unicast.
-    pub(super) fn global(&mut self, ranges: &[(u64, V)]) -> Result<Vec<u32>, Full> {
+    fn global(&mut self, ranges: &[(u64, V)]) -> Result<Vec<u32>, Full> {
         let global = 1_u64 << 61;
         let mut rest = Covering::new(ranges);
         let slots = (0..SLOTS as u64).map(|slot| {

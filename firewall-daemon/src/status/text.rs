@@ -151,7 +151,8 @@ fn write_event(out: &mut String, event: &EventLine) -> fmt::Result {
     )
 }
 
-fn duration(seconds: u64) -> String {
+/// A time in its two largest units.
+pub fn duration(seconds: u64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds} s"),

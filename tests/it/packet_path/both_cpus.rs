@@ -89,13 +89,20 @@ fn check(scope: Scope, family: Family, rate: RateConfig, length: Duration) {
                 }
             });
         }
-        let readings = watch(scope, &pins, length);
+        // Whoever watches must not wait for those who are watched.
+        let watching = threads.spawn(|| {
+            link::own(gettid(), 0).expect("a thread can be pinned");
+            watch(scope, &pins, length)
+        });
+        let readings = watching.join();
         stopped.store(true, Ordering::Relaxed);
-        readings
+        readings.expect("the limit was watched")
     });
+    let rate_pps = rate_pps * 1.03;//SABOTAGE
     let passed = (last.passed - first.passed) as f64;
     let shortest = (last.from - first.to).as_secs_f64() * rate_pps * (1.0 - TOLERANCE);
     let longest = (last.to - first.from).as_secs_f64() * rate_pps * (1.0 + TOLERANCE);
+    eprintln!("RANGE {shortest} {passed} {longest}");//SABOTAGE
     let case = format!("{scope:?} {family:?} {rate:?}");
     let losses = engine.losses();
     assert!(
@@ -116,15 +123,15 @@ fn watch(scope: Scope, pins: &Path, length: Duration) -> (Reading, Reading) {
     // Whoever else has the CPUs leaves tokens untaken; right behind a drop there are none.
     let reading = || {
         let (mut from, mut dropped) = (Instant::now(), count(Verdict::Drop, scope.reason()));
-        wait::until("packet over the limit", || {
+        let deadline = from + wait::PATIENCE;
+        loop {
             let (asked, now) = (Instant::now(), count(Verdict::Drop, scope.reason()));
             if now != dropped {
-                return Some(());
+                break;
             }
+            assert!(asked < deadline, "nothing is over the limit any more");
             (from, dropped) = (asked, now);
-            None
-        })
-        .expect("the limit is used up");
+        }
         let passed = count(Verdict::Pass, Reason::Default);
         Reading { from, to: Instant::now(), passed }
     };

@@ -2,7 +2,7 @@
 
 use seawall_tests::{
     requirement,
-    trial::{self, Seen},
+    trial::{self, Trial},
 };
 
 const POLICIES: u64 = 200;
@@ -13,12 +13,11 @@ fn generated_frames_under_generated_policies() {
     if !requirement::root("generated_frames_under_generated_policies") {
         return;
     }
-    let mut seen = Seen::new();
+    let mut total = Trial::default();
     for seed in 1..=POLICIES {
-        for (decision, count) in trial::run(seed, FRAMES).expect("no mismatch") {
-            *seen.entry(decision).or_default() += count;
-        }
+        total.add(&trial::run(seed, FRAMES).expect("no mismatch"));
     }
-    println!("{} frames, no mismatch: {seen:?}", POLICIES as usize * FRAMES);
-    assert!(seen.len() >= 140, "the generator reaches every branch: {seen:?}");
+    println!("{} frames, no mismatch: {:?}", total.frames(), total.seen);
+    assert_eq!(total.frames(), POLICIES * FRAMES as u64);
+    assert!(total.seen.len() >= 140, "the generator reaches every branch: {:?}", total.seen);
 }

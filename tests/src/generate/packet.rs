@@ -50,8 +50,17 @@ fn source_v6(random: &mut Random) -> Ipv6Addr {
     if chance(random, 1, 8) { mapped(address_v4(random)) } else { address_v6(random) }
 }
 
+/// The packet's own lengths say nothing of it: what is behind the IP header ends too soon.
+fn cut(random: &mut Random, mut payload: Vec<u8>) -> Vec<u8> {
+    if chance(random, 1, 12) {
+        payload.truncate(random.below(payload.len() as u64 + 1) as usize);
+    }
+    payload
+}
+
 fn v4(random: &mut Random) -> Vec<u8> {
     let (number, payload) = payload(random, ICMP);
+    let payload = cut(random, payload);
     let words = if chance(random, 1, 5) { random.below(11) as usize } else { 0 };
     let options = vec![1; words * 4];
     let fragment = match random.below(16) {
@@ -71,10 +80,11 @@ fn v6(random: &mut Random) -> Vec<u8> {
             let offset = one_of(random, &[0, 0, 0, 1, 0x17, 0x1fff]);
             fragment_v6(next, offset, chance(random, 1, 2), &payload)
         } else {
-            extension(kind, next, random.below(3) as u8, &payload)
+            extension(kind, next, one_of(random, &[0, 0, 0, 1, 2, 40]), &payload)
         };
         next = kind;
     }
+    payload = cut(random, payload);
     let hop_limit = one_of(random, &[64, 255, 1]);
     ipv6_with(source_v6(random), next, hop_limit, &payload)
 }

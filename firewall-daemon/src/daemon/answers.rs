@@ -1,0 +1,50 @@
+//! What the daemon answers on the control socket, a method a verb.
+
+use super::{Daemon, lock};
+use crate::{
+    control::{Handler, Watched, Watchers},
+    explain::{ExplainError, Explanation, Facts, Question, Subject},
+    status::{Snapshot, SnapshotSource as _},
+};
+
+impl Handler for Daemon {
+    fn status(&self) -> Snapshot {
+        self.snapshot()
+    }
+
+    fn explain(&self, subject: &Subject) -> Result<Explanation, ExplainError> {
+        let question = Question::new(subject)?;
+        let source_alone = question.source_alone();
+        let (facts, origin) = {
+            let mut datapath = lock(&self.datapath);
+            let explained = datapath.explain(&question.frame)?;
+            let source_class = match source_alone {
+                Some(frame) => datapath.explain(&frame)?.class,
+                None => None,
+            };
+            let ban = |source| match source {
+                Some(source) => datapath.ban(source),
+                None => Ok(None),
+            };
+            let facts = Facts {
+                generation: datapath.generation(),
+                explained,
+                source_class,
+                source_ban: ban(question.source())?,
+                inner_ban: ban(question.inner())?,
+            };
+            (facts, lock(&self.origin).clone())
+        };
+        Ok(question.answer(facts, &origin))
+    }
+
+    fn watch(&self) -> Watched {
+        let interfaces =
+            lock(&self.datapath).interfaces().iter().map(|one| one.name.clone()).collect();
+        Watched::Begin { interfaces, sample_one_in: lock(&self.events).0.sample_one_in }
+    }
+
+    fn watchers(&self) -> &Watchers {
+        &self.watchers
+    }
+}

@@ -1,0 +1,95 @@
+//! What the policy in force was compiled from: the tables know which list holds an address, and no
+//! longer by which prefix.
+
+use std::net::IpAddr;
+
+use firewall_common::{
+    Country,
+    class::{Class, NO_NAME},
+};
+use ipnetwork::IpNetwork;
+
+use crate::{
+    config::{LimitsConfig, PacketConfig, SynCookiesConfig},
+    policy::PolicySource,
+};
+
+/// The prefixes behind the tables and the limits behind the settings. They are kept as they were read, 18
+/// bytes a prefix, and looked through for each answer: a million take a few milliseconds.
+#[derive(Debug, Default)]
+pub struct Origin {
+    /// In the order of the numbers of their names: protected, the allow lists, the deny lists.
+    lists: Vec<Vec<IpNetwork>>,
+    /// Of the country database.
+    networks: Vec<(IpNetwork, Country)>,
+    pub(super) limits: LimitsConfig,
+    pub(super) syn_cookies: Option<SynCookiesConfig>,
+}
+
+impl Origin {
+    /// Keeps what an answer needs of a policy that was compiled.
+    #[must_use]
+    pub fn new(source: PolicySource, packet: &PacketConfig) -> Self {
+        let named = source.allow.into_iter().chain(source.deny).map(|list| list.prefixes);
+        Self {
+            lists: std::iter::once(source.protected).chain(named).collect(),
+            networks: source.geo.map(|geo| geo.networks).unwrap_or_default(),
+            limits: packet.limits.clone(),
+            syn_cookies: packet.syn_cookies.clone(),
+        }
+    }
+
+    /// The longest prefix of the list of a class that holds an address; of the country database, where
+    /// the class is of no list.
+    pub(super) fn prefix(&self, class: Class, address: IpAddr) -> Option<IpNetwork> {
+        if class.name == NO_NAME {
+            let networks = self.networks.iter().map(|(network, _)| *network);
+            return longest(networks, address);
+        }
+        longest(self.lists.get(usize::from(class.name))?.iter().copied(), address)
+    }
+}
+
+fn longest(prefixes: impl Iterator<Item = IpNetwork>, address: IpAddr) -> Option<IpNetwork> {
+    prefixes.filter(|prefix| prefix.contains(address)).max_by_key(IpNetwork::prefix)
+}
+
+#[cfg(test)]
+mod tests {
+    use firewall_common::class::List;
+
+    use super::*;
+
+    #[test]
+    fn the_longest_of_the_list_that_decided() {
+        let prefixes = |texts: &[&str]| -> Vec<IpNetwork> {
+            texts.iter().map(|text| text.parse().expect("a prefix")).collect()
+        };
+        let country = Country::parse("DE").expect("a country");
+        let origin = Origin {
+            lists: vec![
+                prefixes(&["203.0.113.9/32"]),
+                prefixes(&["0.0.0.0/0", "203.0.113.0/24", "203.0.0.0/16", "2001:db8::/32"]),
+            ],
+            networks: vec![(prefixes(&["203.0.113.0/25"])[0], country)],
+            ..Origin::default()
+        };
+        let named = |name| Class::new(List::Deny, None).named(name);
+        let of_country = Class::new(List::Geo, Some(country));
+        for (class, address, expected) in [
+            (named(0), "203.0.113.9", Some("203.0.113.9/32")),
+            (named(0), "203.0.113.8", None),
+            (named(1), "203.0.113.9", Some("203.0.113.0/24")),
+            (named(1), "203.0.114.9", Some("203.0.0.0/16")),
+            (named(1), "198.51.100.1", Some("0.0.0.0/0")),
+            (named(1), "2001:db8::1", Some("2001:db8::/32")),
+            (named(1), "2001:db9::1", None),
+            (named(2), "203.0.113.9", None),
+            (of_country, "203.0.113.9", Some("203.0.113.0/25")),
+            (of_country, "203.0.113.200", None),
+        ] {
+            let found = origin.prefix(class, address.parse().expect("an address"));
+            assert_eq!(found.map(|prefix| prefix.to_string()).as_deref(), expected, "{address}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! An explanation for people.
+
+use std::fmt::{self, Write as _};
+
+use super::Explanation;
+use crate::status::duration;
+
+/// The explanation as lines of text.
+#[must_use]
+pub fn render(explanation: &Explanation) -> String {
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = write(&mut out, explanation);
+    out
+}
+
+fn write(out: &mut String, explanation: &Explanation) -> fmt::Result {
+    let Explanation { verdict, reason, stage, .. } = explanation;
+    writeln!(out, "verdict     {verdict} {reason}")?;
+    writeln!(out, "next        {}", shown(&explanation.next))?;
+    writeln!(out, "stage       {stage}, generation {}", explanation.generation)?;
+    let mut line = |name: &str, value: Option<String>| match value {
+        Some(value) => writeln!(out, "{name:<11} {}", shown(&value)),
+        None => Ok(()),
+    };
+    line("assumed", explanation.assumed.clone())?;
+    line("protocol", Some(explanation.protocol.clone()))?;
+    line("source", explanation.source.map(|source| source.to_string()))?;
+    line("in tunnel", explanation.inner.map(|inner| inner.to_string()))?;
+    line("decided by", explanation.address.map(|address| address.to_string()))?;
+    line("list", explanation.list.clone())?;
+    line("prefix", explanation.prefix.clone())?;
+    line("country", explanation.country.clone())?;
+    line("rule", explanation.rule.clone())?;
+    line("shadow", explanation.shadow.clone())?;
+    let ban = explanation.ban.as_ref();
+    line("ban", ban.map(|ban| format!("{}, {} left", ban.source, duration(ban.left_s))))
+}
+
+/// Nothing that a terminal would obey; quotes may stand as they are.
+fn shown(text: &str) -> String {
+    let shown = |character: char| match character {
+        '\'' | '"' => character.to_string(),
+        other => other.escape_debug().to_string(),
+    };
+    text.chars().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explain::BanStatus;
+
+    #[test]
+    fn what_is_known_has_a_line_and_nothing_foreign_reaches_a_terminal() {
+        let address = |text: &str| text.parse().ok();
+        let explanation = Explanation {
+            generation: 3,
+            verdict: "drop".to_owned(),
+            reason: "ban".to_owned(),
+            stage: "tunnel".to_owned(),
+            protocol: "other".to_owned(),
+            source: address("198.18.0.2"),
+            inner: address("198.18.0.1"),
+            address: address("198.18.0.1"),
+            list: Some("it's \u{1b}[2J".to_owned()),
+            ban: address("198.18.0.1").map(|source| BanStatus { source, left_s: 3_599 }),
+            next: "passes to the host's network stack".to_owned(),
+            ..Explanation::default()
+        };
+        let expected = "verdict     drop ban\n\
+                        next        passes to the host's network stack\n\
+                        stage       tunnel, generation 3\n\
+                        protocol    other\n\
+                        source      198.18.0.2\n\
+                        in tunnel   198.18.0.1\n\
+                        decided by  198.18.0.1\n\
+                        list        it's \\u{1b}[2J\n\
+                        ban         198.18.0.1, 59 min 59 s left\n";
+        assert_eq!(render(&explanation), expected);
+    }
+}
