@@ -5,7 +5,9 @@
 
 mod generate;
 
+mod pace;
 mod syn;
+mod mixed;
 
 mod limit;
 

@@ -4,13 +4,13 @@
 use aya_ebpf::{
     EbpfContext as _, Global,
     bindings::xdp_action,
-    helpers::{bpf_ktime_get_ns, bpf_xdp_store_bytes},
+    helpers::bpf_xdp_store_bytes,
     macros::{map, xdp},
     maps::Array,
     programs::XdpContext,
 };
 
-use crate::generate;
+use crate::{generate, pace};
 
 /// Sources are drawn from `SYN_BASE` on, out of `SYN_SPAN`.
 #[unsafe(no_mangle)]
@@ -22,13 +22,6 @@ static SYN_SPAN: Global<u32> = Global::new(1);
 static IP_SUM: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 static TCP_SUM: Global<u32> = Global::new(0);
-/// Nanoseconds from one segment to the next.
-#[unsafe(no_mangle)]
-static GAP_NS: Global<u32> = Global::new(1_000);
-
-/// When the next segment is due.
-#[map]
-static DUE: Array<u64> = Array::with_max_entries(1, 0);
 
 /// Bytes of a frame: a segment whose only option is its size.
 const FRAME_BYTES: usize = 58;
@@ -38,22 +31,11 @@ const FRAME_BYTES: usize = 58;
 #[map]
 static FRAME: Array<[u8; FRAME_BYTES]> = Array::with_max_entries(1, 0);
 
-/// Behind by more than this, what was not sent is given up: a burst would be no steady rate.
-const BEHIND_NS: u64 = 4_000_000;
-
-/// Only one CPU at a time runs it.
 #[xdp]
 fn generate_syn(context: XdpContext) -> u32 {
-    if generate::is_stopped() {
+    if generate::is_stopped() || !pace::wait() {
         return xdp_action::XDP_DROP;
     }
-    let Some(due) = DUE.get_ptr_mut(0) else { return xdp_action::XDP_ABORTED };
-    // SAFETY: the pointer came from the map and is not null; the helper only reads a clock.
-    let (due, now) = unsafe { (&mut *due, bpf_ktime_get_ns()) };
-    if *due > now {
-        return xdp_action::XDP_DROP;
-    }
-    *due = (*due).max(now.saturating_sub(BEHIND_NS)) + u64::from(GAP_NS.load());
     let Some((random, _)) = generate::draw() else { return xdp_action::XDP_ABORTED };
     if write(&context, random).is_none() {
         return xdp_action::XDP_ABORTED;

@@ -1,8 +1,10 @@
 //! `cargo xtask bench packet`: how many packets a second the XDP program disposes of, beside the limit
 //! of this machine and beside what else there is, all in one run on one pair of interfaces.
 //! `cargo xtask bench flood`: what a SYN flood leaves to clients.
+//! `cargo xtask bench switch`: changes of policy under load.
+//! `cargo xtask bench limits`: limits that both cores take from.
 
-mod link;
+pub mod link;
 
 mod traffic;
 
@@ -12,7 +14,7 @@ mod seawall;
 mod nftables;
 mod lpm;
 
-mod lists;
+pub(crate) mod lists;
 
 mod measure;
 
@@ -26,8 +28,14 @@ mod costs;
 
 mod report;
 
+mod paced;
+
 mod syn_generator;
 mod syn_flood;
+
+mod switch;
+
+mod limits;
 
 use std::{
     path::{Path, PathBuf},
@@ -65,6 +73,10 @@ enum What {
     Packet,
     /// Handshakes during a SYN flood.
     Flood,
+    /// Changes of policy under a million packets a second.
+    Switch,
+    /// Limits that both cores take from.
+    Limits,
 }
 
 /// Every receiver takes a turn so many times: the machine's mood changes, and the median forgives it.
@@ -87,6 +99,8 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let (report, problems) = match arguments.what {
         What::Packet => packet(&arguments.object)?,
         What::Flood => syn_flood::run(&arguments.object)?,
+        What::Switch => switch::run(&arguments.object)?,
+        What::Limits => limits::run(&arguments.object)?,
     };
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);

@@ -2,12 +2,18 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use aya::{TestRun as _, TestRunOptions, maps::MapInfo};
-use firewall_common::Verdict;
+use anyhow::Result;
+use aya::{
+    TestRun as _, TestRunOptions,
+    maps::{Map, MapData, MapInfo, PerCpuArray},
+    programs::Xdp,
+};
+use firewall_common::{Verdict, counter::Count, maps};
 use firewall_daemon::{
     config::{EventsConfig, Fate, KernelLog, LimitsConfig},
     datapath::{
-        EventSource, Losses, PacketOptions, bans::Bans, explain::Explained, generation::Generation,
+        CounterRow, EventSource, Losses, PacketOptions, bans::Bans, explain::Explained,
+        generation::Generation,
     },
     policy::{PolicySource, compile},
 };
@@ -21,6 +27,37 @@ pub type Counts = BTreeMap<String, u64>;
 pub struct Engine {
     generation: Generation,
     bpffs: Bpffs,
+}
+
+/// The counters that are pinned in a folder, each CPU apart.
+pub fn counters_by_cpu(pins: &Path) -> Result<PerCpuArray<MapData, Count>> {
+    let map = Map::from_map_data(MapData::from_pin(pins.join(maps::COUNTERS))?)?;
+    Ok(PerCpuArray::try_from(map)?)
+}
+
+/// Packets that each CPU counted.
+pub fn judged_by_cpu(pins: &Path) -> Result<Vec<u64>> {
+    let counters = counters_by_cpu(pins)?;
+    let mut judged: Vec<u64> = Vec::new();
+    for slot in 0..counters.len() {
+        let counts = counters.get(&slot, 0)?;
+        judged.resize(counts.len(), 0);
+        for (sum, count) in judged.iter_mut().zip(counts.iter()) {
+            *sum += count.packets;
+        }
+    }
+    Ok(judged)
+}
+
+/// Packets by label.
+#[must_use]
+pub fn labelled(rows: &[CounterRow]) -> Counts {
+    rows.iter()
+        .map(|row| {
+            let (verdict, reason) = (row.verdict.label(), row.reason.label());
+            (format!("{verdict} {reason} {}", row.protocol.label()), row.packets)
+        })
+        .collect()
 }
 
 /// No limit, no events, no log; what may be dropped or let pass is dropped.
@@ -85,6 +122,17 @@ impl Engine {
         (result.return_value, out)
     }
 
+    /// The program, for who runs it in another way.
+    pub fn program(&mut self) -> &Xdp {
+        self.generation.program().expect("the object holds the program")
+    }
+
+    /// Where its shared maps are pinned.
+    #[must_use]
+    pub fn pins(&self) -> &Path {
+        self.bpffs.path()
+    }
+
     /// What `seawall explain` says of a frame; with a time, tokens are taken as at that time.
     pub fn explain(&mut self, frame: &[u8], at_ns: Option<u64>) -> Explained {
         self.generation.explain(frame, at_ns).expect("the kernel runs it")
@@ -99,13 +147,7 @@ impl Engine {
     /// All packets counted so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        let rows = self.generation.counters().expect("the counters can be read");
-        rows.iter()
-            .map(|row| {
-                let (verdict, reason) = (row.verdict.label(), row.reason.label());
-                (format!("{verdict} {reason} {}", row.protocol.label()), row.packets)
-            })
-            .collect()
+        labelled(&self.generation.counters().expect("the counters can be read"))
     }
 
     /// All bytes counted so far.
@@ -141,12 +183,6 @@ impl Engine {
             program.info().and_then(|info| info.map_ids()).expect("the kernel names its maps");
         let info = |id: &u32| MapInfo::from_id(*id).expect("the kernel describes a map");
         ids.iter().flatten().map(info).collect()
-    }
-
-    /// Where the maps are pinned that the generations share.
-    #[must_use]
-    pub fn pins(&self) -> &Path {
-        self.bpffs.path()
     }
 
     /// Instructions that the verifier walked, in all branches.

@@ -41,11 +41,14 @@ pub mod upstream;
 // What happens there, and who counted what.
 pub mod client;
 pub mod flood;
+pub mod limit_scopes;
 pub mod peer;
 pub mod raw;
 
 pub mod metrics;
 pub mod snmp;
+
+pub mod switching;
 
 pub mod demo;
 

@@ -26,6 +26,18 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// A thousand changes of policy under a million packets a second: none judged by a mixture, none unjudged.
+    Switch {
+        /// One object of JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
+    /// What limits let by while both cores take from them, beside what they were told.
+    Limits {
+        /// One object of JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Builds, then becomes the benchmark.
@@ -33,6 +45,8 @@ pub fn run(options: &Options) -> Result<()> {
     let (what, json) = match options.what {
         What::Packet { json } => ("packet", json),
         What::Flood { json } => ("flood", json),
+        What::Switch { json } => ("switch", json),
+        What::Limits { json } => ("limits", json),
     };
     build::run()?;
     let toolchain = setup::bench()?;

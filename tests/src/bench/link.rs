@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use nix::{
     mount::{MsFlags, mount},
     net::if_::if_nametoindex,
@@ -30,6 +30,9 @@ const RECEIVING_CPU: usize = 1;
 /// How long the receiving side may take to work off its queue of 256 packets, or to start its thread.
 const QUIET_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Both ends have so many queues where both cores send and receive: a veth chooses by the core that sends.
+const QUEUES_SPREAD: usize = 2;
+
 /// The namespace and the pair. Dropping it takes everything down.
 pub struct Link {
     prefix: String,
@@ -47,15 +50,26 @@ pub struct Arrivals {
 }
 
 impl Link {
-    /// Makes the pair.
+    /// Makes the pair, with one core to send and one to receive.
     pub fn create() -> Result<Self> {
+        let mut link = Self::of_queues(1)?;
+        link.receive_on_one_core()?;
+        Ok(link)
+    }
+
+    /// Makes the pair; each core receives what it sends, in a queue of its own.
+    pub fn create_spread() -> Result<Self> {
+        Self::of_queues(QUEUES_SPREAD)
+    }
+
+    fn of_queues(queues: usize) -> Result<Self> {
         let cores = thread::available_parallelism()?.get();
         ensure!(cores >= 2, "one core sends and another receives: this machine has one");
         sweep::on_signal();
         sweep::dead();
         let prefix = sweep::prefix(0);
         let namespace = Namespace::create(&format!("{prefix}-bench"))?;
-        let mut link = Self { prefix, namespace, receiving: Vec::new() };
+        let link = Self { prefix, namespace, receiving: Vec::new() };
         let pins = link.pins();
         fs::create_dir_all(&pins).with_context(|| format!("could not make {}", pins.display()))?;
         mount(Some("bpf"), &pins, Some("bpf"), MsFlags::empty(), None::<&str>)
@@ -65,12 +79,19 @@ impl Link {
             link.namespace.sysctl(&format!("net/ipv6/conf/{scope}/disable_ipv6"), "1")?;
         }
         link.namespace.ip(&[
-            format!("link add {SENDER} type veth peer name {RECEIVER}"),
+            format!(
+                "link add {SENDER} numrxqueues {queues} numtxqueues {queues} type veth \
+                 peer name {RECEIVER} numrxqueues {queues} numtxqueues {queues}"
+            ),
             format!("link set {SENDER} up"),
             format!("link set {RECEIVER} up"),
         ])?;
-        link.receive_on_one_core()?;
         Ok(link)
+    }
+
+    /// Where both ends are.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
     }
 
     /// A veth works off its queue in NAPI, and NAPI runs where it was scheduled: on the core that sends,
@@ -153,18 +174,18 @@ pub fn arrivals() -> Result<Arrivals> {
 pub fn statistics() -> Result<Arrivals> {
     let output = Command::new("ethtool").args(["-S", RECEIVER]).output().context("no ethtool")?;
     let text = String::from_utf8_lossy(&output.stdout);
+    // Of all queues: rx_queue_0_xdp_packets, rx_queue_1_xdp_packets.
     let value = |name: &str| -> Result<u64> {
-        let found =
-            text.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(": "));
-        match found.map(str::parse) {
-            Some(Ok(value)) => Ok(value),
-            Some(Err(_)) | None => bail!("ethtool -S {RECEIVER} names no {name}:\n{text}"),
-        }
+        let of_queue = |line: &str| -> Option<u64> {
+            let (queue, rest) = line.trim().strip_prefix("rx_queue_")?.split_once('_')?;
+            queue.parse::<u32>().ok()?;
+            rest.strip_prefix(name)?.strip_prefix(": ")?.parse().ok()
+        };
+        let found: Vec<u64> = text.lines().filter_map(of_queue).collect();
+        ensure!(!found.is_empty(), "ethtool -S {RECEIVER} names no rx_queue_0_{name}:\n{text}");
+        Ok(found.iter().sum())
     };
-    Ok(Arrivals {
-        packets: value("rx_queue_0_xdp_packets")?,
-        drops: value("rx_queue_0_xdp_drops")?,
-    })
+    Ok(Arrivals { packets: value("xdp_packets")?, drops: value("xdp_drops")? })
 }
 
 fn napi_threads() -> Vec<Pid> {
@@ -184,10 +205,19 @@ fn is_napi_thread(process: &Path) -> bool {
 /// Pins a thread, and puts it before whatever else this machine does: either side that has to wait
 /// for its core falsifies the rate.
 pub fn own(thread: Pid, cpu: usize) -> Result<()> {
+    pin(thread, cpu, -20)
+}
+
+/// Pins this thread to the other core, behind the receiver where that is there.
+pub fn leave_sending_cpu() -> Result<()> {
+    pin(gettid(), RECEIVING_CPU, 0)
+}
+
+fn pin(thread: Pid, cpu: usize, nice: i32) -> Result<()> {
     let mut set = CpuSet::new();
     set.set(cpu)?;
     sched_setaffinity(thread, &set)
         .with_context(|| format!("could not pin {thread} to core {cpu}"))?;
-    setpriority_process(rustix::process::Pid::from_raw(thread.as_raw()), -20)
-        .with_context(|| format!("could not raise the priority of {thread}"))
+    setpriority_process(rustix::process::Pid::from_raw(thread.as_raw()), nice)
+        .with_context(|| format!("could not set the priority of {thread}"))
 }

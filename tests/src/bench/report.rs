@@ -1,6 +1,6 @@
 //! What is printed: a table to read, or one object of JSON.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::Serialize;
 
@@ -10,12 +10,12 @@ use crate::bench::{cases::Case, measure::Sample};
 #[derive(Debug, Serialize)]
 pub struct Row {
     /// Its name.
-    pub id: &'static str,
+    pub id: Cow<'static, str>,
     /// What was measured.
     pub value: f64,
     /// In what.
     pub unit: &'static str,
-    /// The rate of the receiver that drops without looking, in the same run.
+    /// The rate of the receiver that drops without looking, in the same run; or what was asked for.
     pub limit: Option<f64>,
     /// `value / limit` of a rate, the quotient of a comparison.
     pub ratio: Option<f64>,
@@ -39,8 +39,26 @@ pub struct Report {
 impl Row {
     /// A value beside no limit.
     #[must_use]
-    pub fn single(id: &'static str, value: f64, unit: &'static str, checked: bool) -> Self {
-        Self { id, value: round(value), unit, limit: None, ratio: None, checked }
+    pub fn single(
+        id: impl Into<Cow<'static, str>>,
+        value: f64,
+        unit: &'static str,
+        checked: bool,
+    ) -> Self {
+        Self { id: id.into(), value: round(value), unit, limit: None, ratio: None, checked }
+    }
+
+    /// A value beside what it was to be.
+    #[must_use]
+    pub fn beside(
+        id: impl Into<Cow<'static, str>>,
+        value: f64,
+        unit: &'static str,
+        asked: f64,
+        checked: bool,
+    ) -> Self {
+        let (limit, ratio) = (Some(round(asked)), Some(round(value / asked)));
+        Self { limit, ratio, ..Self::single(id, value, unit, checked) }
     }
 
     fn rate(case: &Case, limit: Option<f64>) -> Self {
@@ -102,7 +120,7 @@ impl fmt::Display for Report {
         }
         writeln!(f, "{:<28} {:>12} {:<6} {:>8}  checked", "row", "value", "unit", "ratio")?;
         for row in &self.rows {
-            let ratio = row.ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}"));
+            let ratio = row.ratio.map_or_else(String::new, |ratio| format!("{ratio:.3}"));
             let checked = if row.checked { "yes" } else { "NO" };
             let value = format!("{:.*}", if row.unit == "share" { 4 } else { 2 }, row.value);
             writeln!(f, "{:<28} {value:>12} {:<6} {ratio:>8}  {checked}", row.id, row.unit)?;

@@ -21,7 +21,7 @@ use firewall_daemon::{
         SynCookiesConfig,
     },
     datapath::{
-        CounterRow, Datapath, DatapathOptions, PacketOptions, bans::Bans, generation::Generation,
+        Datapath, DatapathOptions, Losses, PacketOptions, bans::Bans, generation::Generation,
     },
     policy::{GeoMode, GeoSource, PolicySource, compile, geo},
 };
@@ -33,7 +33,7 @@ use crate::{
         lists::Geo,
         receiver::{Counts, Receiver},
     },
-    engine::plain_options,
+    engine::{labelled, plain_options},
     policies::{database, denying, packets},
 };
 
@@ -183,10 +183,24 @@ pub struct Seawall {
 impl Seawall {
     /// Compiles and loads a policy. `pins` is a folder of its own: no two share counters or buckets.
     pub fn load(policy: &Policy<'_>, pins: &Path) -> Result<Self> {
+        Self::load_source(&policy.source()?, &policy.options(), pins)
+    }
+
+    /// The same, of any policy.
+    pub fn load_source(
+        source: &PolicySource,
+        options: &PacketOptions,
+        pins: &Path,
+    ) -> Result<Self> {
         fs::create_dir_all(pins).with_context(|| format!("could not make {}", pins.display()))?;
-        let compiled = compile::compile(&policy.source()?)?;
-        let generation = Generation::load(1, &policy.options(), &compiled, pins)?;
+        let compiled = compile::compile(source)?;
+        let generation = Generation::load(1, options, &compiled, pins)?;
         Ok(Self { generation, link: None })
+    }
+
+    /// What the program could not do.
+    pub fn losses(&self) -> Result<Losses> {
+        Ok(self.generation.losses()?)
     }
 
     /// Bans a source.
@@ -276,13 +290,4 @@ impl Receiver for InForce {
     fn counts(&self) -> Result<Counts> {
         Ok(labelled(&self.datapath.counters()?))
     }
-}
-
-fn labelled(rows: &[CounterRow]) -> Counts {
-    rows.iter()
-        .map(|row| {
-            let (verdict, reason) = (row.verdict.label(), row.reason.label());
-            (format!("{verdict} {reason} {}", row.protocol.label()), row.packets)
-        })
-        .collect()
 }

@@ -23,6 +23,9 @@ use crate::{
 /// Established clients in a flood; the number stands in bench-ebpf too.
 pub const CLIENTS: u64 = 1_000;
 
+/// Bytes of each frame.
+pub const FRAME_BYTES: usize = 64;
+
 /// Where sources are drawn from.
 #[derive(Clone, Debug)]
 pub enum Sources {
@@ -72,11 +75,10 @@ impl Sources {
     /// 64 bytes, with UDP in them. The generator gives each its own source, and mends no checksum:
     /// nobody on the way to a verdict looks at one.
     fn frame(&self) -> Vec<u8> {
-        const LENGTH: usize = 64;
         let payload = |headers: usize| {
-            let mut payload = vec![0; LENGTH - headers];
+            let mut payload = vec![0; FRAME_BYTES - headers];
             payload[..4].copy_from_slice(&[0x30, 0x39, 0x01, 0xbb]);
-            payload[5] = (LENGTH - headers) as u8;
+            payload[5] = (FRAME_BYTES - headers) as u8;
             payload
         };
         match self {
