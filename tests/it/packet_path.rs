@@ -16,8 +16,6 @@ mod geo;
 mod deny;
 /// Token buckets, to the packet.
 mod rate_limit;
-/// Token buckets that both CPUs take from.
-mod both_cpus;
 /// Bans, up to the last that fits.
 mod bans;
 /// What a new generation keeps and what it replaces.

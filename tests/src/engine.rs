@@ -6,7 +6,6 @@ use anyhow::Result;
 use aya::{
     TestRun as _, TestRunOptions,
     maps::{Map, MapData, MapInfo, PerCpuArray},
-    programs::Xdp,
 };
 use firewall_common::{Verdict, counter::Count, maps};
 use firewall_daemon::{
@@ -30,7 +29,7 @@ pub struct Engine {
 }
 
 /// The counters that are pinned in a folder, each CPU apart.
-pub fn counters_by_cpu(pins: &Path) -> Result<PerCpuArray<MapData, Count>> {
+fn counters_by_cpu(pins: &Path) -> Result<PerCpuArray<MapData, Count>> {
     let map = Map::from_map_data(MapData::from_pin(pins.join(maps::COUNTERS))?)?;
     Ok(PerCpuArray::try_from(map)?)
 }
@@ -120,11 +119,6 @@ impl Engine {
         let length = result.data_size_out as usize;
         out.truncate(length);
         (result.return_value, out)
-    }
-
-    /// The program, for who runs it in another way.
-    pub fn program(&mut self) -> &Xdp {
-        self.generation.program().expect("the object holds the program")
     }
 
     /// Where its shared maps are pinned.

@@ -6,7 +6,10 @@ use std::{
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process,
-    sync::Once,
+    sync::{
+        Once,
+        atomic::{AtomicU32, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -37,9 +40,10 @@ pub fn folder(prefix: &str) -> PathBuf {
     Path::new(FOLDER).join(prefix)
 }
 
-/// The prefix of a world: the maker's process and a number.
-pub fn prefix(number: u32) -> String {
-    format!("sw-{}-{number}", process::id())
+/// The prefix of a new world: the maker's process and a number.
+pub fn new_prefix() -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    format!("sw-{}-{}", process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Keeps a world up after its maker has ended.

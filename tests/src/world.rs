@@ -13,7 +13,6 @@ use std::{
     fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
 };
 
 use anyhow::{Context as _, Result};
@@ -89,10 +88,9 @@ impl Drop for Unfinished<'_> {
 impl World {
     /// Builds a world with these client hosts.
     pub fn build(plans: &[HostPlan]) -> Result<Self> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
         sweep::on_signal();
         sweep::dead();
-        let prefix = sweep::prefix(NUMBER.fetch_add(1, Ordering::Relaxed));
+        let prefix = sweep::new_prefix();
         let guard = Unfinished(&prefix);
         let folder = make_folder(&prefix)?;
         let internet = Namespace::create(&format!("{prefix}-internet"))?;

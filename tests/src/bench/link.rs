@@ -67,7 +67,7 @@ impl Link {
         ensure!(cores >= 2, "one core sends and another receives: this machine has one");
         sweep::on_signal();
         sweep::dead();
-        let prefix = sweep::prefix(0);
+        let prefix = sweep::new_prefix();
         let namespace = Namespace::create(&format!("{prefix}-bench"))?;
         let link = Self { prefix, namespace, receiving: Vec::new() };
         let pins = link.pins();

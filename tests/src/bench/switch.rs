@@ -32,7 +32,7 @@ const SENT_PPS: u32 = 1_100_000;
 /// tell of every packet; the test of switching reads events too.
 const SAMPLE_ONE_IN: u32 = 0;
 /// Far more than the switches take.
-const LONGEST: Duration = Duration::from_secs(600);
+const LONGEST: Duration = Duration::from_secs(1_200);
 
 impl Traffic for Paced {
     fn send(&self) -> Result<()> {
