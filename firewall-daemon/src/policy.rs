@@ -96,16 +96,16 @@ impl GeoSource {
     pub fn new(
         mode: Option<GeoMode>,
         countries: BTreeSet<Country>,
-        networks: &[(IpNetwork, Country)],
+        networks: Vec<(IpNetwork, Country)>,
         database: GeoDatabase,
     ) -> Self {
         Self {
             mode,
             countries,
             shadow: BTreeSet::new(),
-            ranges_v4: intervals::countries(networks),
-            ranges_v6: intervals::countries(networks),
-            networks: networks.to_vec(),
+            ranges_v4: intervals::countries(&networks),
+            ranges_v6: intervals::countries(&networks),
+            networks,
             database,
         }
     }
@@ -175,7 +175,7 @@ impl PolicySource {
                 let (networks, database) = geo::read(&config_geo.database)?;
                 let (mode, countries) = (config_geo.mode, config_geo.countries.clone());
                 let shadow = config.shadow.countries.clone();
-                Some(GeoSource { shadow, ..GeoSource::new(mode, countries, &networks, database) })
+                Some(GeoSource { shadow, ..GeoSource::new(mode, countries, networks, database) })
             }
         };
         let mut deny = read_lists("deny", &config.deny)?;

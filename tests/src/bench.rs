@@ -46,7 +46,7 @@ use std::{
 use anyhow::{Result, ensure};
 use clap::Parser;
 
-use crate::requirement;
+use crate::{ending, requirement};
 
 use cases::{Case, Maker};
 use link::Link;
@@ -84,14 +84,7 @@ const TURNS: usize = 5;
 
 /// Runs the benchmark; a check that does not hold is a failure, after all rows were printed.
 pub fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    ending::exit_code(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<bool> {

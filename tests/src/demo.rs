@@ -20,7 +20,7 @@ use std::{process::ExitCode, time::Instant};
 use anyhow::{Result, ensure};
 use clap::Parser;
 
-use crate::{requirement, sweep};
+use crate::{ending, requirement, sweep};
 
 #[derive(Parser)]
 #[command(
@@ -38,14 +38,7 @@ struct Arguments {
 
 /// Runs the demo; a difference between what was seen and what the policy says is a failure.
 pub fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    ending::exit_code(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<bool> {

@@ -22,6 +22,19 @@ use crate::bpffs::Bpffs;
 /// Counted packets, by `verdict reason protocol`.
 pub type Counts = BTreeMap<String, u64>;
 
+/// The maps that all generations share.
+pub const SHARED_MAPS: [&str; 9] = [
+    maps::BUCKETS,
+    maps::AGGREGATES,
+    maps::HASH_KEY,
+    maps::BANS,
+    maps::BAN_COUNT,
+    maps::SEEN,
+    maps::COUNTERS,
+    maps::LOSSES,
+    maps::EVENTS,
+];
+
 /// A generation, loaded for a test.
 pub struct Engine {
     generation: Generation,

@@ -119,7 +119,7 @@ fn geo(policy: &OraclePolicy) -> GeoSource {
         ipv6_networks: 0,
     };
     let shadow = countries(&policy.shadow_countries);
-    GeoSource { shadow, ..GeoSource::new(mode, countries(named), &networks, database) }
+    GeoSource { shadow, ..GeoSource::new(mode, countries(named), networks, database) }
 }
 
 fn service(service: &OracleService) -> Service {

@@ -7,6 +7,8 @@
 
 pub mod requirement;
 
+mod ending;
+
 // One packet at a time.
 pub mod bpffs;
 pub mod data;

@@ -4,14 +4,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use firewall_common::Reason;
 use firewall_daemon::{
-    config::{
-        LimitPer, LimitsConfig, PortLimit, PortProtocol, RateConfig, RuleConfig, RuleVerdict,
-    },
+    config::{LimitPer, LimitsConfig, PortLimit, PortProtocol, RateConfig, RuleVerdict},
     datapath::PacketOptions,
     policy::{GeoMode, PolicySource},
 };
 
-use crate::{engine::plain_options, policies::geo};
+use crate::{
+    engine::plain_options,
+    policies::{geo, rule},
+};
 
 /// What a limit is kept for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,16 +94,8 @@ impl Scope {
                 limits.ports = vec![PortLimit { protocol: PortProtocol::Udp, port, rate }];
             }
             Self::Rule => {
-                source.rules = vec![RuleConfig {
-                    name: "limit".to_owned(),
-                    protocol: None,
-                    ports: Vec::new(),
-                    icmp_types: Vec::new(),
-                    tcp_flags: None,
-                    sources: Vec::new(),
-                    countries: Default::default(),
-                    verdict: RuleVerdict::Limit { per: LimitPer::Rule, rate },
-                }];
+                let limiting = RuleVerdict::Limit { per: LimitPer::Rule, rate };
+                source.rules = vec![rule("limit", None, &[], limiting)];
             }
         }
         (source, PacketOptions { limits, ..plain_options() })

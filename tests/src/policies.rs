@@ -34,7 +34,7 @@ pub fn geo(mode: GeoMode, named: &str, networks: &[(&str, &str)]) -> GeoSource {
         (network.parse().expect("a network"), country(code))
     };
     let networks: Vec<_> = networks.iter().map(network).collect();
-    GeoSource::new(Some(mode), BTreeSet::from([country(named)]), &networks, database())
+    GeoSource::new(Some(mode), BTreeSet::from([country(named)]), networks, database())
 }
 
 /// A database that stands in no file.

@@ -23,8 +23,8 @@ pub const ROW_WORDS: usize = 1 << STRIDE_MAX;
 pub const WORDS_MAX: usize = 1 << STRIDE_SHIFT;
 
 /// Bits of an upper half before those that a slot's word is asked for.
-pub const BEFORE_SLOT: u32 = 3;
-/// The same, before those that are left behind a slot.
+const BEFORE_SLOT: u32 = 3;
+/// Bits of an upper half before those that are left behind a slot.
 pub const BEHIND_SLOT: u32 = BEFORE_SLOT + SLOT_BITS;
 
 const ARRAY: u32 = 1 << 31;

@@ -9,7 +9,6 @@ use std::{
 };
 
 use aya::maps::MapInfo;
-use firewall_common::maps;
 use firewall_daemon::{
     config::{
         EventsConfig, Fate, KernelLog, LimitPer, LimitsConfig, PortLimit, PortProtocol, RateConfig,
@@ -21,7 +20,7 @@ use firewall_daemon::{
 use ipnetwork::{IpNetwork, Ipv4Network};
 use seawall_tests::{
     data,
-    engine::{Engine, plain_options},
+    engine::{Engine, SHARED_MAPS, plain_options},
     policies,
     random::Random,
     requirement,
@@ -50,17 +49,6 @@ const CPU_BYTES_MAX: u64 = 24 << 10;
 /// Bytes of the maps that all generations share, and of those that this one has for itself, as the kernel
 /// accounts for them.
 fn map_bytes(engine: &mut Engine) -> (u64, u64) {
-    let shared = [
-        maps::BUCKETS,
-        maps::AGGREGATES,
-        maps::HASH_KEY,
-        maps::BANS,
-        maps::BAN_COUNT,
-        maps::SEEN,
-        maps::COUNTERS,
-        maps::LOSSES,
-        maps::EVENTS,
-    ];
     let bytes = |map: &MapInfo| -> u64 {
         let fd = map.fd().expect("the map can be opened");
         let path = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());
@@ -69,9 +57,10 @@ fn map_bytes(engine: &mut Engine) -> (u64, u64) {
         line.expect("it accounts for its memory").trim().parse().expect("a number")
     };
     let maps = engine.maps();
-    let (state, tables): (Vec<_>, Vec<_>) =
-        maps.iter().partition(|map| map.name_as_str().is_some_and(|name| shared.contains(&name)));
-    assert_eq!(state.len(), shared.len(), "the program uses all that is shared");
+    let (state, tables): (Vec<_>, Vec<_>) = maps
+        .iter()
+        .partition(|map| map.name_as_str().is_some_and(|name| SHARED_MAPS.contains(&name)));
+    assert_eq!(state.len(), SHARED_MAPS.len(), "the program uses all that is shared");
     (state.into_iter().map(bytes).sum(), tables.into_iter().map(bytes).sum())
 }
 
@@ -99,7 +88,7 @@ fn the_maps_take_no_more_than_they_may() {
         Some(path) => {
             let (networks, database) = geo::read(&path).expect("the database is one");
             let let_in = [policies::country("DE")].into();
-            let geo = GeoSource::new(Some(GeoMode::Only), let_in, &networks, database);
+            let geo = GeoSource::new(Some(GeoMode::Only), let_in, networks, database);
             let policy = PolicySource { geo: Some(geo), ..PolicySource::default() };
             inputs.push(("a country database", policy, TABLES_GEO_BYTES_MAX));
         }

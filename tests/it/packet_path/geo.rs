@@ -40,7 +40,7 @@ fn only_one_country() {
     }
 
     let countries = [Country::parse("DE").expect("a country")].into();
-    let geo = Some(GeoSource::new(Some(GeoMode::Only), countries, &networks, database));
+    let geo = Some(GeoSource::new(Some(GeoMode::Only), countries, networks, database));
     let source = PolicySource { geo, ..PolicySource::default() };
     let mut engine = Engine::load(&source, &plain_options());
     let mut passed = [0_usize; 2];

@@ -17,8 +17,7 @@ use firewall_common::Country;
 use firewall_daemon::{
     config::{
         AttachPolicy, EventsConfig, Fate, InterfaceConfig, LimitPer, LimitsConfig, PortLimit,
-        PortProtocol, PortRange, RateConfig, RuleConfig, RuleProtocol, RuleVerdict,
-        SynCookiesConfig,
+        PortProtocol, RateConfig, RuleConfig, RuleProtocol, RuleVerdict, SynCookiesConfig,
     },
     datapath::{
         Datapath, DatapathOptions, Losses, PacketOptions, bans::Bans, generation::Generation,
@@ -34,7 +33,7 @@ use crate::{
         receiver::{Counts, Receiver},
     },
     engine::{labelled, plain_options},
-    policies::{database, denying, packets},
+    policies::{database, denying, packets, rule},
 };
 
 /// Labels of [`Receiver::counts`], as far as the benchmark expects them.
@@ -86,7 +85,7 @@ impl Policy<'_> {
             Some(geo) => {
                 let (networks, database) = geo::read(&geo.path)?;
                 let countries = geo.let_in.iter().filter_map(|code| Country::parse(code)).collect();
-                Some(GeoSource::new(Some(GeoMode::Only), countries, &networks, database))
+                Some(GeoSource::new(Some(GeoMode::Only), countries, networks, database))
             }
             None if self.limit.is_none() && self.closed_limit.is_none() => Some(nobody()),
             None => None,
@@ -98,13 +97,7 @@ impl Policy<'_> {
         }
         if self.everything {
             let limit = limit_rule(packets(ENOUGH, ENOUGH));
-            let drop = RuleConfig {
-                name: "mail".to_owned(),
-                protocol: Some(RuleProtocol::Tcp),
-                ports: vec![PortRange { first: 25, last: 25 }],
-                verdict: RuleVerdict::Drop,
-                ..limit.clone()
-            };
+            let drop = rule("mail", Some(RuleProtocol::Tcp), &[25], RuleVerdict::Drop);
             source.rules = vec![drop, limit];
         }
         Ok(source)
@@ -124,16 +117,7 @@ impl Policy<'_> {
 }
 
 fn limit_rule(rate: RateConfig) -> RuleConfig {
-    RuleConfig {
-        name: "limit".to_owned(),
-        protocol: None,
-        ports: Vec::new(),
-        icmp_types: Vec::new(),
-        tcp_flags: None,
-        sources: Vec::new(),
-        countries: BTreeSet::new(),
-        verdict: RuleVerdict::Limit { per: LimitPer::Source, rate },
-    }
+    rule("limit", None, &[], RuleVerdict::Limit { per: LimitPer::Source, rate })
 }
 
 /// As it is where nothing else is configured.
@@ -165,7 +149,7 @@ fn everything() -> PacketOptions {
 
 /// A database of no network, of which no country is let in.
 fn nobody() -> GeoSource {
-    GeoSource::new(Some(GeoMode::Only), BTreeSet::new(), &[], database())
+    GeoSource::new(Some(GeoMode::Only), BTreeSet::new(), Vec::new(), database())
 }
 
 /// Every network of a country database.

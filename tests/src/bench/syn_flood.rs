@@ -15,10 +15,7 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use firewall_daemon::{
-    config::{
-        AttachPolicy, InterfaceConfig, PortRange, RuleConfig, RuleProtocol, RuleVerdict,
-        SynCookiesConfig,
-    },
+    config::{AttachPolicy, InterfaceConfig, RuleProtocol, RuleVerdict, SynCookiesConfig},
     datapath::{Datapath, DatapathOptions, PacketOptions},
     policy::{PolicySource, compile},
 };
@@ -39,6 +36,7 @@ use crate::{
     engine::{labelled, plain_options},
     peer::Peer,
     pki::Authority,
+    policies::rule,
     wait,
     world::{HostPlan, SERVER_INTERFACE, SERVER_IPV4, World},
 };
@@ -294,17 +292,8 @@ fn client_config(authority: &Path) -> Result<Arc<ClientConfig>> {
 
 /// Drops what goes back to the port that the flood comes from.
 fn turning_away() -> PolicySource {
-    let port = syn_generator::PORT;
-    let rule = RuleConfig {
-        name: "answers-to-the-flood".to_owned(),
-        protocol: Some(RuleProtocol::Tcp),
-        ports: vec![PortRange { first: port, last: port }],
-        icmp_types: Vec::new(),
-        tcp_flags: None,
-        sources: Vec::new(),
-        countries: Default::default(),
-        verdict: RuleVerdict::Drop,
-    };
+    let ports = [syn_generator::PORT];
+    let rule = rule("answers-to-the-flood", Some(RuleProtocol::Tcp), &ports, RuleVerdict::Drop);
     PolicySource { rules: vec![rule], ..PolicySource::default() }
 }
 

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use firewall_common::{Reason, Verdict};
 use firewall_daemon::{
     config::{
-        EventsConfig, Fate, LimitPer, LimitsConfig, PortLimit, PortProtocol, PortRange, RateConfig,
+        EventsConfig, Fate, LimitPer, LimitsConfig, PortLimit, PortProtocol, RateConfig,
         RuleConfig, RuleProtocol, RuleVerdict,
     },
     datapath::PacketOptions,
@@ -22,7 +22,7 @@ use crate::{
         ACK, FIN, ICMP, ICMPV6, RST, TCP, UDP, ethernet, fragment_v6, icmp, ipv4, ipv4_with, ipv6,
         tagged, tcp, tcp_with, udp,
     },
-    policies::{bytes, country, database, list, packets},
+    policies::{bytes, country, database, list, packets, rule},
     random::Random,
 };
 
@@ -237,13 +237,13 @@ impl Networks {
                 geo: Some(self.geo("AQ")),
                 sets,
                 rules: vec![
-                    rule("ruled", tcp_port(RULED_PORT), &[SET], RuleVerdict::Drop),
+                    set_rule(RuleVerdict::Drop),
                     limit("one"),
                     icmp_rule("echo", RuleProtocol::Icmp, 8),
                     icmp_rule("echo6", RuleProtocol::Icmpv6, 128),
-                    rule("service", tcp_port(SERVICE_PORT), &[], RuleVerdict::Pass),
+                    rule("service", Some(RuleProtocol::Tcp), &[SERVICE_PORT], RuleVerdict::Pass),
                     limit("two"),
-                    rule("limited", udp_port(LIMITED_PORT), &[], RuleVerdict::Pass),
+                    rule("limited", Some(RuleProtocol::Udp), &[LIMITED_PORT], RuleVerdict::Pass),
                 ],
                 default: Fate::Drop,
                 ..PolicySource::default()
@@ -255,13 +255,13 @@ impl Networks {
                 sets,
                 rules: vec![
                     limit("one"),
-                    rule("ruled", tcp_port(RULED_PORT), &[SET], RuleVerdict::Pass),
+                    set_rule(RuleVerdict::Pass),
                     limit("two"),
                     limit("three"),
                     limit("four"),
-                    rule("other", (RuleProtocol::Number(SCTP), None), &[], RuleVerdict::Pass),
+                    rule("other", Some(RuleProtocol::Number(SCTP)), &[], RuleVerdict::Pass),
                     limit("five"),
-                    rule("limited", udp_port(LIMITED_PORT), &[], RuleVerdict::Drop),
+                    rule("limited", Some(RuleProtocol::Udp), &[LIMITED_PORT], RuleVerdict::Drop),
                 ],
                 default: Fate::Pass,
                 ..PolicySource::default()
@@ -276,7 +276,7 @@ impl Networks {
             self.of(group).into_iter().map(move |network| (network, country)).collect::<Vec<_>>()
         };
         let networks = [of(Group::Service, "KP"), of(Group::Fragment, "AQ")].concat();
-        GeoSource::new(Some(GeoMode::Block), [country(blocked)].into(), &networks, database())
+        GeoSource::new(Some(GeoMode::Block), [country(blocked)].into(), networks, database())
     }
 }
 
@@ -312,36 +312,14 @@ fn nothing() -> RateConfig {
     bytes(1, 1)
 }
 
-type Asked = (RuleProtocol, Option<PortRange>);
-
-fn tcp_port(port: u16) -> Asked {
-    (RuleProtocol::Tcp, Some(PortRange { first: port, last: port }))
-}
-
-fn udp_port(port: u16) -> Asked {
-    (RuleProtocol::Udp, Some(PortRange { first: port, last: port }))
-}
-
-fn rule(
-    name: &str,
-    (protocol, ports): Asked,
-    sources: &[&str],
-    verdict: RuleVerdict,
-) -> RuleConfig {
-    RuleConfig {
-        name: name.to_owned(),
-        protocol: Some(protocol),
-        ports: ports.into_iter().collect(),
-        icmp_types: Vec::new(),
-        tcp_flags: None,
-        sources: sources.iter().map(|source| (*source).to_owned()).collect(),
-        countries: Default::default(),
-        verdict,
-    }
+/// A rule for sources of a set.
+fn set_rule(verdict: RuleVerdict) -> RuleConfig {
+    let rule = rule("ruled", Some(RuleProtocol::Tcp), &[RULED_PORT], verdict);
+    RuleConfig { sources: vec![SET.to_owned()], ..rule }
 }
 
 fn icmp_rule(name: &str, protocol: RuleProtocol, kind: u8) -> RuleConfig {
-    let rule = rule(name, (protocol, None), &[], RuleVerdict::Drop);
+    let rule = rule(name, Some(protocol), &[], RuleVerdict::Drop);
     RuleConfig { icmp_types: vec![kind], ..rule }
 }
 
@@ -349,5 +327,5 @@ fn icmp_rule(name: &str, protocol: RuleProtocol, kind: u8) -> RuleConfig {
 /// met with the masks of this policy, would decide nothing.
 fn limit(name: &str) -> RuleConfig {
     let rate = packets(1_000, 1_000);
-    rule(name, udp_port(9), &[], RuleVerdict::Limit { per: LimitPer::Source, rate })
+    rule(name, Some(RuleProtocol::Udp), &[9], RuleVerdict::Limit { per: LimitPer::Source, rate })
 }

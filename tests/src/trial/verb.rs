@@ -15,7 +15,7 @@ use nix::{
 };
 
 use crate::{
-    requirement,
+    ending, requirement,
     trial::{self, Trial, report::Report},
 };
 
@@ -39,14 +39,7 @@ const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// Runs the trial; a frame that is judged in two ways is a failure.
 pub fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    ending::exit_code(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<bool> {

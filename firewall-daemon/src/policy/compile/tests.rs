@@ -32,7 +32,7 @@ fn geo(mode: GeoMode, named: &str, owners: &[(&str, &str)]) -> GeoSource {
         ipv4_networks: 0,
         ipv6_networks: 0,
     };
-    GeoSource::new(Some(mode), [country(named)].into(), &networks, database)
+    GeoSource::new(Some(mode), [country(named)].into(), networks, database)
 }
 
 fn found(policy: &CompiledPolicy, address: &str) -> Option<Class> {

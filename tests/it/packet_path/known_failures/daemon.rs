@@ -16,7 +16,7 @@ use firewall_daemon::{
 use nix::sys::signal::Signal;
 use seawall_tests::{
     bpffs::Bpffs,
-    engine::plain_options,
+    engine::{SHARED_MAPS, plain_options},
     flood::Flood,
     requirement,
     seawall::{self, Seawall},
@@ -108,18 +108,6 @@ fn a_failed_reload_keeps_the_bans() {
     is_banned(&Site { seawall, ground }, "another daemon");
 }
 
-const SHARED: [&str; 9] = [
-    maps::BUCKETS,
-    maps::AGGREGATES,
-    maps::HASH_KEY,
-    maps::BANS,
-    maps::BAN_COUNT,
-    maps::SEEN,
-    maps::COUNTERS,
-    maps::LOSSES,
-    maps::EVENTS,
-];
-
 /// What the program relies on.
 fn layout(pin: &Path) -> (String, u32, u32, u32) {
     let info = MapInfo::from_pin(pin).unwrap();
@@ -136,7 +124,7 @@ fn a_pinned_map_of_another_layout_is_made_anew() {
     let bpffs = Bpffs::mount().unwrap();
     let policy = compile::compile(&PolicySource::default()).unwrap();
     let mut generation = Generation::load(1, &plain_options(), &policy, bpffs.path()).unwrap();
-    let right = SHARED.map(|name| layout(&bpffs.path().join(name)));
+    let right = SHARED_MAPS.map(|name| layout(&bpffs.path().join(name)));
     let pin_of = |name: &str| MapData::from_pin(bpffs.path().join(name)).unwrap();
     let own_maps = generation.program().unwrap().info().unwrap().map_ids().unwrap().unwrap();
     // Another type of the same sizes: a map of this generation alone.
@@ -150,10 +138,10 @@ fn a_pinned_map_of_another_layout_is_made_anew() {
     for (round, words) in ["every map is another", "one map has another type"].iter().enumerate() {
         fs::create_dir(&pins).unwrap();
         let wrong: Vec<&str> = if round == 0 {
-            for (place, name) in SHARED.iter().enumerate() {
-                pin_of(SHARED[(place + 1) % SHARED.len()]).pin(pins.join(name)).unwrap();
+            for (place, name) in SHARED_MAPS.iter().enumerate() {
+                pin_of(SHARED_MAPS[(place + 1) % SHARED_MAPS.len()]).pin(pins.join(name)).unwrap();
             }
-            SHARED.to_vec()
+            SHARED_MAPS.to_vec()
         } else {
             clock.pin(pins.join(maps::HASH_KEY)).unwrap();
             vec![maps::HASH_KEY]
@@ -167,7 +155,7 @@ fn a_pinned_map_of_another_layout_is_made_anew() {
             });
             assert!(said, "{words}: nothing of {name} in\n{log}");
         }
-        assert_eq!(SHARED.map(|name| layout(&pins.join(name))), right, "{words}");
+        assert_eq!(SHARED_MAPS.map(|name| layout(&pins.join(name))), right, "{words}");
         assert_eq!(ground.get("/").send(ground.client()).unwrap().status, 200, "{words}");
         running.stop().unwrap();
     }
