@@ -11,14 +11,15 @@ pub use firewall_gateway::policy::{LogFormat, LogLevel};
 mod packet;
 mod rules;
 mod limits;
-mod country;
+pub mod country;
 mod scalar;
 mod document;
 mod read;
 mod valid;
 
 pub use limits::{
-    ByteRate, LimitsConfig, PacketRate, PortLimit, PortProtocol, RateConfig, SynCookiesConfig,
+    ByteRate, LimitScope, LimitsConfig, PacketRate, PortLimit, PortProtocol, RateConfig,
+    SynCookiesConfig,
 };
 pub use packet::{
     EventsConfig, Fate, GeoConfig, KernelLog, ListConfig, PacketConfig, ShadowConfig,
@@ -37,6 +38,8 @@ pub struct Config {
     pub packet: PacketConfig,
     /// The gateway, where there is one.
     pub gateway: Option<GatewayConfig>,
+    /// The state folder.
+    pub state: StateConfig,
     /// The control socket.
     pub control: ControlConfig,
     /// The metrics endpoint.
@@ -109,6 +112,13 @@ pub struct UpstreamConfig {
     pub ca: PathBuf,
     /// Connections, for each thread.
     pub connections_max: u32,
+}
+
+/// The `state` section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateConfig {
+    /// A folder.
+    pub path: PathBuf,
 }
 
 /// The `control` section.

@@ -10,11 +10,13 @@ use crate::{
 };
 
 mod socket;
+mod caller;
 mod server;
 mod watchers;
 mod client;
 mod watch;
 
+pub use caller::Caller;
 pub use client::{ClientError, explain, status};
 pub use server::serve;
 pub use socket::{BindError, ControlSocket, bind};

@@ -18,6 +18,8 @@ use crate::{
     datapath::{Datapath, bans::Bans},
     explain::Origin,
     metrics,
+    policy::Sources,
+    state::{Changes, StateFolder},
     status::{EventLine, EventStatus, PolicyStatus, ReloadOutcome, ReloadStatus, SnapshotSource},
     supervisor::Supervisor,
 };
@@ -25,6 +27,7 @@ use crate::{
 mod privileges;
 mod host;
 mod start;
+mod change;
 mod reload;
 mod events;
 mod sweep;
@@ -35,7 +38,13 @@ mod answers;
 /// Everything that is running.
 struct Daemon {
     started: Instant,
+    /// The configuration in force, as its file says.
     config: Mutex<Config>,
+    /// What verbs changed of it.
+    changes: Mutex<Arc<Changes>>,
+    state: StateFolder,
+    /// Held by whoever changes what is in force, from the first step to the last; before any other lock.
+    road: Mutex<Sources>,
     datapath: Mutex<Datapath>,
     /// What the generation in force was compiled from. Locked within the datapath alone, so that it is
     /// always that of the generation.

@@ -38,6 +38,9 @@ pub struct Snapshot {
     pub generation: u64,
     /// The policy in force.
     pub policy: PolicyStatus,
+    /// Changes that verbs made to the configuration, and that are in force.
+    #[serde(default)]
+    pub changes: u64,
     /// Where the program is attached.
     pub interfaces: Vec<InterfaceStatus>,
     /// Packets counted so far.

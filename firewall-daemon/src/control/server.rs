@@ -11,7 +11,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Answer, Handler, REQUEST_BYTES_MAX, Request};
+use super::{Answer, Caller, Handler, REQUEST_BYTES_MAX, Request};
 
 /// Callers at once; one more waits.
 const CONNECTIONS_MAX: usize = 16;
@@ -57,7 +57,8 @@ async fn connection(
     handler: Arc<dyn Handler>,
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let answer = match asked(&mut stream).await? {
+    let caller = Caller::of(&stream)?;
+    let answer = match asked(&mut stream, &caller).await? {
         Ok(Request::Status {}) => apart(move || written(&Answer::Ok(handler.status()))).await?,
         Ok(Request::Explain { subject }) => {
             let explain = move || match handler.explain(&subject) {
@@ -84,9 +85,9 @@ async fn apart(work: impl FnOnce() -> io::Result<Vec<u8>> + Send + 'static) -> i
 }
 
 /// What a caller asks; the inner error is what it is told instead.
-async fn asked(stream: &mut UnixStream) -> io::Result<Result<Request, String>> {
-    if !permitted(stream)? {
-        return Ok(Err("expected root or the daemon's own user".to_owned()));
+async fn asked(stream: &mut UnixStream, caller: &Caller) -> io::Result<Result<Request, String>> {
+    if !caller.may_change() {
+        return Ok(Err(format!("expected root or the daemon's own user, found {caller}")));
     }
     let Ok(line) = timeout(WAIT, line(stream)).await else {
         return Ok(Err(format!("expected a request within {} s", WAIT.as_secs())));
@@ -98,12 +99,6 @@ async fn asked(stream: &mut UnixStream) -> io::Result<Result<Request, String>> {
     Ok(serde_json::from_slice(&line).map_err(|found| {
         format!("expected a request such as {{\"verb\":\"status\"}}, found something else: {found}")
     }))
-}
-
-/// The file's mode keeps others out already; this holds where someone widened it.
-fn permitted(stream: &UnixStream) -> io::Result<bool> {
-    let caller = stream.peer_cred()?.uid();
-    Ok(caller == 0 || caller == nix::unistd::geteuid().as_raw())
 }
 
 /// All up to a line feed, or up to one byte more than a request may have.
@@ -239,7 +234,7 @@ mod tests {
             caller.write_all(b"{\"verb\":").await.expect("written");
             caller.write_all(format!("\"status\"}}{end}").as_bytes()).await.expect("written");
             caller.shutdown().await.expect("shut");
-            let request = asked(&mut daemon).await.expect("it reads");
+            let request = asked(&mut daemon, &Caller::daemon()).await.expect("it reads");
             assert_eq!(request, Ok(Request::Status {}));
         }
     }

@@ -1,7 +1,7 @@
 //! What the policy in force was compiled from: the tables know which list holds an address, and no
 //! longer by which prefix.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use firewall_common::{
     Country,
@@ -19,9 +19,9 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Origin {
     /// In the order of the numbers of their names: protected, the allow lists, the deny lists.
-    lists: Vec<Vec<IpNetwork>>,
+    lists: Vec<Arc<Vec<IpNetwork>>>,
     /// Of the country database.
-    networks: Vec<(IpNetwork, Country)>,
+    networks: Arc<Vec<(IpNetwork, Country)>>,
     pub(super) limits: LimitsConfig,
     pub(super) syn_cookies: Option<SynCookiesConfig>,
 }
@@ -32,7 +32,7 @@ impl Origin {
     pub fn new(source: PolicySource, packet: &PacketConfig) -> Self {
         let named = source.allow.into_iter().chain(source.deny).map(|list| list.prefixes);
         Self {
-            lists: std::iter::once(source.protected).chain(named).collect(),
+            lists: std::iter::once(Arc::new(source.protected)).chain(named).collect(),
             networks: source.geo.map(|geo| geo.networks).unwrap_or_default(),
             limits: packet.limits.clone(),
             syn_cookies: packet.syn_cookies.clone(),
@@ -68,10 +68,10 @@ mod tests {
         let country = Country::parse("DE").expect("a country");
         let origin = Origin {
             lists: vec![
-                prefixes(&["203.0.113.9/32"]),
-                prefixes(&["0.0.0.0/0", "203.0.113.0/24", "203.0.0.0/16", "2001:db8::/32"]),
+                prefixes(&["203.0.113.9/32"]).into(),
+                prefixes(&["0.0.0.0/0", "203.0.113.0/24", "203.0.0.0/16", "2001:db8::/32"]).into(),
             ],
-            networks: vec![(prefixes(&["203.0.113.0/25"])[0], country)],
+            networks: vec![(prefixes(&["203.0.113.0/25"])[0], country)].into(),
             ..Origin::default()
         };
         let named = |name| Class::new(List::Deny, None).named(name);

@@ -27,6 +27,9 @@ fn write(out: &mut String, snapshot: &Snapshot) -> fmt::Result {
         writeln!(out, "warning     {warning}")?;
     }
     policy(out, snapshot.generation, &snapshot.policy)?;
+    if snapshot.changes > 0 {
+        writeln!(out, "changes     {} by verbs, over the configuration", snapshot.changes)?;
+    }
     for interface in &snapshot.interfaces {
         writeln!(out, "interface   {} ({} mode)", interface.name, interface.mode)?;
     }
