@@ -11,7 +11,7 @@ mod text;
 mod clock;
 
 pub use clock::utc;
-pub use text::{duration, render};
+pub use text::{duration, render, render_limits};
 
 /// Gives the state of this moment.
 pub trait SnapshotSource: Send + Sync + 'static {
