@@ -15,3 +15,9 @@ mod watch;
 mod replay;
 /// Log lines of the daemon and of the XDP program.
 mod log;
+/// Asking by the command and by a packet.
+mod asked;
+/// The everyday verbs.
+mod verbs;
+/// What they changed is kept.
+mod kept;
