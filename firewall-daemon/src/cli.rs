@@ -22,6 +22,7 @@ mod limit;
 use crate::{
     config::ConfigError,
     control::{self, Changed, ListKind, Request},
+    daemon::ChangeError,
     explain::ExplainError,
     policy::PolicyError,
 };
@@ -117,6 +118,9 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         return error.exit_code();
     }
     if let Some(error) = error.downcast_ref::<ExplainError>() {
+        return error.exit_code();
+    }
+    if let Some(error) = error.downcast_ref::<ChangeError>() {
         return error.exit_code();
     }
     error.downcast_ref::<PolicyError>().map_or(1, PolicyError::exit_code)

@@ -40,6 +40,8 @@ mod revive;
 mod snapshot;
 mod answers;
 
+pub use change::ChangeError;
+
 /// Everything that is running.
 struct Daemon {
     started: Instant,

@@ -48,6 +48,18 @@ pub enum ChangeError {
     Refused(String),
 }
 
+impl ChangeError {
+    /// 2 where the content of a file is wrong, 1 where something cannot be done.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(error) => error.exit_code(),
+            Self::Policy(error) => error.exit_code(),
+            _ => 1,
+        }
+    }
+}
+
 /// What is in force, or is to be.
 #[derive(Clone, Debug)]
 pub struct Policy {

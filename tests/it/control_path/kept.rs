@@ -176,7 +176,10 @@ fn what_cannot_be_kept_is_not_in_force() {
             size /= 2;
         }
     }
-    let commands = ["deny add 198.51.100.7", "ban 198.51.100.7", LIMIT];
+    // More than the last page of the journal has room for.
+    let others = (0..100).map(|number| format!(" 100.0.0.{number}")).collect::<String>();
+    let bans = format!("ban 198.51.100.7{others}");
+    let commands = ["deny add 198.51.100.7", &bans, LIMIT];
     refused(&commands, "make room on its file system");
     fs::remove_file(&filler).unwrap();
     // Read-only: the journal is open already, the other files are not.

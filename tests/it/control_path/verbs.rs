@@ -141,7 +141,7 @@ const CASES: &[(&str, i32, &str)] = &[
     (
         "allow add 203.0.113.99",
         0,
-        "203.0.113.99 is on the list allow, for good\nnote: 203.0.113.99 passes in any case: 203.0.113.99 is protected\n",
+        "203.0.113.99 is on the list allow, for good\nnote: 203.0.113.99 passes in any case: 203.0.113.99 is protected\nnote: 203.0.113.99 is within 203.0.113.64/26 of the deny list deny: allow wins\n",
     ),
     // Bans.
     ("bans", 0, "0 bans\n"),
@@ -320,9 +320,9 @@ fn every_argument_has_its_answer() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // What was never in force changed nothing, and what was added is counted.
     let status = ask(&site.ground, &["status"]).1;
-    assert!(status.contains("changes     4 by verbs"), "{status}");
+    assert!(status.contains("changes     5 by verbs"), "{status}");
     let file = fs::read_to_string(site.ground.world.folder().join("state/changes.json")).unwrap();
-    assert_eq!(file.matches("\"prefix\"").count(), 4, "{file}");
+    assert_eq!(file.matches("\"prefix\"").count(), 5, "{file}");
     let config = fs::read_to_string(&site.seawall.config).unwrap();
     assert_eq!(config, site.ground.config(POLICY, ""), "a verb wrote the configuration");
 }
