@@ -13,6 +13,7 @@ mod status;
 mod replay;
 mod explain;
 mod watch;
+mod audit;
 
 use crate::{config::ConfigError, explain::ExplainError, policy::PolicyError};
 
@@ -33,6 +34,7 @@ enum Verb {
     Explain(explain::ExplainArgs),
     Watch(watch::WatchArgs),
     Replay(replay::ReplayArgs),
+    Audit(audit::AuditArgs),
     /// The gateway's worker process; the daemon starts it.
     #[command(hide = true)]
     GatewayWorker,
@@ -49,6 +51,7 @@ pub fn main() -> ExitCode {
         Verb::Explain(args) => explain::run(&args),
         Verb::Watch(args) => watch::run(&args),
         Verb::Replay(args) => replay::run(&args),
+        Verb::Audit(args) => audit::run(&args),
         Verb::GatewayWorker => return firewall_gateway::worker::run(),
     };
     match done {
@@ -109,6 +112,12 @@ mod tests {
             &["seawall", "watch", "--count", "0"],
             &["seawall", "watch", "--json", "--pcap", "drops.pcapng"],
             &["seawall", "watch", "extra"],
+            &["seawall", "audit"],
+            &["seawall", "audit", "remove"],
+            &["seawall", "audit", "verify", "a", "b"],
+            &["seawall", "audit", "show", "--last", "0"],
+            &["seawall", "audit", "show", "--since", "yesterday"],
+            &["seawall", "audit", "show", "--verb"],
             &["seawall", "explain"],
             &["seawall", "explain", "203.0.113.7", "203.0.113.8"],
             &["seawall", "explain", "203.0.113.0/24"],

@@ -9,6 +9,7 @@ pub mod datapath;
 pub mod supervisor;
 pub mod status;
 pub mod explain;
+pub mod audit;
 pub mod control;
 pub mod metrics;
 pub mod capture;
