@@ -18,6 +18,7 @@ mod lists;
 mod ban;
 mod geo;
 mod limit;
+mod audit;
 
 use crate::{
     config::ConfigError,
@@ -53,6 +54,7 @@ enum Verb {
     Bans(ban::BansArgs),
     Geo(geo::GeoArgs),
     Limit(limit::LimitArgs),
+    Audit(audit::AuditArgs),
     /// The gateway's worker process; the daemon starts it.
     #[command(hide = true)]
     GatewayWorker,
@@ -76,6 +78,7 @@ pub fn main() -> ExitCode {
         Verb::Bans(args) => ban::bans(&args),
         Verb::Geo(args) => geo::run(args),
         Verb::Limit(args) => limit::run(args),
+        Verb::Audit(args) => audit::run(&args),
         Verb::GatewayWorker => return firewall_gateway::worker::run(),
     };
     match done {
@@ -173,6 +176,12 @@ mod tests {
             &["seawall", "limit", "set", "source", "--burst-packets", "1"],
             &["seawall", "limit", "set", "source", "--rate-pps", "-1", "--burst-packets", "1"],
             &["seawall", "limit", "clear"],
+            &["seawall", "audit"],
+            &["seawall", "audit", "remove"],
+            &["seawall", "audit", "verify", "a", "b"],
+            &["seawall", "audit", "show", "--last", "0"],
+            &["seawall", "audit", "show", "--since", "yesterday"],
+            &["seawall", "audit", "show", "--verb"],
             &["seawall", "explain"],
             &["seawall", "explain", "203.0.113.7", "203.0.113.8"],
             &["seawall", "explain", "203.0.113.0/24"],

@@ -13,6 +13,7 @@ use tokio::{
 };
 
 use crate::{
+    audit::{self, AuditError},
     config::Config,
     control::{self, Handler, Watchers},
     datapath::{Datapath, bans::Bans},
@@ -50,6 +51,8 @@ struct Daemon {
     /// What verbs changed of it.
     changes: Mutex<Arc<Changes>>,
     state: StateFolder,
+    /// Or why there is none: then no change is taken.
+    audit_log: Result<audit::Log, AuditError>,
     /// Held by whoever changes what is in force, from the first step to the last; before any other lock.
     road: Mutex<Sources>,
     datapath: Mutex<Datapath>,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::{Daemon, host, lock, snapshot::policy_status};
 use crate::{
+    audit::{AuditError, Peer, Record, Who},
     config::{Config, ConfigError, PacketConfig},
     control::Caller,
     datapath::{DatapathError, PacketOptions, generation::Generation},
@@ -40,6 +41,9 @@ pub enum ChangeError {
     /// The state folder.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The audit log.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// The gateway.
     #[error("{0:#}")]
     Gateway(anyhow::Error),
@@ -88,6 +92,18 @@ impl Cause {
     /// By a caller.
     pub fn new(who: &Caller, verb: &'static str, what: impl Into<String>) -> Self {
         Self { who: who.clone(), verb, what: what.into(), why: None }
+    }
+
+    /// For the audit.
+    pub fn record(&self, before: String, after: String) -> Record {
+        let Caller { uid, gid, pid, user } = &self.who;
+        let who = if *pid == std::process::id() {
+            Who::Daemon
+        } else {
+            Who::User(Peer { name: user.clone(), uid: *uid, gid: *gid, pid: *pid })
+        };
+        let why = self.why.clone().unwrap_or_default();
+        Record { why, before, after, ..Record::new(who, self.verb, &self.what) }
     }
 
     /// In whose words.
@@ -207,8 +223,13 @@ impl Daemon {
 
     /// Records a change. Here, between the switch and the commit, since what cannot be recorded is not
     /// to be in force.
-    fn audit(&self, _cause: &Cause, _before: &Policy, _next: &Policy) -> Result<(), ChangeError> {
-        Ok(())
+    fn audit(&self, cause: &Cause, before: &Policy, next: &Policy) -> Result<(), ChangeError> {
+        let (before, after) = before.changes.told_apart(&next.changes);
+        let record = cause.record(before, after);
+        match &self.audit_log {
+            Ok(log) => Ok(log.record(&record).map(|_| ())?),
+            Err(error) => Err(error.clone().into()),
+        }
     }
 
     fn stage_worker(&self, next: &Policy) -> Result<Option<StagedWorker<'_>>, ChangeError> {

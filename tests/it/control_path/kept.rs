@@ -220,6 +220,12 @@ fn a_thousand_bans_of_ten_clients_at_once_are_all_there() {
     });
     assert!(told(&site, "bans").ends_with("\n1000 bans\n"));
     assert_eq!(site.metric("seawall_bans", &[]), 1_000);
+    let log = site.ground.world.folder().join("state/audit.log");
+    let records = fs::read_to_string(&log).unwrap();
+    assert_eq!(records.matches("\"verb\":\"ban\"").count(), 1_000, "all of them are recorded");
+    let verified = seawall::run(&site.ground.world, &["audit", "verify", log.to_str().unwrap()]);
+    let verified = verified.unwrap();
+    assert_eq!(verified.status.code(), Some(0), "{verified:?}");
     kill_and_start(&mut site);
     assert!(told(&site, "bans").ends_with("\n1000 bans\n"));
 }
