@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 mod run;
 mod check;
@@ -13,6 +13,7 @@ mod status;
 mod replay;
 mod explain;
 mod watch;
+mod completions;
 
 use crate::{config::ConfigError, explain::ExplainError, policy::PolicyError};
 
@@ -33,6 +34,7 @@ enum Verb {
     Explain(explain::ExplainArgs),
     Watch(watch::WatchArgs),
     Replay(replay::ReplayArgs),
+    Completions(completions::CompletionsArgs),
     /// The gateway's worker process; the daemon starts it.
     #[command(hide = true)]
     GatewayWorker,
@@ -49,6 +51,7 @@ pub fn main() -> ExitCode {
         Verb::Explain(args) => explain::run(&args),
         Verb::Watch(args) => watch::run(&args),
         Verb::Replay(args) => replay::run(&args),
+        Verb::Completions(args) => completions::run(&args),
         Verb::GatewayWorker => return firewall_gateway::worker::run(),
     };
     match done {
@@ -58,6 +61,12 @@ pub fn main() -> ExitCode {
             ExitCode::from(exit_code(&error))
         }
     }
+}
+
+/// The command line as data: the reference, the manual pages and the completions are made from it.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Writes to standard output.
@@ -87,8 +96,6 @@ fn exit_code(error: &anyhow::Error) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
@@ -120,6 +127,8 @@ mod tests {
             &["seawall", "explain", "203.0.113.7", "--port", "0"],
             &["seawall", "explain", "203.0.113.7", "--port", "65536"],
             &["seawall", "explain", "203.0.113.7", "--protocol", "sctp"],
+            &["seawall", "completions"],
+            &["seawall", "completions", "tcsh"],
         ] {
             let error = Cli::try_parse_from(arguments).expect_err("it is wrong");
             assert_eq!(error.exit_code(), 2, "{arguments:?}");

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Daemon, host, lock, snapshot::policy_status};
+use super::{Daemon, host, lock, service, snapshot::policy_status};
 use crate::{
     config::Config,
     datapath::{PacketOptions, generation::Generation},
@@ -15,14 +15,17 @@ use crate::{
 /// Reloads, and says how it went: in the log, in the counters and in the status.
 pub fn reload(daemon: &Daemon) {
     tracing::info!("reloading");
+    service::reloading();
     match attempt(daemon) {
         Ok(generation) => {
             tracing::info!(generation, "reloaded");
             daemon.record_reload(None);
+            service::ready("serving");
         }
         Err(error) => {
             let error = error.to_string();
             tracing::error!(error, "reload refused: the old policy stays in force");
+            service::ready(&format!("reload refused, the old policy is in force: {error}"));
             daemon.record_reload(Some(error));
         }
     }
