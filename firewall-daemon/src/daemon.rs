@@ -63,7 +63,7 @@ struct Daemon {
 ///
 /// Where a part cannot be started; nothing is left then.
 pub fn run(config: Config) -> anyhow::Result<()> {
-    privileges::check()?;
+    privileges::check(&config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(config))
 }

@@ -6,6 +6,8 @@ mod machine;
 
 mod life;
 
+mod gateway;
+
 mod judges;
 
 use std::path::Path;
@@ -22,6 +24,7 @@ pub fn run(package: &Package, file: &Path) -> Result<()> {
     let newer = next.build()?;
     judges::lintian(file)?;
     let tree = debian::tree()?;
+    gateway::make_identity(&super::folder()?)?;
     let machine = machine::Machine::boot(&tree, &super::folder()?)?;
     life::live(&machine, file, &newer, &next.changelog()?.version.to_string())?;
     machine.stop()?;

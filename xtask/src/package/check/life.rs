@@ -4,10 +4,14 @@ use std::{path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::machine::{Machine, PACKAGES};
+use super::{
+    gateway,
+    machine::{Machine, PACKAGES},
+};
 use crate::shell;
 
-const CONFIGURATION: &str = "/etc/seawall/seawall.yaml";
+/// Where the configuration is.
+pub const CONFIGURATION: &str = "/etc/seawall/seawall.yaml";
 /// What an administrator does first.
 const NAME_THE_INTERFACE: &str =
     "sed -i 's/name: name-it-here.*/name: v0/' /etc/seawall/seawall.yaml";
@@ -31,6 +35,7 @@ pub fn live(machine: &Machine, old: &Path, new: &Path, version: &str) -> Result<
     };
     fresh(machine, &install(old)?)?;
     service(machine)?;
+    gateway::serve(machine)?;
     upgrade(machine, &install(new)?, version)?;
     remove(machine)
 }
@@ -52,7 +57,7 @@ fn fresh(machine: &Machine, install: &str) -> Result<()> {
             "test -s /usr/share/fish/vendor_completions.d/seawall.fish",
             "seawall --version",
             "seawall check /etc/seawall/seawall.yaml",
-            "systemd-analyze verify /lib/systemd/system/seawall.service 2>&1 | (! grep .)",
+            "systemd-analyze verify --man=no /lib/systemd/system/seawall.service 2>&1 | (! grep .)",
         ],
     )?;
     // Nothing that an administrator did not name: not enabled, not started, not attached.
@@ -84,6 +89,7 @@ fn service(machine: &Machine) -> Result<()> {
     }
 
     shell::step("package: a good reload, a bad one, a crash, and a daemon that stands still");
+    machine.run(SHORT_WATCHDOG)?;
     machine.run(WATCH)?;
     machine.run("systemctl reload seawall")?;
     machine.wait("seawall status | grep -q '1 in force'", PATIENCE)?;
@@ -93,7 +99,6 @@ fn service(machine: &Machine) -> Result<()> {
     machine.run("cp /run/good.yaml /etc/seawall/seawall.yaml")?;
     all(machine, &[ACTIVE, ATTACHED])?;
     restarted_by(machine, "KILL")?;
-    machine.run(SHORT_WATCHDOG)?;
     restarted_by(machine, "STOP")?;
     expect(&machine.run("journalctl --unit seawall --no-pager")?, "Watchdog timeout")?;
     machine.run("rm -r /run/systemd/system/seawall.service.d && systemctl daemon-reload")?;
@@ -167,11 +172,13 @@ fn remove(machine: &Machine) -> Result<()> {
     )
 }
 
-fn all(machine: &Machine, lines: &[&str]) -> Result<()> {
+/// Each of these must go well.
+pub fn all(machine: &Machine, lines: &[&str]) -> Result<()> {
     lines.iter().try_for_each(|line| machine.run(line).map(drop))
 }
 
-fn expect(said: &str, part: &str) -> Result<()> {
+/// This must be a part of what was said.
+pub fn expect(said: &str, part: &str) -> Result<()> {
     if !said.contains(part) {
         bail!("expected {part:?} in what was said:\n{said}");
     }
