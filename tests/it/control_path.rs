@@ -15,3 +15,5 @@ mod watch;
 mod replay;
 /// Log lines of the daemon and of the XDP program.
 mod log;
+/// What a service manager is told.
+mod service;
