@@ -19,6 +19,8 @@ use crate::{
     datapath::{Datapath, bans::Bans},
     explain::Origin,
     metrics,
+    policy::Sources,
+    state::{Changes, StateFolder, bans::BanJournal},
     status::{EventLine, EventStatus, PolicyStatus, ReloadOutcome, ReloadStatus, SnapshotSource},
     supervisor::Supervisor,
 };
@@ -26,6 +28,12 @@ use crate::{
 mod privileges;
 mod host;
 mod start;
+mod change;
+mod holders;
+mod lists;
+mod geo;
+mod limits;
+mod bans;
 mod reload;
 mod events;
 mod sweep;
@@ -41,13 +49,21 @@ pub use watchdog::{BEAT, Pulse};
 /// Everything that is running.
 struct Daemon {
     started: Instant,
+    /// The configuration in force, as its file says.
     config: Mutex<Config>,
+    /// What verbs changed of it.
+    changes: Mutex<Arc<Changes>>,
+    state: StateFolder,
+    /// Held by whoever changes what is in force, from the first step to the last; before any other lock.
+    road: Mutex<Sources>,
     datapath: Mutex<Datapath>,
     /// What the generation in force was compiled from. Locked within the datapath alone, so that it is
     /// always that of the generation.
     origin: Mutex<Arc<Origin>>,
     /// Apart from the datapath: walking them may take seconds.
     bans: Mutex<Bans>,
+    /// What of the bans outlives a restart of the host.
+    journal: BanJournal,
     supervisor: Option<Supervisor>,
     policy: Mutex<PolicyStatus>,
     reloads: Mutex<ReloadStatus>,
@@ -90,6 +106,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tokio::spawn(metrics::serve(metrics_listener, source, stopped.clone())),
         tokio::spawn(events::follow(daemon.clone(), pulses.events.clone(), stopped.clone())),
         tokio::spawn(sweep::bans(daemon.clone(), stopped.clone())),
+        tokio::spawn(sweep::changes(daemon.clone(), stopped.clone())),
         tokio::spawn(revive::watch_over(daemon.clone(), stopped.clone())),
         tokio::spawn(watchdog::report(pulses.clone(), stopped)),
     ];

@@ -11,7 +11,7 @@ mod text;
 mod clock;
 
 pub use clock::utc;
-pub use text::{duration, render};
+pub use text::{duration, render, render_limits};
 
 /// Gives the state of this moment.
 pub trait SnapshotSource: Send + Sync + 'static {
@@ -38,6 +38,9 @@ pub struct Snapshot {
     pub generation: u64,
     /// The policy in force.
     pub policy: PolicyStatus,
+    /// Changes that verbs made to the configuration, and that are in force.
+    #[serde(default)]
+    pub changes: u64,
     /// Where the program is attached.
     pub interfaces: Vec<InterfaceStatus>,
     /// Packets counted so far.

@@ -27,6 +27,9 @@ fn write(out: &mut String, snapshot: &Snapshot) -> fmt::Result {
         writeln!(out, "warning     {warning}")?;
     }
     policy(out, snapshot.generation, &snapshot.policy)?;
+    if snapshot.changes > 0 {
+        writeln!(out, "changes     {} by verbs, over the configuration", snapshot.changes)?;
+    }
     for interface in &snapshot.interfaces {
         writeln!(out, "interface   {} ({} mode)", interface.name, interface.mode)?;
     }
@@ -96,6 +99,20 @@ fn policy(out: &mut String, generation: u64, policy: &PolicyStatus) -> fmt::Resu
         writeln!(out, "limits      none")?;
     }
     policy.limits.iter().try_for_each(|limit| write_limit(out, limit))
+}
+
+/// The limits as lines of text.
+#[must_use]
+pub fn render_limits(limits: &[LimitStatus]) -> String {
+    let mut out = String::new();
+    if limits.is_empty() {
+        out.push_str("limits      none\n");
+    }
+    for limit in limits {
+        // Writing to a string cannot fail.
+        let _ = write_limit(&mut out, limit);
+    }
+    out
 }
 
 fn write_limit(out: &mut String, limit: &LimitStatus) -> fmt::Result {
