@@ -119,6 +119,8 @@ fn upgrade(machine: &Machine, install: &str, version: &str) -> Result<()> {
     machine.run(
         "echo '# mine' >>/etc/seawall/seawall.yaml; sha256sum /etc/seawall/seawall.yaml >/run/sum",
     )?;
+    // Changes made by verbs are kept in the state folder, which the sandbox lets the daemon write.
+    all(machine, &["seawall ban 203.0.113.9 --for 1h", "seawall deny add 198.51.100.0/24"])?;
     let pid = machine.run("systemctl show -P MainPID seawall")?;
     machine.run(WATCH)?;
     machine.run(install)?;
@@ -130,6 +132,8 @@ fn upgrade(machine: &Machine, install: &str, version: &str) -> Result<()> {
             ATTACHED,
             "sha256sum --check --quiet /run/sum",
             "systemctl is-enabled --quiet seawall",
+            "seawall bans | grep -q 203.0.113.9",
+            "seawall deny list | grep -q 198.51.100.0/24",
         ],
     )?;
     if machine.run("systemctl show -P MainPID seawall")? == pid {
