@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 mod run;
 mod check;
@@ -19,6 +19,7 @@ mod ban;
 mod geo;
 mod limit;
 mod audit;
+mod completions;
 
 use crate::{
     config::ConfigError,
@@ -55,6 +56,7 @@ enum Verb {
     Geo(geo::GeoArgs),
     Limit(limit::LimitArgs),
     Audit(audit::AuditArgs),
+    Completions(completions::CompletionsArgs),
     /// The gateway's worker process; the daemon starts it.
     #[command(hide = true)]
     GatewayWorker,
@@ -79,6 +81,7 @@ pub fn main() -> ExitCode {
         Verb::Geo(args) => geo::run(args),
         Verb::Limit(args) => limit::run(args),
         Verb::Audit(args) => audit::run(&args),
+        Verb::Completions(args) => completions::run(&args),
         Verb::GatewayWorker => return firewall_gateway::worker::run(),
     };
     match done {
@@ -88,6 +91,12 @@ pub fn main() -> ExitCode {
             ExitCode::from(exit_code(&error))
         }
     }
+}
+
+/// The command line as data: the reference, the manual pages and the completions are made from it.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Writes to standard output.
@@ -131,8 +140,6 @@ fn exit_code(error: &anyhow::Error) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
@@ -193,6 +200,8 @@ mod tests {
             &["seawall", "explain", "203.0.113.7", "--port", "0"],
             &["seawall", "explain", "203.0.113.7", "--port", "65536"],
             &["seawall", "explain", "203.0.113.7", "--protocol", "sctp"],
+            &["seawall", "completions"],
+            &["seawall", "completions", "tcsh"],
         ] {
             let error = Cli::try_parse_from(arguments).expect_err("it is wrong");
             assert_eq!(error.exit_code(), 2, "{arguments:?}");

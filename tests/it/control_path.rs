@@ -21,3 +21,5 @@ mod asked;
 mod verbs;
 /// What they changed is kept.
 mod kept;
+/// What a service manager is told.
+mod service;
