@@ -6,19 +6,23 @@ use std::{
 };
 
 use firewall_gateway::limits::Limits;
+use ipnetwork::IpNetwork;
+
+use crate::control::ListKind;
 pub use firewall_gateway::policy::{LogFormat, LogLevel};
 
 mod packet;
 mod rules;
 mod limits;
-mod country;
+pub mod country;
 mod scalar;
 mod document;
 mod read;
 mod valid;
 
 pub use limits::{
-    ByteRate, LimitsConfig, PacketRate, PortLimit, PortProtocol, RateConfig, SynCookiesConfig,
+    ByteRate, LimitScope, LimitsConfig, PacketRate, PortLimit, PortProtocol, RateConfig,
+    SynCookiesConfig,
 };
 pub use packet::{
     EventsConfig, Fate, GeoConfig, KernelLog, ListConfig, PacketConfig, ShadowConfig,
@@ -37,6 +41,8 @@ pub struct Config {
     pub packet: PacketConfig,
     /// The gateway, where there is one.
     pub gateway: Option<GatewayConfig>,
+    /// The state folder.
+    pub state: StateConfig,
     /// The control socket.
     pub control: ControlConfig,
     /// The metrics endpoint.
@@ -54,6 +60,19 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let document = read::document(path)?;
         valid::config(path, document)
+    }
+
+    /// The line in which a prefix of `packet.deny.prefixes` or `packet.allow.prefixes` stands, as the file
+    /// is now.
+    #[must_use]
+    pub fn line_of(&self, list: ListKind, prefix: IpNetwork) -> Option<u64> {
+        let packet = read::document(&self.path).ok()?.packet;
+        let list = match list {
+            ListKind::Deny => packet.deny,
+            ListKind::Allow => packet.allow,
+        };
+        let found = list.prefixes.iter().find(|found| found.value.0 == prefix)?;
+        Some(found.referenced.line())
     }
 }
 
@@ -109,6 +128,13 @@ pub struct UpstreamConfig {
     pub ca: PathBuf,
     /// Connections, for each thread.
     pub connections_max: u32,
+}
+
+/// The `state` section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateConfig {
+    /// A folder.
+    pub path: PathBuf,
 }
 
 /// The `control` section.

@@ -13,11 +13,14 @@ use tokio::{
 };
 
 use crate::{
+    audit,
     config::Config,
     control::{self, Handler, Watchers},
     datapath::{Datapath, bans::Bans},
     explain::Origin,
     metrics,
+    policy::Sources,
+    state::{Changes, StateFolder, bans::BanJournal},
     status::{EventLine, EventStatus, PolicyStatus, ReloadOutcome, ReloadStatus, SnapshotSource},
     supervisor::Supervisor,
 };
@@ -25,6 +28,13 @@ use crate::{
 mod privileges;
 mod host;
 mod start;
+mod change;
+mod holders;
+mod lists;
+mod geo;
+mod limits;
+mod bans;
+mod record;
 mod reload;
 mod events;
 mod sweep;
@@ -35,13 +45,24 @@ mod answers;
 /// Everything that is running.
 struct Daemon {
     started: Instant,
+    started_epoch_s: u64,
+    /// The configuration in force, as its file says.
     config: Mutex<Config>,
+    /// What verbs changed of it.
+    changes: Mutex<Arc<Changes>>,
+    state: StateFolder,
+    /// Held by whoever changes what is in force, from the first step to the last; before any other lock.
+    road: Mutex<Sources>,
     datapath: Mutex<Datapath>,
     /// What the generation in force was compiled from. Locked within the datapath alone, so that it is
     /// always that of the generation.
     origin: Mutex<Arc<Origin>>,
     /// Apart from the datapath: walking them may take seconds.
     bans: Mutex<Bans>,
+    /// Who changed what.
+    audit: audit::Log,
+    /// What of the bans outlives a restart of the host.
+    journal: BanJournal,
     supervisor: Option<Supervisor>,
     policy: Mutex<PolicyStatus>,
     reloads: Mutex<ReloadStatus>,
@@ -78,6 +99,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tokio::spawn(metrics::serve(metrics_listener, source, stopped.clone())),
         tokio::spawn(events::follow(daemon.clone(), stopped.clone())),
         tokio::spawn(sweep::bans(daemon.clone(), stopped.clone())),
+        tokio::spawn(sweep::changes(daemon.clone(), stopped.clone())),
         tokio::spawn(revive::watch_over(daemon.clone(), stopped)),
     ];
     // Without systemd there is nobody to tell.
@@ -135,6 +157,7 @@ async fn finished(running: &mut Option<JoinHandle<()>>) {
 
 /// The gateway drains behind the filter, which comes off last.
 fn take_down(daemon: &Daemon) -> anyhow::Result<()> {
+    daemon.audit_own("stop", "the daemon", "");
     if let Some(supervisor) = &daemon.supervisor {
         supervisor.stop();
     }

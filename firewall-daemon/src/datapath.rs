@@ -78,16 +78,17 @@ impl Datapath {
         }
     }
 
-    /// Puts a loaded generation in the old one's place. Every packet is judged by one of them, whole.
+    /// Puts a loaded generation in the old one's place, and returns the old one, which may be put back.
+    /// Every packet is judged by one of them, whole.
     ///
     /// # Errors
     ///
     /// See [`DatapathError`]; the old generation stays in force.
-    pub fn switch(&mut self, mut next: Generation) -> Result<(), DatapathError> {
+    pub fn switch(&mut self, mut next: Generation) -> Result<Generation, DatapathError> {
         self.attachments.switch(&mut next, &mut self.generation)?;
         let before = std::mem::replace(&mut self.generation, next);
         self.before = Some((before.number(), before.names().clone()));
-        Ok(())
+        Ok(before)
     }
 
     /// The number of the generation in force.

@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod policy;
 pub mod datapath;
+pub mod state;
 pub mod supervisor;
 pub mod status;
 pub mod explain;

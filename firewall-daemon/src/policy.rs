@@ -1,24 +1,24 @@
 //! The policy: what the lists and the database say, read into memory, then compiled.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use firewall_common::Country;
 use ipnetwork::IpNetwork;
 
-use crate::config::{Fate, ListConfig, PacketConfig, RuleConfig, Service};
+use crate::config::{Fate, PacketConfig, RuleConfig, Service};
 
 pub mod prefix;
 pub mod list;
 pub mod geo;
+mod sources;
 pub mod intervals;
 pub mod classes;
 pub mod rules;
 pub mod table;
 pub mod kinds;
 pub mod compile;
+
+pub use sources::Sources;
 
 use geo::GeoError;
 use intervals::Interval;
@@ -67,12 +67,12 @@ pub struct List {
     pub name: String,
     /// It counts what it would drop, and lets it pass.
     pub shadow: bool,
-    /// The prefixes.
-    pub prefixes: Vec<IpNetwork>,
+    /// The prefixes; shared, as they are also kept for who asks by which one it was.
+    pub prefixes: Arc<Vec<IpNetwork>>,
 }
 
 /// Which countries are let in, and which networks are whose.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct GeoSource {
     /// What the countries mean; without it none is dropped.
     pub mode: Option<GeoMode>,
@@ -81,11 +81,11 @@ pub struct GeoSource {
     /// Countries that are counted, and let in.
     pub shadow: BTreeSet<Country>,
     /// The country of every IPv4 address that has one.
-    pub ranges_v4: Vec<(Interval<u32>, Country)>,
+    pub ranges_v4: Arc<Vec<(Interval<u32>, Country)>>,
     /// The country of every IPv6 address that has one.
-    pub ranges_v6: Vec<(Interval<u128>, Country)>,
+    pub ranges_v6: Arc<Vec<(Interval<u128>, Country)>>,
     /// The networks that they were made from, for who asks which one it was.
-    pub networks: Vec<(IpNetwork, Country)>,
+    pub networks: Arc<Vec<(IpNetwork, Country)>>,
     /// Where they were read.
     pub database: GeoDatabase,
 }
@@ -103,9 +103,9 @@ impl GeoSource {
             mode,
             countries,
             shadow: BTreeSet::new(),
-            ranges_v4: intervals::countries(&networks),
-            ranges_v6: intervals::countries(&networks),
-            networks,
+            ranges_v4: Arc::new(intervals::countries(&networks)),
+            ranges_v6: Arc::new(intervals::countries(&networks)),
+            networks: Arc::new(networks),
             database,
         }
     }
@@ -118,6 +118,17 @@ pub enum GeoMode {
     Only,
     /// They are not let in.
     Block,
+}
+
+impl GeoMode {
+    /// The word used in the configuration and on the command line.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Only => "only",
+            Self::Block => "block",
+        }
+    }
 }
 
 /// A country database, as it describes itself.
@@ -169,58 +180,6 @@ impl PolicySource {
     ///
     /// The first thing wrong, with its file and line. Nothing is skipped.
     pub fn read(config: &PacketConfig) -> Result<Self, PolicyError> {
-        let geo = match &config.geo {
-            None => None,
-            Some(config_geo) => {
-                let (networks, database) = geo::read(&config_geo.database)?;
-                let (mode, countries) = (config_geo.mode, config_geo.countries.clone());
-                let shadow = config.shadow.countries.clone();
-                Some(GeoSource { shadow, ..GeoSource::new(mode, countries, networks, database) })
-            }
-        };
-        let mut deny = read_lists("deny", &config.deny)?;
-        for list in &mut deny {
-            list.shadow = config.shadow.lists.contains(&list.name);
-        }
-        Ok(Self {
-            protected: config.protected.clone(),
-            allow: read_lists("allow", &config.allow)?,
-            deny,
-            sets: read_sets(&config.sets)?,
-            geo,
-            rules: config.rules.clone(),
-            public_ports: config.public_ports.clone(),
-            default: config.default,
-        })
+        Sources::default().read(config)
     }
-}
-
-/// A list for what stands in the configuration, where anything does, and one for each file; the names
-/// are those that the configuration was checked with.
-fn read_lists(inline: &str, config: &ListConfig) -> Result<Vec<List>, ListError> {
-    let mut contents = Vec::new();
-    if !config.prefixes.is_empty() {
-        contents.push(config.prefixes.clone());
-    }
-    for file in &config.files {
-        let mut prefixes = Vec::new();
-        list::read(file, &mut prefixes)?;
-        contents.push(prefixes);
-    }
-    let named = config.names(inline).into_iter().zip(contents);
-    Ok(named.map(|(name, prefixes)| List { name, shadow: false, prefixes }).collect())
-}
-
-fn read_sets(
-    sets: &BTreeMap<String, ListConfig>,
-) -> Result<Vec<(String, Vec<IpNetwork>)>, ListError> {
-    let mut read = Vec::new();
-    for (name, config) in sets {
-        let mut prefixes = config.prefixes.clone();
-        for file in &config.files {
-            list::read(file, &mut prefixes)?;
-        }
-        read.push((name.clone(), prefixes));
-    }
-    Ok(read)
 }

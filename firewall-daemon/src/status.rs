@@ -5,13 +5,14 @@ use std::{net::SocketAddr, path::PathBuf};
 use firewall_gateway::figures::Figures;
 use serde::{Deserialize, Serialize};
 
+use crate::audit::Figures as AuditFigures;
 use crate::hex::{self, HexError};
 
 mod text;
 mod clock;
 
 pub use clock::utc;
-pub use text::{duration, render};
+pub use text::{duration, render, render_limits};
 
 /// Gives the state of this moment.
 pub trait SnapshotSource: Send + Sync + 'static {
@@ -28,6 +29,9 @@ pub struct Snapshot {
     pub pid: u32,
     /// Since the daemon started.
     pub uptime_s: u64,
+    /// When the daemon started, in seconds since 1970.
+    #[serde(default)]
+    pub started_epoch_s: u64,
     /// The configuration file.
     pub config: PathBuf,
     /// What is wrong at this moment; nothing when all is well.
@@ -38,6 +42,9 @@ pub struct Snapshot {
     pub generation: u64,
     /// The policy in force.
     pub policy: PolicyStatus,
+    /// Changes that verbs made to the configuration, and that are in force.
+    #[serde(default)]
+    pub changes: u64,
     /// Where the program is attached.
     pub interfaces: Vec<InterfaceStatus>,
     /// Packets counted so far.
@@ -54,6 +61,9 @@ pub struct Snapshot {
     pub events: EventStatus,
     /// Reloads so far.
     pub reloads: ReloadStatus,
+    /// The audit log.
+    #[serde(default)]
+    pub audit: AuditFigures,
     /// The gateway, where one is configured.
     pub gateway: Option<GatewayStatus>,
 }

@@ -28,7 +28,7 @@ pub fn source(policy: &OraclePolicy) -> PolicySource {
         let list = |list: &OracleList| List {
             name: list.name.clone(),
             shadow: list.shadow,
-            prefixes: networks(&list.networks),
+            prefixes: networks(&list.networks).into(),
         };
         lists.iter().map(list).collect()
     };

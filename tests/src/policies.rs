@@ -12,7 +12,7 @@ use ipnetwork::IpNetwork;
 /// One list of this name.
 #[must_use]
 pub fn list(name: &str, prefixes: Vec<IpNetwork>) -> Vec<List> {
-    vec![List { name: name.to_owned(), shadow: false, prefixes }]
+    vec![List { name: name.to_owned(), shadow: false, prefixes: prefixes.into() }]
 }
 
 /// A policy that denies these and nothing else.

@@ -70,9 +70,15 @@ pub fn run(world: &World, arguments: &[&str]) -> Result<Output> {
     world.server.output(&mut command(arguments)?)
 }
 
-/// The lines that every configuration of a world needs: its own places for pins and the socket.
+/// The lines that every configuration of a world needs: its own places for the socket and the state.
 pub fn places(world: &World) -> String {
-    format!("control: {{ socket: {} }}\n", socket(world.folder()).display())
+    let (socket, state) = (socket(world.folder()), state(world.folder()));
+    format!("control: {{ socket: {} }}\nstate: {{ path: {} }}\n", socket.display(), state.display())
+}
+
+/// The state folder of a world.
+pub fn state(folder: &Path) -> PathBuf {
+    folder.join("state")
 }
 
 /// The control socket of a world.

@@ -33,11 +33,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<()> {
         summary.protected, summary.allow, summary.deny
     )?;
     if let Some(geo) = &source.geo {
-        let mode = match geo.mode {
-            Some(GeoMode::Only) => "only",
-            Some(GeoMode::Block) => "block",
-            None => "none is dropped",
-        };
+        let mode = geo.mode.map_or("none is dropped", GeoMode::label);
         let countries: Vec<String> = geo.countries.iter().map(ToString::to_string).collect();
         writeln!(text, "countries   {mode} {}", countries.join(" "))?;
         writeln!(

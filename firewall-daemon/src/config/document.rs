@@ -24,6 +24,8 @@ pub struct Document {
     pub packet: PacketDocument,
     pub gateway: Option<GatewayDocument>,
     #[serde(default)]
+    pub state: StateDocument,
+    #[serde(default)]
     pub control: ControlDocument,
     #[serde(default)]
     pub metrics: MetricsDocument,
@@ -49,6 +51,13 @@ pub enum ModeDocument {
     Native,
     NativeOrGeneric,
     Generic,
+}
+
+/// `state`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StateDocument {
+    pub path: Option<Spanned<FilePath>>,
 }
 
 /// `control`.

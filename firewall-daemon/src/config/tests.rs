@@ -127,7 +127,7 @@ fn what_is_wrong_is_said_with_its_place() {
         (" \n".to_owned(), "1:1: expected a configuration, found an empty file"),
         (
             format!("{LEAST}color: red\n"),
-            "3:1: unknown field `color`, expected one of interfaces, packet, gateway, control, metrics, log",
+            "3:1: unknown field `color`, expected one of interfaces, packet, gateway, state, control, metrics, log",
         ),
         ("packet: {}\n".to_owned(), "1:1: missing field `interfaces`"),
         (

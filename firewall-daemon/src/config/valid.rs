@@ -10,14 +10,17 @@ use std::{
 
 use serde_saphyr::{Location, Spanned};
 
-use crate::config::{
-    AttachPolicy, Config, ConfigError, ControlConfig, InterfaceConfig, LogConfig, LogFormat,
-    LogLevel, MetricsConfig,
-    document::{
-        Document, Entries, FormatDocument, InterfaceDocument, LevelDocument, LogDocument,
-        ModeDocument,
+use crate::{
+    config::{
+        AttachPolicy, Config, ConfigError, ControlConfig, InterfaceConfig, LogConfig, LogFormat,
+        LogLevel, MetricsConfig, StateConfig,
+        document::{
+            Document, Entries, FormatDocument, InterfaceDocument, LevelDocument, LogDocument,
+            ModeDocument,
+        },
+        scalar::{Address, FilePath},
     },
-    scalar::{Address, FilePath},
+    state,
 };
 
 mod packet;
@@ -39,6 +42,7 @@ pub(super) fn config(path: &Path, document: Document) -> Result<Config, ConfigEr
         interfaces: check.interfaces(document.interfaces)?,
         packet: check.packet(document.packet)?,
         gateway: document.gateway.map(|gateway| check.gateway(gateway)).transpose()?,
+        state: StateConfig { path: check.absolute("path", document.state.path, state::PATH)? },
         control: ControlConfig {
             socket: check.absolute("socket", document.control.socket, CONTROL_SOCKET)?,
         },

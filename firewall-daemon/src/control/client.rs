@@ -17,6 +17,8 @@ use crate::{
 
 /// A daemon that takes longer is not well.
 const WAIT: Duration = Duration::from_secs(5);
+/// A change of a policy waits for those before it.
+const CHANGE_WAIT: Duration = Duration::from_secs(60);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +66,7 @@ pub enum ClientError {
 ///
 /// Where no daemon answers.
 pub fn status(path: &Path) -> Result<Snapshot, ClientError> {
-    ask(path, &Request::Status {})
+    ask_within(path, &Request::Status {}, WAIT)
 }
 
 /// What the policy in force says of a packet.
@@ -73,14 +75,27 @@ pub fn status(path: &Path) -> Result<Snapshot, ClientError> {
 ///
 /// Where no daemon answers, or it refuses.
 pub fn explain(path: &Path, subject: Subject) -> Result<Explanation, ClientError> {
-    ask(path, &Request::Explain { subject })
+    ask_within(path, &Request::Explain { subject }, WAIT)
 }
 
-fn ask<T: DeserializeOwned>(path: &Path, request: &Request) -> Result<T, ClientError> {
+/// Asks for what one of the other verbs does.
+///
+/// # Errors
+///
+/// Where no daemon answers, or it refuses.
+pub fn ask<T: DeserializeOwned>(path: &Path, request: &Request) -> Result<T, ClientError> {
+    ask_within(path, request, CHANGE_WAIT)
+}
+
+fn ask_within<T: DeserializeOwned>(
+    path: &Path,
+    request: &Request,
+    wait: Duration,
+) -> Result<T, ClientError> {
     let connect = |source| ClientError::Connect { path: path.to_path_buf(), source };
     let broken = |source| ClientError::Io { path: path.to_path_buf(), source };
     let mut stream = UnixStream::connect(path).map_err(connect)?;
-    stream.set_read_timeout(Some(WAIT)).map_err(broken)?;
+    stream.set_read_timeout(Some(wait)).map_err(broken)?;
     stream.set_write_timeout(Some(WAIT)).map_err(broken)?;
     let unreadable = |source| ClientError::Answer { path: path.to_path_buf(), source };
     let mut request = serde_json::to_vec(request).map_err(unreadable)?;

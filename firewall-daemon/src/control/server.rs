@@ -11,7 +11,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Answer, Handler, REQUEST_BYTES_MAX, Request};
+use super::{Answer, Caller, Handler, REQUEST_BYTES_MAX, Request, dispatch};
 
 /// Callers at once; one more waits.
 const CONNECTIONS_MAX: usize = 16;
@@ -57,15 +57,8 @@ async fn connection(
     handler: Arc<dyn Handler>,
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let answer = match asked(&mut stream).await? {
-        Ok(Request::Status {}) => apart(move || written(&Answer::Ok(handler.status()))).await?,
-        Ok(Request::Explain { subject }) => {
-            let explain = move || match handler.explain(&subject) {
-                Ok(explanation) => written(&Answer::Ok(explanation)),
-                Err(refusal) => error(refusal.to_string()),
-            };
-            apart(explain).await?
-        }
+    let caller = Caller::of(&stream)?;
+    let answer = match asked(&mut stream, &caller).await? {
         Ok(Request::Watch {}) => {
             // It may stay for days, and there is a bound of its own.
             drop(permit);
@@ -73,6 +66,7 @@ async fn connection(
             let begin = apart(move || written(&Answer::Ok(watching.watch()))).await?;
             return handler.watchers().serve(stream, begin, stop).await;
         }
+        Ok(request) => apart(move || dispatch::answer(handler.as_ref(), &caller, request)).await?,
         Err(refusal) => error(refusal)?,
     };
     timeout(WAIT, stream.write_all(&answer)).await.unwrap_or_else(|late| Err(late.into()))
@@ -84,9 +78,9 @@ async fn apart(work: impl FnOnce() -> io::Result<Vec<u8>> + Send + 'static) -> i
 }
 
 /// What a caller asks; the inner error is what it is told instead.
-async fn asked(stream: &mut UnixStream) -> io::Result<Result<Request, String>> {
-    if !permitted(stream)? {
-        return Ok(Err("expected root or the daemon's own user".to_owned()));
+async fn asked(stream: &mut UnixStream, caller: &Caller) -> io::Result<Result<Request, String>> {
+    if !caller.may_change() {
+        return Ok(Err(format!("expected root or the daemon's own user, found {caller}")));
     }
     let Ok(line) = timeout(WAIT, line(stream)).await else {
         return Ok(Err(format!("expected a request within {} s", WAIT.as_secs())));
@@ -98,12 +92,6 @@ async fn asked(stream: &mut UnixStream) -> io::Result<Result<Request, String>> {
     Ok(serde_json::from_slice(&line).map_err(|found| {
         format!("expected a request such as {{\"verb\":\"status\"}}, found something else: {found}")
     }))
-}
-
-/// The file's mode keeps others out already; this holds where someone widened it.
-fn permitted(stream: &UnixStream) -> io::Result<bool> {
-    let caller = stream.peer_cred()?.uid();
-    Ok(caller == 0 || caller == nix::unistd::geteuid().as_raw())
 }
 
 /// All up to a line feed, or up to one byte more than a request may have.
@@ -135,9 +123,14 @@ pub(super) fn written<T: Serialize>(answer: &Answer<T>) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
     use crate::{
-        control::{Watched, Watchers},
+        control::{
+            BanAdd, BansShown, Changed, GeoAsk, GeoShown, LimitSet, LimitsShown, ListAdd, ListKind,
+            ListRemove, ListShown, Watched, Watchers,
+        },
         explain::{ExplainError, Explanation, Question, Subject},
         status::Snapshot,
     };
@@ -154,6 +147,46 @@ mod tests {
 
         fn explain(&self, subject: &Subject) -> Result<Explanation, ExplainError> {
             Question::new(subject).map(|_| Explanation::default())
+        }
+
+        fn list_add(&self, caller: &Caller, ask: &ListAdd) -> Result<Changed, String> {
+            Ok(Changed { changed: vec![format!("{}, {ask:?}", caller.uid)], ..Changed::default() })
+        }
+
+        fn list_remove(&self, _: &Caller, _: &ListRemove) -> Result<Changed, String> {
+            Err("not there".to_owned())
+        }
+
+        fn list_show(&self, _: ListKind) -> Result<ListShown, String> {
+            Ok(ListShown { entries: Vec::new(), configured: Vec::new() })
+        }
+
+        fn ban(&self, _: &Caller, _: &BanAdd) -> Result<Changed, String> {
+            Ok(Changed::default())
+        }
+
+        fn unban(&self, _: &Caller, _: &[IpAddr]) -> Result<Changed, String> {
+            Ok(Changed::default())
+        }
+
+        fn bans(&self) -> Result<BansShown, String> {
+            Ok(BansShown::default())
+        }
+
+        fn geo(&self, _: &Caller, _: &GeoAsk) -> Result<Changed, String> {
+            Ok(Changed::default())
+        }
+
+        fn geo_show(&self) -> Result<GeoShown, String> {
+            Err("not here".to_owned())
+        }
+
+        fn limit(&self, _: &Caller, _: &LimitSet) -> Result<Changed, String> {
+            Ok(Changed::default())
+        }
+
+        fn limit_show(&self) -> Result<LimitsShown, String> {
+            Err("not here".to_owned())
         }
 
         fn watch(&self) -> Watched {
@@ -183,6 +216,7 @@ mod tests {
     async fn requests() {
         let explain = |subject: &str| format!("{{\"verb\":\"explain\",\"subject\":{subject}}}");
         let packet = |hex: &str| explain(&format!("{{\"packet\":{{\"hex\":\"{hex}\"}}}}"));
+        let list = |fields: &str| format!("{{\"verb\":\"list_add\",{fields}}}");
         let address = |source: &str, protocol: &str, port: &str| {
             let fields =
                 format!("\"source\":\"{source}\",\"protocol\":\"{protocol}\",\"port\":{port}");
@@ -213,6 +247,17 @@ mod tests {
                 address("203.0.113.7", "icmp", "0"),
                 "expected none with icmp, which has none, found 0",
             ),
+            (list("\"list\":\"deny\",\"prefixes\":[\"10.0.0.0/8\"]"), "10.0.0.0"),
+            (list("\"list\":\"deny\",\"prefixes\":[\"10.0.0.1/8\"]"), "without host bits"),
+            (list("\"list\":\"denny\",\"prefixes\":[]"), "unknown variant `denny`"),
+            (list("\"list\":\"deny\",\"prefixes\":[],\"x\":1"), "unknown field `x`"),
+            (list("\"list\":\"deny\",\"prefixes\":[],\"for_s\":-1"), "expected a request such"),
+            (
+                "{\"verb\":\"ban\",\"addresses\":[\"10.0.0.0/8\"],\"for_s\":1}".to_owned(),
+                "invalid IP",
+            ),
+            ("{\"verb\":\"geo\",\"change\":{\"block\":[\"XX\"]}}".to_owned(), "expected a country"),
+            ("{\"verb\":\"limit\",\"scope\":\"tcp\"}".to_owned(), "unknown variant `tcp`"),
             (explain("{}"), "expected a request such as"),
             (explain("{\"packet\":{\"hex\":\"00\",\"x\":1}}"), "unknown field `x`"),
             (explain("{\"packet\":{\"hex\":\"00\"},\"address\":{}}"), "expected a request such"),
@@ -239,7 +284,7 @@ mod tests {
             caller.write_all(b"{\"verb\":").await.expect("written");
             caller.write_all(format!("\"status\"}}{end}").as_bytes()).await.expect("written");
             caller.shutdown().await.expect("shut");
-            let request = asked(&mut daemon).await.expect("it reads");
+            let request = asked(&mut daemon, &Caller::daemon()).await.expect("it reads");
             assert_eq!(request, Ok(Request::Status {}));
         }
     }

@@ -1,16 +1,10 @@
-//! A reload: everything new is built beside the old, then switched in. Where a step fails, the old
-//! stays in force whole.
+//! A reload: the configuration file is read again, and goes the one road into force.
 
-use std::sync::Arc;
-
-use super::{Daemon, host, lock, snapshot::policy_status};
-use crate::{
-    config::Config,
-    datapath::{PacketOptions, generation::Generation},
-    explain::Origin,
-    policy::{PolicySource, compile},
-    supervisor::{self, Supervisor, Worker},
+use super::{
+    Daemon,
+    change::{Cause, ChangeError, Policy},
 };
+use crate::{config::Config, control::Caller};
 
 /// Reloads, and says how it went: in the log, in the counters and in the status.
 pub fn reload(daemon: &Daemon) {
@@ -23,71 +17,34 @@ pub fn reload(daemon: &Daemon) {
         Err(error) => {
             let error = error.to_string();
             tracing::error!(error, "reload refused: the old policy stays in force");
+            daemon.audit_own("reload", "SIGHUP", &format!("refused: {error}"));
             daemon.record_reload(Some(error));
         }
     }
 }
 
-fn attempt(daemon: &Daemon) -> anyhow::Result<u64> {
-    let old = lock(&daemon.config).clone();
-    let new = Config::load(&old.path)?;
-    if let Some(key) = frozen(&old, &new) {
-        anyhow::bail!(
+fn attempt(daemon: &Daemon) -> Result<u32, ChangeError> {
+    let cause = Cause::new(&Caller::daemon(), "reload", "SIGHUP");
+    let (generation, ()) = daemon.put_in_force(&cause, |current| {
+        let new = Config::load(&current.config.path)?;
+        check_frozen(&current.config, &new)?;
+        Ok((Policy { config: new, changes: current.changes.clone(), gateway: true }, ()))
+    })?;
+    Ok(generation)
+}
+
+/// What was bound, attached or locked at the start is as it was.
+///
+/// # Errors
+///
+/// The first key that differs.
+pub fn check_frozen(old: &Config, new: &Config) -> Result<(), ChangeError> {
+    match frozen(old, new) {
+        None => Ok(()),
+        Some(key) => Err(ChangeError::Refused(format!(
             "{}: expected {key} as it was, since a reload cannot change it: restart the daemon to change it",
             new.path.display()
-        );
-    }
-    let source = PolicySource::read(&new.packet)?;
-    let compiled = compile::compile(&source)?;
-    let number = lock(&daemon.datapath).generation() + 1;
-    let options = PacketOptions::from(&new.packet);
-    let generation = Generation::load(number, &options, &compiled, &new.packet.pin_path)?;
-    let staged = match (&daemon.supervisor, &new.gateway) {
-        (Some(supervisor), Some(gateway)) => {
-            let policy = supervisor::policy(gateway, new.log)?;
-            Some(Staged { worker: Some(supervisor.stage(&policy)?), supervisor, policy })
-        }
-        (None, _) | (_, None) => None,
-    };
-    let status = policy_status(&source, &compiled.summary, &new.packet);
-    let origin = Arc::new(Origin::new(source, &new.packet));
-    // From here on one step can fail, and it is the one that puts the policy in force.
-    {
-        let mut datapath = lock(&daemon.datapath);
-        datapath.switch(generation)?;
-        *lock(&daemon.origin) = origin;
-    }
-    if let Some(staged) = staged {
-        staged.promote();
-    }
-    *lock(&daemon.policy) = status;
-    lock(&daemon.events).0.sample_one_in = new.packet.events.sample_one_in;
-    host::log(&new.packet);
-    *lock(&daemon.config) = new;
-    daemon.switched.notify_one();
-    Ok(u64::from(number))
-}
-
-/// A new worker beside the old one; it ends where it is not promoted.
-struct Staged<'a> {
-    supervisor: &'a Supervisor,
-    policy: firewall_gateway::policy::GatewayPolicy,
-    worker: Option<Arc<Worker>>,
-}
-
-impl Staged<'_> {
-    fn promote(mut self) {
-        if let Some(worker) = self.worker.take() {
-            self.supervisor.promote(worker, self.policy.clone());
-        }
-    }
-}
-
-impl Drop for Staged<'_> {
-    fn drop(&mut self) {
-        if let Some(worker) = &self.worker {
-            worker.kill();
-        }
+        ))),
     }
 }
 
@@ -104,6 +61,7 @@ fn frozen(old: &Config, new: &Config) -> Option<&'static str> {
     [
         ("interfaces", old.interfaces != new.interfaces),
         ("packet.pin_path", old.packet.pin_path != new.packet.pin_path),
+        ("state.path", old.state != new.state),
         ("control.socket", old.control != new.control),
         ("metrics.listen", old.metrics != new.metrics),
         ("log", old.log != new.log),

@@ -27,10 +27,13 @@ impl SnapshotSource for Daemon {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: process::id(),
             uptime_s: self.started.elapsed().as_secs(),
+            started_epoch_s: self.started_epoch_s,
             config: path,
             warnings,
             policy: lock(&self.policy).clone(),
+            changes: lock(&self.changes).count() as u64,
             reloads: lock(&self.reloads).clone(),
+            audit: self.audit.figures(),
             gateway: self.supervisor.as_ref().map(Supervisor::status),
             ..Snapshot::default()
         };
@@ -114,14 +117,15 @@ pub fn policy_status(
         allow: summary.allow as u64,
         deny: summary.deny as u64,
         geo: source.geo.as_ref().map(geo_status),
-        limits: limits(&config.limits),
+        limits: limit_status(&config.limits),
         shadow: shadow(&config.shadow),
         ranges_v4: summary.ranges_v4 as u64,
         ranges_v6: summary.ranges_v6 as u64,
     }
 }
 
-fn limits(config: &LimitsConfig) -> Vec<LimitStatus> {
+/// The limits, as status and `seawall limit show` tell them.
+pub fn limit_status(config: &LimitsConfig) -> Vec<LimitStatus> {
     let LimitsConfig { source, prefix, country, syn, udp, icmp, other, ports } = config;
     let scopes = [
         ("source", source),
@@ -160,11 +164,7 @@ fn shadow(config: &ShadowConfig) -> Vec<String> {
 
 fn geo_status(geo: &GeoSource) -> GeoStatus {
     GeoStatus {
-        mode: match geo.mode {
-            Some(GeoMode::Only) => "only".to_owned(),
-            Some(GeoMode::Block) => "block".to_owned(),
-            None => "none".to_owned(),
-        },
+        mode: geo.mode.map_or("none", GeoMode::label).to_owned(),
         countries: geo.countries.iter().map(ToString::to_string).collect(),
         database: geo.database.path.clone(),
         kind: geo.database.kind.clone(),

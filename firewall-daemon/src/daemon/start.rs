@@ -9,21 +9,35 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::{Daemon, host, snapshot::policy_status};
+use super::{
+    Daemon,
+    change::Prepared,
+    host,
+    snapshot::{now_epoch_s, policy_status},
+};
 use crate::{
+    audit,
     config::Config,
     control::Watchers,
     datapath::{Datapath, DatapathError, DatapathOptions, PacketOptions, bans::Bans},
     explain::Origin,
-    policy::{PolicySource, compile},
+    policy::Sources,
+    state::{StateFolder, bans::BanJournal},
     status::{EventStatus, ReloadStatus},
     supervisor::{self, Supervisor},
 };
 
 /// Starts all parts.
 pub fn start(config: Config) -> anyhow::Result<Daemon> {
-    let source = PolicySource::read(&config.packet)?;
-    let compiled = compile::compile(&source)?;
+    let state = StateFolder::open(&config.state.path)?;
+    if let Err(error) = state.try_writing() {
+        tracing::warn!(%error, "no change will be taken: the state folder cannot be written");
+    }
+    let changes = state.changes()?.going_on(now_epoch_s());
+    let audit = audit::Log::open_when_possible(&state.path().join(audit::FILE));
+    let journal = BanJournal::open(state.path())?;
+    let mut sources = Sources::default();
+    let Prepared { packet, source, compiled } = Prepared::new(&config, &changes, &mut sources)?;
     let supervisor = match &config.gateway {
         Some(gateway) => {
             let policy = supervisor::policy(gateway, config.log)?;
@@ -36,7 +50,7 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         pin_path: config.packet.pin_path.clone(),
     };
     let start = || {
-        let datapath = Datapath::start(&options, &PacketOptions::from(&config.packet), &compiled)?;
+        let datapath = Datapath::start(&options, &PacketOptions::from(&packet), &compiled)?;
         Ok((datapath, Bans::open(&options.pin_path)?))
     };
     let (datapath, bans) = match start() {
@@ -52,22 +66,36 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         let mode = interface.mode.label();
         tracing::info!(interface = interface.name, mode, "attached");
     }
-    host::log(&config.packet);
-    let policy = policy_status(&source, &compiled.summary, &config.packet);
-    let origin = Origin::new(source, &config.packet);
-    let sample_one_in = config.packet.events.sample_one_in;
+    host::log(&packet);
+    let policy = policy_status(&source, &compiled.summary, &packet);
+    let origin = Origin::new(source, &packet);
+    let sample_one_in = packet.events.sample_one_in;
     let events = EventStatus { sample_one_in, ..EventStatus::default() };
-    Ok(Daemon {
+    let daemon = Daemon {
         started: Instant::now(),
+        started_epoch_s: now_epoch_s(),
         config: Mutex::new(config),
+        changes: Mutex::new(Arc::new(changes)),
+        state,
+        road: Mutex::new(sources),
         datapath: Mutex::new(datapath),
         origin: Mutex::new(Arc::new(origin)),
         bans: Mutex::new(bans),
+        audit,
+        journal,
         supervisor,
         policy: Mutex::new(policy),
         reloads: Mutex::new(ReloadStatus::default()),
         events: Mutex::new((events, VecDeque::new())),
         watchers: Watchers::default(),
         switched: Notify::new(),
-    })
+    };
+    daemon.restore_bans();
+    let (what, generation) = {
+        let config = super::lock(&daemon.config);
+        let what = format!("seawall {} with {}", env!("CARGO_PKG_VERSION"), config.path.display());
+        (what, super::lock(&daemon.datapath).generation())
+    };
+    daemon.audit_own("start", &what, &format!("generation {generation}"));
+    Ok(daemon)
 }

@@ -195,6 +195,12 @@ fn key(source: IpAddr) -> SourceKey {
     address(source).source_key()
 }
 
+/// What a source stands for in the table: an IPv4 address, or the first of an IPv6 /64.
+#[must_use]
+pub fn normal(address: IpAddr) -> IpAddr {
+    source(key(address))
+}
+
 /// An address as the program sees it.
 #[must_use]
 pub fn address(source: IpAddr) -> Address {

@@ -1,7 +1,7 @@
 //! What the policy in force was compiled from: the tables know which list holds an address, and no
 //! longer by which prefix.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use firewall_common::{
     Country,
@@ -11,6 +11,7 @@ use ipnetwork::IpNetwork;
 
 use crate::{
     config::{LimitsConfig, PacketConfig, SynCookiesConfig},
+    control::ListKind,
     policy::PolicySource,
 };
 
@@ -19,9 +20,12 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Origin {
     /// In the order of the numbers of their names: protected, the allow lists, the deny lists.
-    lists: Vec<Vec<IpNetwork>>,
+    names: Vec<String>,
+    allow_lists: usize,
+    /// In the same order.
+    lists: Vec<Arc<Vec<IpNetwork>>>,
     /// Of the country database.
-    networks: Vec<(IpNetwork, Country)>,
+    networks: Arc<Vec<(IpNetwork, Country)>>,
     pub(super) limits: LimitsConfig,
     pub(super) syn_cookies: Option<SynCookiesConfig>,
 }
@@ -30,13 +34,35 @@ impl Origin {
     /// Keeps what an answer needs of a policy that was compiled.
     #[must_use]
     pub fn new(source: PolicySource, packet: &PacketConfig) -> Self {
-        let named = source.allow.into_iter().chain(source.deny).map(|list| list.prefixes);
+        let allow_lists = source.allow.len();
+        let protected = (String::new(), Arc::new(source.protected));
+        let named = source.allow.into_iter().chain(source.deny);
+        let named = named.map(|list| (list.name, list.prefixes));
+        let (names, lists) = std::iter::once(protected).chain(named).unzip();
         Self {
-            lists: std::iter::once(source.protected).chain(named).collect(),
+            names,
+            allow_lists,
+            lists,
             networks: source.geo.map(|geo| geo.networks).unwrap_or_default(),
             limits: packet.limits.clone(),
             syn_cookies: packet.syn_cookies.clone(),
         }
+    }
+
+    /// The protected prefixes.
+    pub(crate) fn protected(&self) -> &[IpNetwork] {
+        self.lists.first().map_or(&[], |list| list.as_slice())
+    }
+
+    /// The lists of a kind by their names.
+    pub(crate) fn lists(&self, kind: ListKind) -> impl Iterator<Item = (&str, &[IpNetwork])> {
+        let range = match kind {
+            ListKind::Allow => 1..1 + self.allow_lists,
+            ListKind::Deny => 1 + self.allow_lists..self.lists.len(),
+        };
+        let named = self.names.iter().zip(&self.lists);
+        let named = named.map(|(name, list)| (name.as_str(), list.as_slice()));
+        named.skip(range.start).take(range.len())
     }
 
     /// The longest prefix of the list of a class that holds an address; of the country database, where
@@ -68,10 +94,10 @@ mod tests {
         let country = Country::parse("DE").expect("a country");
         let origin = Origin {
             lists: vec![
-                prefixes(&["203.0.113.9/32"]),
-                prefixes(&["0.0.0.0/0", "203.0.113.0/24", "203.0.0.0/16", "2001:db8::/32"]),
+                prefixes(&["203.0.113.9/32"]).into(),
+                prefixes(&["0.0.0.0/0", "203.0.113.0/24", "203.0.0.0/16", "2001:db8::/32"]).into(),
             ],
-            networks: vec![(prefixes(&["203.0.113.0/25"])[0], country)],
+            networks: vec![(prefixes(&["203.0.113.0/25"])[0], country)].into(),
             ..Origin::default()
         };
         let named = |name| Class::new(List::Deny, None).named(name);

@@ -27,6 +27,9 @@ fn write(out: &mut String, snapshot: &Snapshot) -> fmt::Result {
         writeln!(out, "warning     {warning}")?;
     }
     policy(out, snapshot.generation, &snapshot.policy)?;
+    if snapshot.changes > 0 {
+        writeln!(out, "changes     {} by verbs, over the configuration", snapshot.changes)?;
+    }
     for interface in &snapshot.interfaces {
         writeln!(out, "interface   {} ({} mode)", interface.name, interface.mode)?;
     }
@@ -35,6 +38,12 @@ fn write(out: &mut String, snapshot: &Snapshot) -> fmt::Result {
     if let Some(error) = reloads.last.as_ref().and_then(|last| last.error.as_ref()) {
         writeln!(out, "            last refused: {}", error.escape_debug())?;
     }
+    let audit = &snapshot.audit;
+    write!(out, "audit       {} records", audit.sequence)?;
+    if audit.owed + audit.lost + audit.failures > 0 {
+        write!(out, ", {} owed, {} lost, {} failed writes", audit.owed, audit.lost, audit.failures)?;
+    }
+    writeln!(out)?;
     writeln!(
         out,
         "\n{:<7} {:<13} {:<8} {:>20} {:>22}",
@@ -96,6 +105,20 @@ fn policy(out: &mut String, generation: u64, policy: &PolicyStatus) -> fmt::Resu
         writeln!(out, "limits      none")?;
     }
     policy.limits.iter().try_for_each(|limit| write_limit(out, limit))
+}
+
+/// The limits as lines of text.
+#[must_use]
+pub fn render_limits(limits: &[LimitStatus]) -> String {
+    let mut out = String::new();
+    if limits.is_empty() {
+        out.push_str("limits      none\n");
+    }
+    for limit in limits {
+        // Writing to a string cannot fail.
+        let _ = write_limit(&mut out, limit);
+    }
+    out
 }
 
 fn write_limit(out: &mut String, limit: &LimitStatus) -> fmt::Result {

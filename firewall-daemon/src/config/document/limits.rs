@@ -5,14 +5,14 @@ use serde_saphyr::Spanned;
 
 use crate::config::{
     document::Entries,
+    limits::{BURST_BYTES_MIN, RATE_BYTES_PER_S_MAX, RATE_BYTES_PER_S_MIN, RATE_PPS_MAX},
     scalar::{Given, Number, ports::PortName},
 };
 
-pub type PacketRateNumber = Number<1, 10_000_000>;
-pub type BurstPackets = Number<1, 10_000_000>;
-pub type ByteRateNumber = Number<1_000, 100_000_000_000>;
-/// At least one frame: a bucket that holds less lets none through, ever.
-pub type BurstBytes = Number<1_600, 100_000_000_000>;
+pub type PacketRateNumber = Number<1, RATE_PPS_MAX>;
+pub type BurstPackets = Number<1, RATE_PPS_MAX>;
+pub type ByteRateNumber = Number<RATE_BYTES_PER_S_MIN, RATE_BYTES_PER_S_MAX>;
+pub type BurstBytes = Number<BURST_BYTES_MIN, RATE_BYTES_PER_S_MAX>;
 
 /// A rate. Where it stands among other keys they are repeated: serde's flatten would lose places
 /// and let unknown keys in.

@@ -5,6 +5,7 @@ use serde_saphyr::{Location, Spanned};
 use crate::config::{
     ByteRate, ConfigError, LimitsConfig, PacketRate, PortLimit, RateConfig, SynCookiesConfig,
     document::limits::{LimitsDocument, RateDocument, SynCookiesDocument},
+    limits::REFILL_S_MAX,
     scalar::{Given, Number},
     valid::Check,
 };
@@ -12,8 +13,6 @@ use crate::config::{
 /// Ports with a limit at most: all of them are compared with each packet's.
 const PORT_LIMITS_MAX: usize = 64;
 const COOKIE_PORTS_MAX: usize = 64;
-/// A bucket is full again after so many seconds at most; past that it is a quota, and a typo.
-const REFILL_S_MAX: u64 = 3_600;
 
 impl Check<'_> {
     pub(super) fn limits(&self, limits: LimitsDocument) -> Result<LimitsConfig, ConfigError> {

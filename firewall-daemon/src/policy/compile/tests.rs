@@ -13,7 +13,7 @@ fn networks(texts: &[&str]) -> Vec<IpNetwork> {
 }
 
 fn list(texts: &[&str]) -> Vec<List> {
-    vec![List { name: "list".to_owned(), shadow: false, prefixes: networks(texts) }]
+    vec![List { name: "list".to_owned(), shadow: false, prefixes: networks(texts).into() }]
 }
 
 fn country(code: &str) -> Country {
@@ -118,7 +118,7 @@ fn shadow_gives_way_to_what_is_in_force() {
     let named = |name: &str, shadow, texts: &[&str]| List {
         name: name.to_owned(),
         shadow,
-        prefixes: networks(texts),
+        prefixes: networks(texts).into(),
     };
     let mut owners = geo(GeoMode::Block, "KP", &[("10.0.0.0/8", "KP"), ("11.0.0.0/8", "KP")]);
     owners.countries.insert(country("CN"));

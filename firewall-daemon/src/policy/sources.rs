@@ -1,0 +1,224 @@
+//! The files of a policy, as they were read: what did not change since is not read again. A list of a
+//! million prefixes takes longer to read than to put in force.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, Metadata},
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use ipnetwork::IpNetwork;
+use rustc_hash::FxHashMap;
+
+use crate::{
+    config::{ListConfig, PacketConfig},
+    policy::{
+        GeoSource, List, PolicyError, PolicySource,
+        geo::{self, GeoError},
+        list::{self, ListError},
+    },
+};
+
+/// A file that changed so shortly before it was read may change once more within the same tick of the
+/// file system's clock, and look the same.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// The files that were read, each with what it was then. It holds the files of one policy, no others.
+#[derive(Debug, Default)]
+pub struct Sources {
+    lists: FxHashMap<PathBuf, Kept<Vec<IpNetwork>>>,
+    databases: FxHashMap<PathBuf, Kept<GeoSource>>,
+}
+
+/// What was read of a file.
+#[derive(Debug)]
+struct Kept<T> {
+    /// Nothing where it was still changing.
+    stamp: Option<Stamp>,
+    content: Arc<T>,
+}
+
+/// What differs when a file does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            bytes: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// Whether a file that was read now will look otherwise once it is changed.
+    fn is_settled(&self, now: SystemTime) -> bool {
+        let changed = Duration::from_secs(self.changed.0.try_into().unwrap_or_default());
+        now.duration_since(UNIX_EPOCH + changed).is_ok_and(|since| since > SETTLED)
+    }
+}
+
+/// What is kept of a file, where it is as it was; else what `read` makes of it.
+fn kept<T, E>(
+    files: &mut FxHashMap<PathBuf, Kept<T>>,
+    path: &Path,
+    read: impl FnOnce() -> Result<T, E>,
+) -> Result<Arc<T>, E> {
+    // Asked before it is read: what changes meanwhile is read again the next time. That it cannot be
+    // asked, reading it says better.
+    let stamp = fs::metadata(path).ok().map(|metadata| Stamp::of(&metadata));
+    if let Some(kept) = files.get(path)
+        && kept.stamp.is_some()
+        && kept.stamp == stamp
+    {
+        return Ok(kept.content.clone());
+    }
+    let now = SystemTime::now();
+    let content = Arc::new(read()?);
+    let stamp = stamp.filter(|stamp| stamp.is_settled(now));
+    files.insert(path.to_path_buf(), Kept { stamp, content: content.clone() });
+    Ok(content)
+}
+
+impl Sources {
+    /// Reads every list and the database: all file access of a policy.
+    ///
+    /// # Errors
+    ///
+    /// The first thing wrong, with its file and line. Nothing is skipped.
+    pub fn read(&mut self, config: &PacketConfig) -> Result<PolicySource, PolicyError> {
+        let geo = match &config.geo {
+            None => None,
+            Some(config_geo) => {
+                let source = self.database(&config_geo.database)?;
+                Some(GeoSource {
+                    mode: config_geo.mode,
+                    countries: config_geo.countries.clone(),
+                    shadow: config.shadow.countries.clone(),
+                    ..GeoSource::clone(&source)
+                })
+            }
+        };
+        let mut deny = self.lists("deny", &config.deny)?;
+        for list in &mut deny {
+            list.shadow = config.shadow.lists.contains(&list.name);
+        }
+        let source = PolicySource {
+            protected: config.protected.clone(),
+            allow: self.lists("allow", &config.allow)?,
+            deny,
+            sets: self.sets(&config.sets)?,
+            geo,
+            rules: config.rules.clone(),
+            public_ports: config.public_ports.clone(),
+            default: config.default,
+        };
+        self.forget_others(config);
+        Ok(source)
+    }
+
+    /// A list for what stands in the configuration, where anything does, and one for each file; the names
+    /// are those that the configuration was checked with.
+    fn lists(&mut self, inline: &str, config: &ListConfig) -> Result<Vec<List>, ListError> {
+        let mut contents = Vec::new();
+        if !config.prefixes.is_empty() {
+            contents.push(Arc::new(config.prefixes.clone()));
+        }
+        for file in &config.files {
+            contents.push(self.list(file)?);
+        }
+        let named = config.names(inline).into_iter().zip(contents);
+        Ok(named.map(|(name, prefixes)| List { name, shadow: false, prefixes }).collect())
+    }
+
+    fn sets(
+        &mut self,
+        sets: &BTreeMap<String, ListConfig>,
+    ) -> Result<Vec<(String, Vec<IpNetwork>)>, ListError> {
+        let mut read = Vec::new();
+        for (name, config) in sets {
+            let mut prefixes = config.prefixes.clone();
+            for file in &config.files {
+                let content = self.list(file)?;
+                if prefixes.len() + content.len() > list::PREFIXES_MAX {
+                    // It says in which line the bound is reached.
+                    list::read(file, &mut prefixes)?;
+                }
+                prefixes.extend_from_slice(&content);
+            }
+            read.push((name.clone(), prefixes));
+        }
+        Ok(read)
+    }
+
+    fn list(&mut self, path: &Path) -> Result<Arc<Vec<IpNetwork>>, ListError> {
+        kept(&mut self.lists, path, || {
+            let mut prefixes = Vec::new();
+            list::read(path, &mut prefixes)?;
+            Ok(prefixes)
+        })
+    }
+
+    fn database(&mut self, path: &Path) -> Result<Arc<GeoSource>, GeoError> {
+        kept(&mut self.databases, path, || {
+            let (networks, database) = geo::read(path)?;
+            Ok(GeoSource::new(None, Default::default(), networks, database))
+        })
+    }
+
+    /// What a policy no longer names takes no more room.
+    fn forget_others(&mut self, config: &PacketConfig) {
+        let lists = || [&config.allow, &config.deny].into_iter().chain(config.sets.values());
+        self.lists.retain(|path, _| lists().any(|list| list.files.contains(path)));
+        let database = config.geo.as_ref().map(|geo| &geo.database);
+        self.databases.retain(|path, _| database == Some(path));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_again_when_it_differs_and_not_before() {
+        let path = std::env::temp_dir().join(format!("seawall-sources-{}", std::process::id()));
+        let mut files = FxHashMap::default();
+        let mut read = |expected: &str| {
+            let mut reads = 0;
+            let content = kept(&mut files, &path, || {
+                reads += 1;
+                fs::read_to_string(&path)
+            });
+            assert_eq!(*content.expect("readable"), expected);
+            reads
+        };
+        let settle = || {
+            // As if it had been written long ago, which the time of its change shows too.
+            std::thread::sleep(SETTLED + Duration::from_millis(1_100));
+        };
+        fs::write(&path, "one").expect("written");
+        assert_eq!((read("one"), read("one")), (1, 1), "it may still change unseen");
+        settle();
+        assert_eq!((read("one"), read("one"), read("one")), (1, 0, 0));
+        // Of the same length, and with the time of the other.
+        let modified = fs::metadata(&path).and_then(|found| found.modified()).expect("a time");
+        fs::write(&path, "two").expect("written");
+        let file = fs::File::options().write(true).open(&path).expect("it opens");
+        file.set_modified(modified).expect("set");
+        assert_eq!(read("two"), 1);
+        fs::remove_file(&path).expect("removed");
+        let gone = kept(&mut files, &path, || fs::read_to_string(&path));
+        assert!(gone.is_err(), "what is kept of a file that is gone is not used");
+    }
+}

@@ -1,0 +1,98 @@
+//! Writing a file whole or not at all: beside the old one, then in its place by one rename.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use super::StateError;
+
+/// A file that is written, and not yet in its place; it goes away where it is not committed.
+#[derive(Debug)]
+#[must_use = "it goes away where it is not committed"]
+pub struct Staged {
+    temporary: PathBuf,
+    target: PathBuf,
+    committed: bool,
+}
+
+impl Staged {
+    /// Writes beside `target`, down to the disk. A name of its own for each target: what a daemon left
+    /// there when it died is written over, and one target is written by one at a time.
+    ///
+    /// # Errors
+    ///
+    /// Where the file system refuses; nothing is left then.
+    pub fn write(target: &Path, bytes: &[u8]) -> Result<Self, StateError> {
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let temporary = target.with_file_name(format!(".{name}.new"));
+        let staged = Self { temporary, target: target.to_path_buf(), committed: false };
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(&staged.temporary)
+            .map_err(staged.failed("write beside it"))?;
+        file.write_all(bytes).map_err(staged.failed("write beside it"))?;
+        file.sync_all().map_err(staged.failed("write it to the disk"))?;
+        Ok(staged)
+    }
+
+    /// Puts it in its place. Whoever reads sees the old or the new, after a loss of power too.
+    ///
+    /// # Errors
+    ///
+    /// Where the file system refuses.
+    pub fn commit(mut self) -> Result<(), StateError> {
+        fs::rename(&self.temporary, &self.target).map_err(self.failed("put it in its place"))?;
+        self.committed = true;
+        sync_folder(&self.target).map_err(self.failed("write its folder to the disk"))
+    }
+
+    fn failed(&self, action: &'static str) -> impl FnOnce(io::Error) -> StateError + use<> {
+        let path = self.target.clone();
+        move |source| StateError::Write { path, action, source }
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.committed {
+            // Where it cannot be removed, it is written over the next time.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+/// Writes a file in one step.
+///
+/// # Errors
+///
+/// Where the file system refuses; the old file is as it was.
+pub fn write(target: &Path, bytes: &[u8]) -> Result<(), StateError> {
+    Staged::write(target, bytes)?.commit()
+}
+
+/// Reads a file of at most so many bytes.
+///
+/// # Errors
+///
+/// Where it cannot be read, or is larger.
+pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, StateError> {
+    let failed = |source| StateError::Read { path: path.to_path_buf(), source };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(StateError::TooLarge { path: path.to_path_buf(), max: bytes_max });
+    }
+    Ok(bytes)
+}
+
+/// A rename is on the disk once its folder is.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+}
