@@ -221,7 +221,11 @@ impl Families<'_> {
             ],
         );
         let open = figures.upstream_connections_active;
-        self.gauge("gateway_upstream_connections_active", "Connections to the upstream open now", open);
+        self.gauge(
+            "gateway_upstream_connections_active",
+            "Connections to the upstream open now",
+            open,
+        );
         let workers = u64::from(gateway.worker_pid.is_some());
         self.gauge("gateway_workers", "Whether there is a gateway worker", workers);
         self.gauge(

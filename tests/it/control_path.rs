@@ -15,3 +15,7 @@ mod watch;
 mod replay;
 /// Log lines of the daemon and of the XDP program.
 mod log;
+/// The audit log.
+mod audit;
+/// A Prometheus that scrapes the daemon, its dashboard and its alerts.
+mod prometheus;

@@ -46,6 +46,11 @@ pub fn bench() -> Result<Toolchain> {
     toolchain::find_or_install()
 }
 
+/// What `test` needs beside that: a Prometheus that scrapes the daemon, and the judge of its rules.
+pub fn test() -> Result<()> {
+    programs("test", &[("prometheus", "prometheus"), ("promtool", "prometheus")])
+}
+
 fn programs(kind: &str, tools: &[(&str, &str)]) -> Result<()> {
     let mut missing: Vec<&str> = tools
         .iter()

@@ -1,6 +1,9 @@
 //! Why there is no audit.
 
-use std::{io, path::{Path, PathBuf}};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 /// Why a record is not on the disk, or a log cannot be read. The reason is text, as several callers may be told
 /// of one failed write.

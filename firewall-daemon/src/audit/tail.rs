@@ -1,11 +1,6 @@
 //! The end of a file: its last record, and what a crash left behind it.
 
-use std::{
-    fs::File,
-    io,
-    os::unix::fs::FileExt as _,
-    path::Path,
-};
+use std::{fs::File, io, os::unix::fs::FileExt as _, path::Path};
 
 use super::{Entry, Hash, LINE_BYTES_MAX, chain::hash_of_line};
 

@@ -175,7 +175,6 @@ fn walk_file(walk: &mut Walk, path: &Path) -> Result<(), AuditError> {
 fn same(live: Option<&File>, path: &Path) -> bool {
     let live = live.and_then(|live| live.metadata().ok());
     let there = fs::metadata(path).ok();
-    live.zip(there).is_some_and(|(live, there)| {
-        (live.dev(), live.ino()) == (there.dev(), there.ino())
-    })
+    live.zip(there)
+        .is_some_and(|(live, there)| (live.dev(), live.ino()) == (there.dev(), there.ino()))
 }

@@ -50,8 +50,7 @@ impl Daemon {
 
     /// Records what the daemon does by itself and cannot leave undone: a start, a stop, a refusal.
     pub(super) fn audit_own(&self, verb: &'static str, what: &str, after: &str) {
-        let record =
-            Record { after: after.to_owned(), ..Record::new(Who::Daemon, verb, what) };
+        let record = Record { after: after.to_owned(), ..Record::new(Who::Daemon, verb, what) };
         let _ = self.audit.record_or_owe(&record);
     }
 }
@@ -78,7 +77,8 @@ fn beside(one: &Policy, other: &Policy) -> String {
     for (name, kind) in [("deny", ListKind::Deny), ("allow", ListKind::Allow)] {
         let theirs = theirs.list(kind);
         // All of 16,384 against as many would take seconds: what stands at the same place is the same.
-        let same = mine.list(kind).iter().zip(theirs).take_while(|(one, other)| one == other).count();
+        let same =
+            mine.list(kind).iter().zip(theirs).take_while(|(one, other)| one == other).count();
         let mut mine = mine.list(kind)[same..].iter().filter(|entry| {
             !theirs.get(same..).unwrap_or_default().iter().take(NAMED_MAX).any(|it| it == *entry)
         });

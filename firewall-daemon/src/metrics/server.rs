@@ -216,7 +216,8 @@ mod tests {
     #[test]
     fn the_older_format_names_a_counter_like_its_samples() {
         let newer = "# HELP a b.\n# TYPE a counter\n# UNIT a seconds\na_total 1\n# TYPE g gauge\ng 2\n# EOF\n";
-        let expected = "# HELP a_total b.\n# TYPE a_total counter\na_total 1\n# TYPE g gauge\ng 2\n";
+        let expected =
+            "# HELP a_total b.\n# TYPE a_total counter\na_total 1\n# TYPE g gauge\ng 2\n";
         assert_eq!(older(newer), expected);
         // (what a caller accepts, whether it is the older format)
         for (accept, expected) in [

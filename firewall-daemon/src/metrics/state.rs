@@ -48,8 +48,16 @@ impl Families<'_> {
             self.gauge("last_reload_successful", "Whether the last reload came into force", ok);
         }
         let audit = snapshot.audit;
-        self.counter("audit_records", "Records of the audit log, over all its files", audit.sequence);
-        self.gauge("audit_owed_records", "Records that wait for a disk that takes them", audit.owed);
+        self.counter(
+            "audit_records",
+            "Records of the audit log, over all its files",
+            audit.sequence,
+        );
+        self.gauge(
+            "audit_owed_records",
+            "Records that wait for a disk that takes them",
+            audit.owed,
+        );
         self.counter(
             "audit_lost_records",
             "Records that found no room among those; the daemon's log has them",
@@ -74,6 +82,8 @@ impl Families<'_> {
         rows("limit_bytes_per_second", "Bytes a second that a limit lets pass", |limit| {
             limit.rate_bytes_per_s
         });
-        rows("limit_burst_bytes", "Bytes at once that a limit lets pass", |limit| limit.burst_bytes);
+        rows("limit_burst_bytes", "Bytes at once that a limit lets pass", |limit| {
+            limit.burst_bytes
+        });
     }
 }

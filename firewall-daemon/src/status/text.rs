@@ -41,7 +41,11 @@ fn write(out: &mut String, snapshot: &Snapshot) -> fmt::Result {
     let audit = &snapshot.audit;
     write!(out, "audit       {} records", audit.sequence)?;
     if audit.owed + audit.lost + audit.failures > 0 {
-        write!(out, ", {} owed, {} lost, {} failed writes", audit.owed, audit.lost, audit.failures)?;
+        write!(
+            out,
+            ", {} owed, {} lost, {} failed writes",
+            audit.owed, audit.lost, audit.failures
+        )?;
     }
     writeln!(out)?;
     writeln!(

@@ -176,12 +176,7 @@ impl Walk {
         let last = self.next() + self.opaque - 1;
         if let Some(head) = self.head.filter(|head| head.seq > last) {
             let found = format!("the end of the log after record {last}");
-            self.fault(
-                Fault::Truncated,
-                Some(last + 1),
-                records(last + 1, head.seq),
-                found,
-            );
+            self.fault(Fault::Truncated, Some(last + 1), records(last + 1, head.seq), found);
         }
         if let Err(error) = head {
             self.verdict.files.push(head::path(log));

@@ -45,10 +45,12 @@ fn text(verdict: &audit::Verdict) -> String {
         let _ = writeln!(out, "{finding}");
     }
     let (records, files) = (verdict.records, verdict.files.len());
-    let _ = writeln!(out, "{records} records in {files} files, {} to {}", verdict.first, verdict.last);
+    let _ =
+        writeln!(out, "{records} records in {files} files, {} to {}", verdict.first, verdict.last);
     let _ = writeln!(out, "last hash {}", verdict.hash);
     if !verdict.head {
-        let _ = writeln!(out, "no head beside it: records that were cut off at the end are not seen");
+        let _ =
+            writeln!(out, "no head beside it: records that were cut off at the end are not seen");
     }
     out
 }
