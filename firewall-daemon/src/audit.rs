@@ -29,6 +29,8 @@ pub use text::render;
 pub use verify::{Fault, Finding, Verdict, verify};
 pub use when::{WhenError, since};
 
+/// Its name in the state folder.
+pub const FILE: &str = "audit.log";
 /// Where the log is, where nothing else is configured.
 pub const PATH: &str = "/var/lib/seawall/audit.log";
 

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use crate::{
-    audit::{self, AuditError},
+    audit,
     config::Config,
     control::{self, Handler, Watchers},
     datapath::{Datapath, bans::Bans},
@@ -35,6 +35,7 @@ mod lists;
 mod geo;
 mod limits;
 mod bans;
+mod record;
 mod reload;
 mod events;
 mod sweep;
@@ -51,13 +52,12 @@ pub use watchdog::{BEAT, Pulse};
 /// Everything that is running.
 struct Daemon {
     started: Instant,
+    started_epoch_s: u64,
     /// The configuration in force, as its file says.
     config: Mutex<Config>,
     /// What verbs changed of it.
     changes: Mutex<Arc<Changes>>,
     state: StateFolder,
-    /// Or why there is none: then no change is taken.
-    audit_log: Result<audit::Log, AuditError>,
     /// Held by whoever changes what is in force, from the first step to the last; before any other lock.
     road: Mutex<Sources>,
     datapath: Mutex<Datapath>,
@@ -66,6 +66,8 @@ struct Daemon {
     origin: Mutex<Arc<Origin>>,
     /// Apart from the datapath: walking them may take seconds.
     bans: Mutex<Bans>,
+    /// Who changed what.
+    audit: audit::Log,
     /// What of the bans outlives a restart of the host.
     journal: BanJournal,
     supervisor: Option<Supervisor>,
@@ -171,6 +173,7 @@ async fn finished(running: &mut Option<JoinHandle<()>>) {
 
 /// The gateway drains behind the filter, which comes off last.
 fn take_down(daemon: &Daemon) -> anyhow::Result<()> {
+    daemon.audit_own("stop", "the daemon", "");
     if let Some(supervisor) = &daemon.supervisor {
         supervisor.stop();
     }

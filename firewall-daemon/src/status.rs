@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use firewall_gateway::figures::Figures;
 use serde::{Deserialize, Serialize};
 
+use crate::audit::Figures as AuditFigures;
 use crate::hex::{self, HexError};
 
 mod text;
@@ -28,6 +29,9 @@ pub struct Snapshot {
     pub pid: u32,
     /// Since the daemon started.
     pub uptime_s: u64,
+    /// When the daemon started, in seconds since 1970.
+    #[serde(default)]
+    pub started_epoch_s: u64,
     /// The configuration file.
     pub config: PathBuf,
     /// What is wrong at this moment; nothing when all is well.
@@ -57,6 +61,9 @@ pub struct Snapshot {
     pub events: EventStatus,
     /// Reloads so far.
     pub reloads: ReloadStatus,
+    /// The audit log.
+    #[serde(default)]
+    pub audit: AuditFigures,
     /// The gateway, where one is configured.
     pub gateway: Option<GatewayStatus>,
 }

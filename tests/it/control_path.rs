@@ -23,3 +23,7 @@ mod verbs;
 mod kept;
 /// What a service manager is told.
 mod service;
+/// The audit log.
+mod audit;
+/// A Prometheus that scrapes the daemon, its dashboard and its alerts.
+mod prometheus;

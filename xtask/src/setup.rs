@@ -73,6 +73,11 @@ pub fn package_check() -> Result<()> {
     programs("package check", &tools)
 }
 
+/// What `test` needs beside that: a Prometheus that scrapes the daemon, and the judge of its rules.
+pub fn test() -> Result<()> {
+    programs("test", &[("prometheus", "prometheus"), ("promtool", "prometheus")])
+}
+
 fn programs(kind: &str, tools: &[(&str, &str)]) -> Result<()> {
     let mut missing: Vec<&str> = tools
         .iter()

@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     mem,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -28,7 +28,10 @@ pub struct Log {
 
 #[derive(Debug)]
 struct Writer {
-    live: Live,
+    path: PathBuf,
+    file_bytes_max: u64,
+    /// Nothing where it could not be opened yet.
+    live: Option<Live>,
     /// Records of what could not be refused, oldest first.
     owed: VecDeque<Draft>,
     /// Records that found no room among them, and are not recorded as lost yet.
@@ -68,18 +71,31 @@ impl Log {
         Self::open_bounded(path, FILE_BYTES_MAX)
     }
 
-    /// The same with smaller files.
-    pub(super) fn open_bounded(path: &Path, file_bytes_max: u64) -> Result<Self, AuditError> {
-        let live = Live::open(path, file_bytes_max)?;
-        for found in live.notes() {
-            tracing::warn!(found, "audit: the log is not as it was left");
+    /// The same for a host that is to be protected whatever its disk is like: a log that cannot be opened is
+    /// opened with the first record that finds it can be. Until then there is no change.
+    #[must_use]
+    pub fn open_when_possible(path: &Path) -> Self {
+        let log = Self::closed(path, FILE_BYTES_MAX);
+        if let Err(error) = lock(&log.writer).open() {
+            log.failures.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(%error, "audit: no change will be taken");
         }
-        let writer = Writer { live, owed: VecDeque::new(), lost: 0, lost_total: 0 };
-        Ok(Self {
-            queue: Mutex::default(),
-            writer: Mutex::new(writer),
-            failures: AtomicU64::new(0),
-        })
+        log
+    }
+
+    /// An open one with smaller files.
+    pub(super) fn open_bounded(path: &Path, file_bytes_max: u64) -> Result<Self, AuditError> {
+        let log = Self::closed(path, file_bytes_max);
+        lock(&log.writer).open()?;
+        Ok(log)
+    }
+
+    fn closed(path: &Path, file_bytes_max: u64) -> Self {
+        let path = path.to_path_buf();
+        let (owed, lost, lost_total) = (VecDeque::new(), 0, 0);
+        let writer = Writer { path, file_bytes_max, live: None, owed, lost, lost_total };
+        let failures = AtomicU64::new(0);
+        Self { queue: Mutex::default(), writer: Mutex::new(writer), failures }
     }
 
     /// Writes a record and waits until it is on the disk; its sequence. What several callers bring at once is
@@ -120,7 +136,7 @@ impl Log {
     pub fn figures(&self) -> Figures {
         let writer = lock(&self.writer);
         Figures {
-            sequence: writer.live.sequence(),
+            sequence: writer.live.as_ref().map_or(0, Live::sequence),
             owed: writer.owed.len() as u64,
             lost: writer.lost_total,
             failures: self.failures.load(Ordering::Relaxed),
@@ -142,7 +158,7 @@ impl Log {
         match done.get() {
             Some(done) => done.clone(),
             // It was pushed before the queue was taken.
-            None => unreachable!("a record of this batch has no answer"),
+            None => unreachable!("a record of this batch has an answer"),
         }
     }
 
@@ -164,8 +180,23 @@ impl Log {
 }
 
 impl Writer {
+    fn open(&mut self) -> Result<(), AuditError> {
+        if self.live.is_none() {
+            let live = Live::open(&self.path, self.file_bytes_max)?;
+            for found in live.notes() {
+                tracing::warn!(found, "audit: the log is not as it was left");
+            }
+            self.live = Some(live);
+        }
+        Ok(())
+    }
+
     /// What is owed, then these; the sequence of the first of these.
     fn write(&mut self, drafts: &[&Draft]) -> Result<u64, AuditError> {
+        self.open()?;
+        let Some(live) = &mut self.live else {
+            unreachable!("a log that is open is there");
+        };
         let lost = (self.lost > 0).then(|| {
             let text = format!(
                 "{} records found no room while the log could not be written; the daemon's log has them",
@@ -175,7 +206,7 @@ impl Writer {
         });
         let all: Vec<&Draft> =
             self.owed.iter().chain(&lost).chain(drafts.iter().copied()).collect();
-        let first = self.live.append(&all)? + (all.len() - drafts.len()) as u64;
+        let first = live.append(&all)? + (all.len() - drafts.len()) as u64;
         self.owed.clear();
         self.lost = 0;
         Ok(first)

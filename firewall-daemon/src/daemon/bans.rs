@@ -108,6 +108,14 @@ impl Daemon {
             let source = source_of(line);
             before.push((source, bans.find(source)?, self.journal.get(source)));
         }
+        let was: Vec<String> = before
+            .iter()
+            .map(|(source, ban, _)| match ban {
+                Some(ban) => format!("{} banned for {} s more", of_table(*source), ban.left.as_secs()),
+                None => format!("{} not banned", of_table(*source)),
+            })
+            .collect();
+        let was = was.join(", ");
         let undo = |bans: &mut Bans| {
             for (source, ban, _) in &before {
                 let undone = match ban {
@@ -141,30 +149,11 @@ impl Daemon {
         // Others may write while this one waits for the disk.
         drop(bans);
         let kept = self.journal.sync(appended).map_err(ChangeError::from);
-        let kept = kept.and_then(|()| self.audit_ban(cause, time));
+        let kept = kept.and_then(|()| self.audit_ban(cause, was));
         if kept.is_err() {
             undo(&mut lock(&self.bans));
         }
         kept
-    }
-
-    /// Records a ban or the end of one. A ban is needed most when a log is full: its record may come later.
-    fn audit_ban(&self, cause: &Cause, time: Duration) -> Result<(), ChangeError> {
-        let Cause { who, verb, what, why } = cause;
-        let (before, after) = match time.is_zero() {
-            true => ("banned", "not banned"),
-            false => ("", "banned"),
-        };
-        match &self.audit_log {
-            Ok(log) => {
-                if let Err(error) = log.record_or_owe(&cause.record(before.into(), after.into())) {
-                    tracing::error!(%error, "a ban is not recorded yet");
-                }
-            }
-            Err(error) => return Err(error.clone().into()),
-        }
-        tracing::info!(who = %who, verb, what, why, "changed");
-        Ok(())
     }
 
     /// What is protected or allowed passes, whether it is banned or not.

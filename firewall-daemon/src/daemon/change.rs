@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::{Daemon, host, lock, snapshot::policy_status};
 use crate::{
-    audit::{AuditError, Peer, Record, Who},
+    audit::AuditError,
     config::{Config, ConfigError, PacketConfig},
     control::Caller,
     datapath::{DatapathError, PacketOptions, generation::Generation},
@@ -94,18 +94,6 @@ impl Cause {
         Self { who: who.clone(), verb, what: what.into(), why: None }
     }
 
-    /// For the audit.
-    pub fn record(&self, before: String, after: String) -> Record {
-        let Caller { uid, gid, pid, user } = &self.who;
-        let who = if *pid == std::process::id() {
-            Who::Daemon
-        } else {
-            Who::User(Peer { name: user.clone(), uid: *uid, gid: *gid, pid: *pid })
-        };
-        let why = self.why.clone().unwrap_or_default();
-        Record { why, before, after, ..Record::new(who, self.verb, &self.what) }
-    }
-
     /// In whose words.
     pub fn because(self, why: Option<String>) -> Self {
         Self { why, ..self }
@@ -176,8 +164,9 @@ impl Daemon {
         let status = policy_status(&source, &compiled.summary, &packet);
         let origin = Arc::new(Origin::new(source, &packet));
         let old = self.switch(generation, origin)?;
+        // Between the switch and the commit: what cannot be recorded is not to be in force.
         let kept = self
-            .audit(cause, &before, &next)
+            .audit(cause, number, &before, &next)
             .and_then(|()| file.map_or(Ok(()), |file| file.commit().map_err(ChangeError::from)));
         if let Err(error) = kept {
             self.switch_back(old, &before);
@@ -218,17 +207,6 @@ impl Daemon {
         let back = self.state.stage_changes(&before.changes).and_then(|file| file.commit());
         if let Err(error) = back {
             tracing::error!(%error, "the file of changes may not be what is in force");
-        }
-    }
-
-    /// Records a change. Here, between the switch and the commit, since what cannot be recorded is not
-    /// to be in force.
-    fn audit(&self, cause: &Cause, before: &Policy, next: &Policy) -> Result<(), ChangeError> {
-        let (before, after) = before.changes.told_apart(&next.changes);
-        let record = cause.record(before, after);
-        match &self.audit_log {
-            Ok(log) => Ok(log.record(&record).map(|_| ())?),
-            Err(error) => Err(error.clone().into()),
         }
     }
 

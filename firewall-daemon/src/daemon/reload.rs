@@ -21,6 +21,7 @@ pub fn reload(daemon: &Daemon) {
             let error = error.to_string();
             tracing::error!(error, "reload refused: the old policy stays in force");
             service::ready(&format!("reload refused, the old policy is in force: {error}"));
+            daemon.audit_own("reload", "SIGHUP", &format!("refused: {error}"));
             daemon.record_reload(Some(error));
         }
     }

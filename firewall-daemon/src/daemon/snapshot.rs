@@ -27,11 +27,13 @@ impl SnapshotSource for Daemon {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: process::id(),
             uptime_s: self.started.elapsed().as_secs(),
+            started_epoch_s: self.started_epoch_s,
             config: path,
             warnings,
             policy: lock(&self.policy).clone(),
             changes: lock(&self.changes).count() as u64,
             reloads: lock(&self.reloads).clone(),
+            audit: self.audit.figures(),
             gateway: self.supervisor.as_ref().map(Supervisor::status),
             ..Snapshot::default()
         };

@@ -33,11 +33,8 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
     if let Err(error) = state.try_writing() {
         tracing::warn!(%error, "no change will be taken: the state folder cannot be written");
     }
-    let audit_log = audit::Log::open(&state.path().join("audit.log"));
-    if let Err(error) = &audit_log {
-        tracing::warn!(%error, "no change will be taken: it could not be recorded");
-    }
     let changes = state.changes()?.going_on(now_epoch_s());
+    let audit = audit::Log::open_when_possible(&state.path().join(audit::FILE));
     let journal = BanJournal::open(state.path())?;
     let mut sources = Sources::default();
     let Prepared { packet, source, compiled } = Prepared::new(&config, &changes, &mut sources)?;
@@ -76,14 +73,15 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
     let events = EventStatus { sample_one_in, ..EventStatus::default() };
     let daemon = Daemon {
         started: Instant::now(),
+        started_epoch_s: now_epoch_s(),
         config: Mutex::new(config),
         changes: Mutex::new(Arc::new(changes)),
         state,
-        audit_log,
         road: Mutex::new(sources),
         datapath: Mutex::new(datapath),
         origin: Mutex::new(Arc::new(origin)),
         bans: Mutex::new(bans),
+        audit,
         journal,
         supervisor,
         policy: Mutex::new(policy),
@@ -93,5 +91,11 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         switched: Notify::new(),
     };
     daemon.restore_bans();
+    let (what, generation) = {
+        let config = super::lock(&daemon.config);
+        let what = format!("seawall {} with {}", env!("CARGO_PKG_VERSION"), config.path.display());
+        (what, super::lock(&daemon.datapath).generation())
+    };
+    daemon.audit_own("start", &what, &format!("generation {generation}"));
     Ok(daemon)
 }

@@ -38,6 +38,16 @@ fn write(out: &mut String, snapshot: &Snapshot) -> fmt::Result {
     if let Some(error) = reloads.last.as_ref().and_then(|last| last.error.as_ref()) {
         writeln!(out, "            last refused: {}", error.escape_debug())?;
     }
+    let audit = &snapshot.audit;
+    write!(out, "audit       {} records", audit.sequence)?;
+    if audit.owed + audit.lost + audit.failures > 0 {
+        write!(
+            out,
+            ", {} owed, {} lost, {} failed writes",
+            audit.owed, audit.lost, audit.failures
+        )?;
+    }
+    writeln!(out)?;
     writeln!(
         out,
         "\n{:<7} {:<13} {:<8} {:>20} {:>22}",

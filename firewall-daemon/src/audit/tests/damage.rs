@@ -34,7 +34,7 @@ fn any_bit_that_flips_is_found_in_its_line() {
 
 /// A flipped line feed at the end would be waited for.
 fn verify_without_wait(path: &Path) -> Verdict {
-    super::super::verify::once(path, true).expect("it reads")
+    verify::once(path, true).expect("it reads")
 }
 
 #[test]
