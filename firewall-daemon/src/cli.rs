@@ -13,6 +13,10 @@ mod status;
 mod replay;
 mod explain;
 mod watch;
+mod plan;
+mod apply;
+mod confirm;
+mod rollback;
 
 use crate::{config::ConfigError, explain::ExplainError, policy::PolicyError};
 
@@ -33,6 +37,10 @@ enum Verb {
     Explain(explain::ExplainArgs),
     Watch(watch::WatchArgs),
     Replay(replay::ReplayArgs),
+    Plan(plan::PlanArgs),
+    Apply(apply::ApplyArgs),
+    Confirm(confirm::ConfirmArgs),
+    Rollback(rollback::RollbackArgs),
     /// The gateway's worker process; the daemon starts it.
     #[command(hide = true)]
     GatewayWorker,
@@ -49,6 +57,10 @@ pub fn main() -> ExitCode {
         Verb::Explain(args) => explain::run(&args),
         Verb::Watch(args) => watch::run(&args),
         Verb::Replay(args) => replay::run(&args),
+        Verb::Plan(args) => plan::run(&args),
+        Verb::Apply(args) => apply::run(&args),
+        Verb::Confirm(args) => confirm::run(&args),
+        Verb::Rollback(args) => rollback::run(&args),
         Verb::GatewayWorker => return firewall_gateway::worker::run(),
     };
     match done {
@@ -109,6 +121,20 @@ mod tests {
             &["seawall", "watch", "--count", "0"],
             &["seawall", "watch", "--json", "--pcap", "drops.pcapng"],
             &["seawall", "watch", "extra"],
+            &["seawall", "plan"],
+            &["seawall", "plan", "a", "b"],
+            &["seawall", "apply"],
+            &["seawall", "apply", "a", "--confirm"],
+            &["seawall", "apply", "a", "--confirm", "4s"],
+            &["seawall", "apply", "a", "--confirm", "3601s"],
+            &["seawall", "apply", "a", "--confirm", "2h"],
+            &["seawall", "apply", "a", "--confirm", "soon"],
+            &["seawall", "apply", "a", "--confirm", "5s", "--confirm", "6s"],
+            &["seawall", "confirm", "now"],
+            &["seawall", "rollback", "3"],
+            &["seawall", "rollback", "--to", "-1"],
+            &["seawall", "rollback", "--to", "0"],
+            &["seawall", "rollback", "--to", "3", "--list"],
             &["seawall", "explain"],
             &["seawall", "explain", "203.0.113.7", "203.0.113.8"],
             &["seawall", "explain", "203.0.113.0/24"],

@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use firewall_gateway::limits::Limits;
@@ -22,9 +23,9 @@ pub use limits::{
     SynCookiesConfig,
 };
 pub use packet::{
-    EventsConfig, Fate, GeoConfig, KernelLog, ListConfig, PacketConfig, ShadowConfig,
+    EventsConfig, Fate, GeoConfig, KernelLog, ListConfig, PacketConfig, ProtectConfig, ShadowConfig,
 };
-pub use read::ConfigError;
+pub use read::{ConfigError, FILE_BYTES_MAX as CONFIG_BYTES_MAX};
 pub use rules::{LimitPer, PortRange, RuleConfig, RuleProtocol, RuleVerdict, Service, TcpFlags};
 
 /// All of the configuration.
@@ -32,6 +33,8 @@ pub use rules::{LimitPer, PortRange, RuleConfig, RuleProtocol, RuleVerdict, Serv
 pub struct Config {
     /// The file that it was read from.
     pub path: PathBuf,
+    /// The file's content.
+    pub text: Arc<[u8]>,
     /// Where to attach.
     pub interfaces: Vec<InterfaceConfig>,
     /// What the XDP program does.
@@ -55,8 +58,18 @@ impl Config {
     ///
     /// The first thing wrong: its file, line and column, what was expected, what was found.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let document = read::document(path)?;
-        valid::config(path, document)
+        Self::from_bytes(path, read::bytes(path)?)
+    }
+
+    /// Checks what is to stand in a file: errors and relative paths are those of that file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::load`].
+    pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, ConfigError> {
+        let text: Arc<[u8]> = bytes.as_slice().into();
+        let document = read::parse(path, bytes)?;
+        Ok(Self { text, ..valid::config(path, document)? })
     }
 }
 

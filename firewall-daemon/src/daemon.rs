@@ -29,11 +29,16 @@ mod host;
 mod start;
 mod change;
 mod reload;
+mod pending;
+mod safe;
 mod events;
 mod sweep;
 mod revive;
 mod snapshot;
 mod answers;
+
+use pending::Pending;
+pub use snapshot::limit_status;
 
 /// Everything that is running.
 struct Daemon {
@@ -45,6 +50,8 @@ struct Daemon {
     state: StateFolder,
     /// Held by whoever changes what is in force, from the first step to the last; before any other lock.
     road: Mutex<Sources>,
+    /// A change that is in force and waits to be confirmed.
+    pending: Mutex<Option<Pending>>,
     datapath: Mutex<Datapath>,
     /// What the generation in force was compiled from. Locked within the datapath alone, so that it is
     /// always that of the generation.
@@ -87,6 +94,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tokio::spawn(metrics::serve(metrics_listener, source, stopped.clone())),
         tokio::spawn(events::follow(daemon.clone(), stopped.clone())),
         tokio::spawn(sweep::bans(daemon.clone(), stopped.clone())),
+        tokio::spawn(pending::watch_over(daemon.clone(), stopped.clone())),
         tokio::spawn(revive::watch_over(daemon.clone(), stopped)),
     ];
     // Without systemd there is nobody to tell.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::hex::{self, HexError};
 
 mod text;
-mod clock;
+pub(crate) mod clock;
 
 pub use clock::utc;
 pub use text::{duration, render};

@@ -15,3 +15,5 @@ mod watch;
 mod replay;
 /// Log lines of the daemon and of the XDP program.
 mod log;
+/// The guard, changes that take themselves back, the history.
+mod safe_change;

@@ -9,14 +9,19 @@ use std::{
 
 use serde::de::DeserializeOwned;
 
-use super::{ANSWER_BYTES_MAX, Answer, Request};
+use super::{
+    ANSWER_BYTES_MAX, Answer, Applied, ApplyAsk, HistoryShown, PlanAsk, Request, RollbackAsk,
+};
 use crate::{
     explain::{Explanation, Subject},
+    plan::Plan,
     status::Snapshot,
 };
 
 /// A daemon that takes longer is not well.
 const WAIT: Duration = Duration::from_secs(5);
+/// A change reads lists of millions of lines, starts a worker, and waits for the one before it.
+const WAIT_FOR_CHANGE: Duration = Duration::from_secs(120);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -76,11 +81,64 @@ pub fn explain(path: &Path, subject: Subject) -> Result<Explanation, ClientError
     ask(path, &Request::Explain { subject })
 }
 
+/// What a configuration would change.
+///
+/// # Errors
+///
+/// Where no daemon answers, or it refuses.
+pub fn plan(path: &Path, ask: PlanAsk) -> Result<Plan, ClientError> {
+    ask_within(path, &Request::Plan(ask), WAIT_FOR_CHANGE)
+}
+
+/// Puts a configuration in force.
+///
+/// # Errors
+///
+/// Where no daemon answers, or it refuses.
+pub fn apply(path: &Path, ask: ApplyAsk) -> Result<Applied, ClientError> {
+    ask_within(path, &Request::Apply(ask), WAIT_FOR_CHANGE)
+}
+
+/// Keeps the change that waits.
+///
+/// # Errors
+///
+/// Where no daemon answers, or it refuses.
+pub fn confirm(path: &Path) -> Result<Applied, ClientError> {
+    ask_within(path, &Request::Confirm {}, WAIT_FOR_CHANGE)
+}
+
+/// Takes back the change that waits, or goes back to what was in force.
+///
+/// # Errors
+///
+/// Where no daemon answers, or it refuses.
+pub fn rollback(path: &Path, ask: RollbackAsk) -> Result<Applied, ClientError> {
+    ask_within(path, &Request::Rollback(ask), WAIT_FOR_CHANGE)
+}
+
+/// What can be gone back to.
+///
+/// # Errors
+///
+/// Where no daemon answers.
+pub fn history(path: &Path) -> Result<HistoryShown, ClientError> {
+    ask(path, &Request::History {})
+}
+
 fn ask<T: DeserializeOwned>(path: &Path, request: &Request) -> Result<T, ClientError> {
+    ask_within(path, request, WAIT)
+}
+
+fn ask_within<T: DeserializeOwned>(
+    path: &Path,
+    request: &Request,
+    wait: Duration,
+) -> Result<T, ClientError> {
     let connect = |source| ClientError::Connect { path: path.to_path_buf(), source };
     let broken = |source| ClientError::Io { path: path.to_path_buf(), source };
     let mut stream = UnixStream::connect(path).map_err(connect)?;
-    stream.set_read_timeout(Some(WAIT)).map_err(broken)?;
+    stream.set_read_timeout(Some(wait)).map_err(broken)?;
     stream.set_write_timeout(Some(WAIT)).map_err(broken)?;
     let unreadable = |source| ClientError::Answer { path: path.to_path_buf(), source };
     let mut request = serde_json::to_vec(request).map_err(unreadable)?;

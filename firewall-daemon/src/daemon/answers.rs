@@ -2,8 +2,11 @@
 
 use super::{Daemon, lock};
 use crate::{
-    control::{Handler, Watched, Watchers},
+    control::{
+        Applied, ApplyAsk, Caller, Handler, HistoryShown, PlanAsk, RollbackAsk, Watched, Watchers,
+    },
     explain::{ExplainError, Explanation, Facts, Question, Subject},
+    plan::Plan,
     status::{Snapshot, SnapshotSource as _},
 };
 
@@ -36,6 +39,26 @@ impl Handler for Daemon {
             (facts, lock(&self.origin).clone())
         };
         Ok(question.answer(facts, &origin))
+    }
+
+    fn plan(&self, ask: &PlanAsk) -> Result<Plan, String> {
+        self.plan_of(ask).map_err(|error| error.to_string())
+    }
+
+    fn apply(&self, caller: &Caller, ask: &ApplyAsk) -> Result<Applied, String> {
+        self.apply_file(caller, ask).map_err(|error| error.to_string())
+    }
+
+    fn confirm(&self, caller: &Caller) -> Result<Applied, String> {
+        self.confirm_change(caller).map_err(|error| error.to_string())
+    }
+
+    fn rollback(&self, caller: &Caller, ask: &RollbackAsk) -> Result<Applied, String> {
+        self.roll_back(caller, ask).map_err(|error| error.to_string())
+    }
+
+    fn history(&self) -> HistoryShown {
+        self.history_shown()
     }
 
     fn watch(&self) -> Watched {

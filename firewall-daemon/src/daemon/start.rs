@@ -12,12 +12,12 @@ use tokio::sync::Notify;
 use super::{
     Daemon,
     change::Prepared,
-    host,
+    host, pending,
     snapshot::{now_epoch_s, policy_status},
 };
 use crate::{
     config::Config,
-    control::Watchers,
+    control::{Caller, Watchers},
     datapath::{Datapath, DatapathError, DatapathOptions, PacketOptions, bans::Bans},
     explain::Origin,
     policy::Sources,
@@ -68,7 +68,13 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
     let origin = Origin::new(source, &packet);
     let sample_one_in = packet.events.sample_one_in;
     let events = EventStatus { sample_one_in, ..EventStatus::default() };
+    pending::left_behind(&state);
+    let kept = state.history().keep(&config, &Caller::daemon().user, "start", now_epoch_s());
+    if let Err(error) = kept {
+        tracing::warn!(%error, "not kept in the history");
+    }
     Ok(Daemon {
+        pending: Mutex::new(None),
         started: Instant::now(),
         config: Mutex::new(config),
         changes: Mutex::new(Arc::new(changes)),

@@ -39,6 +39,12 @@ impl Origin {
         }
     }
 
+    /// The lists, in the order of the numbers of their names.
+    #[must_use]
+    pub fn lists(&self) -> &[Arc<Vec<IpNetwork>>] {
+        &self.lists
+    }
+
     /// The longest prefix of the list of a class that holds an address; of the country database, where
     /// the class is of no list.
     pub(super) fn prefix(&self, class: Class, address: IpAddr) -> Option<IpNetwork> {
