@@ -172,7 +172,7 @@ mod tests {
         let peer_22 = Peer { address: "198.51.100.7".parse().expect("an address"), port: 22 };
         assert_eq!(found, [peer_22]);
         let v6 = format!(
-            " 0: {}:0016 B80D01200D000000{}07000000:9C40 01 0",
+            " 0: {}:0016 B80D012000000D00{}07000000:9C40 01 0",
             "0".repeat(32),
             "0".repeat(8)
         );
