@@ -7,6 +7,9 @@ use std::{
 };
 
 use firewall_gateway::limits::Limits;
+use ipnetwork::IpNetwork;
+
+use crate::control::ListKind;
 pub use firewall_gateway::policy::{LogFormat, LogLevel};
 
 mod packet;
@@ -70,6 +73,20 @@ impl Config {
         let text: Arc<[u8]> = bytes.as_slice().into();
         let document = read::parse(path, bytes)?;
         Ok(Self { text, ..valid::config(path, document)? })
+    }
+
+    /// The line in which a prefix of `packet.deny.prefixes` or `packet.allow.prefixes` stands, as the file
+    /// is now.
+    #[must_use]
+    pub fn line_of(&self, list: ListKind, prefix: IpNetwork) -> Option<u64> {
+        let bytes = read::bytes(&self.path).ok()?;
+        let packet = read::parse(&self.path, bytes).ok()?.packet;
+        let list = match list {
+            ListKind::Deny => packet.deny,
+            ListKind::Allow => packet.allow,
+        };
+        let found = list.prefixes.iter().find(|found| found.value.0 == prefix)?;
+        Some(found.referenced.line())
     }
 }
 

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::hex::{self, HexError};
 
 mod text;
-pub(crate) mod clock;
+mod clock;
 
 pub use clock::utc;
-pub use text::{duration, render};
+pub use text::{duration, render, render_limits};
 
 /// Gives the state of this moment.
 pub trait SnapshotSource: Send + Sync + 'static {

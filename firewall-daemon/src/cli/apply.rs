@@ -8,7 +8,7 @@ use super::{
     plan::{read, session},
     print,
 };
-use crate::control::{self, Applied, ApplyAsk, CONFIRM_S_MAX, CONFIRM_S_MIN};
+use crate::control::{self, Applied, ApplyAsk, CONFIRM_S_MAX, CONFIRM_S_MIN, Request};
 
 /// Put a configuration file in force; it replaces the daemon's own. With --confirm it is taken back by
 /// itself unless `seawall confirm` comes in time, and the daemon's file is replaced only then.
@@ -44,7 +44,7 @@ pub fn run(args: &ApplyArgs) -> anyhow::Result<()> {
         guard: !args.no_guard,
         why: args.why.clone(),
     };
-    tell(&control::apply(&args.socket, ask)?, args.json)
+    tell(&control::ask(&args.socket, &Request::Apply(ask))?, args.json)
 }
 
 /// What came into force, as JSON or as lines.

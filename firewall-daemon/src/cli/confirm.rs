@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::apply::tell;
-use crate::control;
+use crate::control::{self, Request};
 
 /// Keep the change that `seawall apply --confirm` put in force.
 #[derive(Args, Debug)]
@@ -20,5 +20,5 @@ pub struct ConfirmArgs {
 
 /// Asks the daemon and prints.
 pub fn run(args: &ConfirmArgs) -> anyhow::Result<()> {
-    tell(&control::confirm(&args.socket)?, args.json)
+    tell(&control::ask(&args.socket, &Request::Confirm {})?, args.json)
 }

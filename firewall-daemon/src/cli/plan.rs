@@ -8,9 +8,9 @@ use clap::Args;
 use super::print;
 use crate::{
     config::{CONFIG_BYTES_MAX, Config},
-    control::{self, PlanAsk},
+    control::{self, PlanAsk, Request},
     guard::Session,
-    plan,
+    plan::{self, Plan},
 };
 
 /// Show what a configuration file would change, and which sources seen lately would start or stop being
@@ -32,7 +32,7 @@ pub struct PlanArgs {
 pub fn run(args: &PlanArgs) -> anyhow::Result<()> {
     let file = args.file.display().to_string();
     let ask = PlanAsk { text: read(&args.file)?, file: file.clone(), session: session() };
-    let plan = control::plan(&args.socket, ask)?;
+    let plan: Plan = control::ask(&args.socket, &Request::Plan(ask))?;
     if args.json {
         return print(&(serde_json::to_string_pretty(&plan)? + "\n"));
     }

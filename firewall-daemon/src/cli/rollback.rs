@@ -6,8 +6,8 @@ use clap::{Args, value_parser};
 
 use super::{apply::tell, plan::session, print};
 use crate::{
-    control::{self, HistoryShown, RollbackAsk},
-    status::clock,
+    control::{self, HistoryShown, Request, RollbackAsk},
+    status,
 };
 
 /// Take back the change that waits to be confirmed; where none waits, go back to the configuration before
@@ -34,14 +34,14 @@ pub struct RollbackArgs {
 /// Asks the daemon and prints.
 pub fn run(args: &RollbackArgs) -> anyhow::Result<()> {
     if args.list {
-        let history = control::history(&args.socket)?;
+        let history: HistoryShown = control::ask(&args.socket, &Request::History {})?;
         if args.json {
             return print(&(serde_json::to_string_pretty(&history)? + "\n"));
         }
         return print(&lines(&history));
     }
     let ask = RollbackAsk { to: args.to, session: session(), guard: !args.no_guard };
-    tell(&control::rollback(&args.socket, ask)?, args.json)
+    tell(&control::ask(&args.socket, &Request::Rollback(ask))?, args.json)
 }
 
 fn lines(history: &HistoryShown) -> String {
@@ -56,7 +56,7 @@ fn lines(history: &HistoryShown) -> String {
             text,
             "{:>6}  {}  {:<8}  by {}, {} files{lost}",
             record.number,
-            clock::utc(record.at_epoch_s.saturating_mul(1_000_000_000)),
+            status::utc(record.at_epoch_s.saturating_mul(1_000_000_000)),
             record.verb,
             record.who,
             record.files

@@ -91,10 +91,14 @@ impl ListConfig {
     #[must_use]
     pub fn names(&self, inline: &str) -> Vec<String> {
         let inline = (!self.prefixes.is_empty()).then(|| inline.to_owned());
-        let files = self.files.iter().map(|file| {
-            file.file_stem().unwrap_or(file.as_os_str()).to_string_lossy().into_owned()
-        });
-        inline.into_iter().chain(files).collect()
+        inline.into_iter().chain(self.file_names()).collect()
+    }
+
+    /// The names of the lists that are files.
+    pub fn file_names(&self) -> impl Iterator<Item = String> {
+        self.files
+            .iter()
+            .map(|file| file.file_stem().unwrap_or(file.as_os_str()).to_string_lossy().into_owned())
     }
 }
 

@@ -9,19 +9,16 @@ use std::{
 
 use serde::de::DeserializeOwned;
 
-use super::{
-    ANSWER_BYTES_MAX, Answer, Applied, ApplyAsk, HistoryShown, PlanAsk, Request, RollbackAsk,
-};
+use super::{ANSWER_BYTES_MAX, Answer, Request};
 use crate::{
     explain::{Explanation, Subject},
-    plan::Plan,
     status::Snapshot,
 };
 
 /// A daemon that takes longer is not well.
 const WAIT: Duration = Duration::from_secs(5);
-/// A change reads lists of millions of lines, starts a worker, and waits for the one before it.
-const WAIT_FOR_CHANGE: Duration = Duration::from_secs(120);
+/// A change reads lists of millions of lines, starts a worker, and waits for those before it.
+const CHANGE_WAIT: Duration = Duration::from_secs(120);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +66,7 @@ pub enum ClientError {
 ///
 /// Where no daemon answers.
 pub fn status(path: &Path) -> Result<Snapshot, ClientError> {
-    ask(path, &Request::Status {})
+    ask_within(path, &Request::Status {}, WAIT)
 }
 
 /// What the policy in force says of a packet.
@@ -78,56 +75,16 @@ pub fn status(path: &Path) -> Result<Snapshot, ClientError> {
 ///
 /// Where no daemon answers, or it refuses.
 pub fn explain(path: &Path, subject: Subject) -> Result<Explanation, ClientError> {
-    ask(path, &Request::Explain { subject })
+    ask_within(path, &Request::Explain { subject }, WAIT)
 }
 
-/// What a configuration would change.
+/// Asks for what one of the other verbs does.
 ///
 /// # Errors
 ///
 /// Where no daemon answers, or it refuses.
-pub fn plan(path: &Path, ask: PlanAsk) -> Result<Plan, ClientError> {
-    ask_within(path, &Request::Plan(ask), WAIT_FOR_CHANGE)
-}
-
-/// Puts a configuration in force.
-///
-/// # Errors
-///
-/// Where no daemon answers, or it refuses.
-pub fn apply(path: &Path, ask: ApplyAsk) -> Result<Applied, ClientError> {
-    ask_within(path, &Request::Apply(ask), WAIT_FOR_CHANGE)
-}
-
-/// Keeps the change that waits.
-///
-/// # Errors
-///
-/// Where no daemon answers, or it refuses.
-pub fn confirm(path: &Path) -> Result<Applied, ClientError> {
-    ask_within(path, &Request::Confirm {}, WAIT_FOR_CHANGE)
-}
-
-/// Takes back the change that waits, or goes back to what was in force.
-///
-/// # Errors
-///
-/// Where no daemon answers, or it refuses.
-pub fn rollback(path: &Path, ask: RollbackAsk) -> Result<Applied, ClientError> {
-    ask_within(path, &Request::Rollback(ask), WAIT_FOR_CHANGE)
-}
-
-/// What can be gone back to.
-///
-/// # Errors
-///
-/// Where no daemon answers.
-pub fn history(path: &Path) -> Result<HistoryShown, ClientError> {
-    ask(path, &Request::History {})
-}
-
-fn ask<T: DeserializeOwned>(path: &Path, request: &Request) -> Result<T, ClientError> {
-    ask_within(path, request, WAIT)
+pub fn ask<T: DeserializeOwned>(path: &Path, request: &Request) -> Result<T, ClientError> {
+    ask_within(path, request, CHANGE_WAIT)
 }
 
 fn ask_within<T: DeserializeOwned>(

@@ -18,7 +18,7 @@ use super::{
     snapshot::now_epoch_s,
 };
 use crate::{
-    config::{Config, PacketConfig},
+    config::Config,
     control::{
         Applied, ApplyAsk, CONFIRM_S_MAX, CONFIRM_S_MIN, Caller, HistoryLine, HistoryShown,
         PlanAsk, RollbackAsk,
@@ -49,7 +49,7 @@ impl Daemon {
             Generation::load(number.wrapping_add(1), &options, &prepared.compiled, pin_path)?;
         Ok(Plan {
             generation: number,
-            lists: plan::lists(&self.lists_in_force(&old_packet), &lists_of(&prepared)),
+            lists: plan::lists(&self.lists_in_force(), &lists_of(&prepared)),
             changes: plan::changes(&before.config, &old_packet, &config, &prepared.packet),
             seen: self.seen(&mut candidate)?,
             cuts: self.cuts(&prepared, ask.session),
@@ -83,16 +83,10 @@ impl Daemon {
         cuts
     }
 
-    fn lists_in_force(&self, packet: &PacketConfig) -> Vec<NamedList> {
-        let names = {
-            let datapath = lock(&self.datapath);
-            datapath.names(datapath.generation()).map(|names| names.lists.clone())
-        };
-        let origin = lock(&self.origin).clone();
-        let allow = packet.allow.names("allow").len();
-        let named = names.unwrap_or_default().into_iter().zip(origin.lists().to_vec()).enumerate();
-        let lists = named.map(|(at, (name, prefixes))| (section(at, allow), name, prefixes));
-        lists.filter(|(_, _, prefixes)| !prefixes.is_empty()).collect()
+    fn lists_in_force(&self) -> Vec<NamedList> {
+        let mut lists = lock(&self.origin).all_lists();
+        lists.retain(|(_, _, prefixes)| !prefixes.is_empty());
+        lists
     }
 
     /// Whose fate would change, of those that were seen lately.
@@ -338,14 +332,6 @@ impl Daemon {
 fn parse(path: &Path, file: &str, text: &str) -> Result<Config, ChangeError> {
     let config = Config::from_bytes(path, text.as_bytes().to_vec());
     Ok(config.map_err(|error| error.in_file(Path::new(file)))?)
-}
-
-fn section(at: usize, allow: usize) -> &'static str {
-    match at {
-        0 => "protected",
-        at if at <= allow => "allow",
-        _ => "deny",
-    }
 }
 
 fn lists_of(prepared: &Prepared) -> Vec<NamedList> {

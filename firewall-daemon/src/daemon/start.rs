@@ -21,7 +21,7 @@ use crate::{
     datapath::{Datapath, DatapathError, DatapathOptions, PacketOptions, bans::Bans},
     explain::Origin,
     policy::Sources,
-    state::StateFolder,
+    state::{StateFolder, bans::BanJournal},
     status::{EventStatus, ReloadStatus},
     supervisor::{self, Supervisor},
 };
@@ -33,6 +33,7 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         tracing::warn!(%error, "no change will be taken: the state folder cannot be written");
     }
     let changes = state.changes()?.going_on(now_epoch_s());
+    let journal = BanJournal::open(state.path())?;
     let mut sources = Sources::default();
     let Prepared { packet, source, compiled } = Prepared::new(&config, &changes, &mut sources)?;
     let supervisor = match &config.gateway {
@@ -73,7 +74,7 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
     if let Err(error) = kept {
         tracing::warn!(%error, "not kept in the history");
     }
-    Ok(Daemon {
+    let daemon = Daemon {
         pending: Mutex::new(None),
         started: Instant::now(),
         config: Mutex::new(config),
@@ -83,11 +84,14 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         datapath: Mutex::new(datapath),
         origin: Mutex::new(Arc::new(origin)),
         bans: Mutex::new(bans),
+        journal,
         supervisor,
         policy: Mutex::new(policy),
         reloads: Mutex::new(ReloadStatus::default()),
         events: Mutex::new((events, VecDeque::new())),
         watchers: Watchers::default(),
         switched: Notify::new(),
-    })
+    };
+    daemon.restore_bans();
+    Ok(daemon)
 }

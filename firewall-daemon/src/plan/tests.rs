@@ -72,18 +72,16 @@ fn lists_by_their_prefixes() {
         list("deny", "same", &["192.0.2.0/24", "203.0.113.0/24"]),
         list("deny", "new", &["192.0.2.0/24"]),
     ];
-    let found: Vec<(String, Option<u64>, Option<u64>, u64, u64)> = lists(&before, &after)
-        .into_iter()
-        .map(|change| {
-            let name = format!("{} {}", change.section, change.name);
-            (name, change.before, change.after, change.new, change.gone)
-        })
-        .collect();
+    let text = |change: ListChange| {
+        let ListChange { section, name, before, after, new, gone } = change;
+        format!("{section} {name}: {before:?} to {after:?}, {new} new, {gone} gone")
+    };
+    let found: Vec<String> = lists(&before, &after).into_iter().map(text).collect();
     let expected = [
-        ("allow gone", Some(1), None, 0, 1),
-        ("deny new", None, Some(1), 1, 0),
-        ("deny spam", Some(2), Some(3), 2, 1),
+        "allow gone: Some(1) to None, 0 new, 1 gone",
+        "deny new: None to Some(1), 1 new, 0 gone",
+        "deny spam: Some(2) to Some(3), 2 new, 1 gone",
     ];
-    assert_eq!(found, expected.map(|(name, a, b, c, d)| (name.to_owned(), a, b, c, d)));
+    assert_eq!(found, expected);
     assert!(lists(&before, &before).is_empty());
 }

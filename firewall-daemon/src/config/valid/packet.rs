@@ -68,7 +68,7 @@ impl Check<'_> {
 
     fn list(&self, list: ListDocument) -> ListConfig {
         ListConfig {
-            prefixes: prefixes(list.prefixes),
+            prefixes: list.prefixes.into_iter().map(|prefix| prefix.value.0).collect(),
             files: list.files.into_iter().map(|file| self.file(file.value)).collect(),
         }
     }
