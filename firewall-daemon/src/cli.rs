@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 mod run;
 mod check;
@@ -22,10 +22,13 @@ mod lists;
 mod ban;
 mod geo;
 mod limit;
+mod audit;
+mod completions;
 
 use crate::{
     config::ConfigError,
     control::{self, Changed, ListKind, Request},
+    daemon::ChangeError,
     explain::ExplainError,
     policy::PolicyError,
 };
@@ -60,6 +63,8 @@ enum Verb {
     Bans(ban::BansArgs),
     Geo(geo::GeoArgs),
     Limit(limit::LimitArgs),
+    Audit(audit::AuditArgs),
+    Completions(completions::CompletionsArgs),
     /// The gateway's worker process; the daemon starts it.
     #[command(hide = true)]
     GatewayWorker,
@@ -87,6 +92,8 @@ pub fn main() -> ExitCode {
         Verb::Bans(args) => ban::bans(&args),
         Verb::Geo(args) => geo::run(args),
         Verb::Limit(args) => limit::run(args),
+        Verb::Audit(args) => audit::run(&args),
+        Verb::Completions(args) => completions::run(&args),
         Verb::GatewayWorker => return firewall_gateway::worker::run(),
     };
     match done {
@@ -96,6 +103,12 @@ pub fn main() -> ExitCode {
             ExitCode::from(exit_code(&error))
         }
     }
+}
+
+/// The command line as data: the reference, the manual pages and the completions are made from it.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Writes to standard output.
@@ -131,13 +144,14 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     if let Some(error) = error.downcast_ref::<ExplainError>() {
         return error.exit_code();
     }
+    if let Some(error) = error.downcast_ref::<ChangeError>() {
+        return error.exit_code();
+    }
     error.downcast_ref::<PolicyError>().map_or(1, PolicyError::exit_code)
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
@@ -195,6 +209,12 @@ mod tests {
             &["seawall", "limit", "set", "source", "--burst-packets", "1"],
             &["seawall", "limit", "set", "source", "--rate-pps", "-1", "--burst-packets", "1"],
             &["seawall", "limit", "clear"],
+            &["seawall", "audit"],
+            &["seawall", "audit", "remove"],
+            &["seawall", "audit", "verify", "a", "b"],
+            &["seawall", "audit", "show", "--last", "0"],
+            &["seawall", "audit", "show", "--since", "yesterday"],
+            &["seawall", "audit", "show", "--verb"],
             &["seawall", "explain"],
             &["seawall", "explain", "203.0.113.7", "203.0.113.8"],
             &["seawall", "explain", "203.0.113.0/24"],
@@ -206,6 +226,8 @@ mod tests {
             &["seawall", "explain", "203.0.113.7", "--port", "0"],
             &["seawall", "explain", "203.0.113.7", "--port", "65536"],
             &["seawall", "explain", "203.0.113.7", "--protocol", "sctp"],
+            &["seawall", "completions"],
+            &["seawall", "completions", "tcsh"],
         ] {
             let error = Cli::try_parse_from(arguments).expect_err("it is wrong");
             assert_eq!(error.exit_code(), 2, "{arguments:?}");

@@ -10,9 +10,11 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{Notify, watch},
     task::{JoinHandle, spawn_blocking},
+    time::interval,
 };
 
 use crate::{
+    audit::{self, AuditError},
     config::Config,
     control::{self, Handler, Watchers},
     datapath::{Datapath, bans::Bans},
@@ -39,11 +41,16 @@ mod safe;
 mod events;
 mod sweep;
 mod revive;
+mod service;
+mod watchdog;
 mod snapshot;
 mod answers;
 
+pub use change::ChangeError;
 use pending::Pending;
 pub use snapshot::limit_status;
+use watchdog::Pulses;
+pub use watchdog::{BEAT, Pulse};
 
 /// Everything that is running.
 struct Daemon {
@@ -53,6 +60,8 @@ struct Daemon {
     /// What verbs changed of it.
     changes: Mutex<Arc<Changes>>,
     state: StateFolder,
+    /// Or why there is none: then no change is taken.
+    audit_log: Result<audit::Log, AuditError>,
     /// Held by whoever changes what is in force, from the first step to the last; before any other lock.
     road: Mutex<Sources>,
     /// A change that is in force and waits to be confirmed.
@@ -80,7 +89,7 @@ struct Daemon {
 ///
 /// Where a part cannot be started; nothing is left then.
 pub fn run(config: Config) -> anyhow::Result<()> {
-    privileges::check()?;
+    privileges::check(&config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(config))
 }
@@ -94,24 +103,30 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let daemon = Arc::new(daemon);
 
     let (stop, stopped) = watch::channel(false);
+    let pulses = Pulses::default();
     let handler: Arc<dyn Handler> = daemon.clone();
     let source: Arc<dyn SnapshotSource> = daemon.clone();
     let servers = [
-        tokio::spawn(control::serve(control_listener, handler, stopped.clone())),
+        tokio::spawn(control::serve(
+            control_listener,
+            handler,
+            pulses.control.clone(),
+            stopped.clone(),
+        )),
         tokio::spawn(metrics::serve(metrics_listener, source, stopped.clone())),
-        tokio::spawn(events::follow(daemon.clone(), stopped.clone())),
+        tokio::spawn(events::follow(daemon.clone(), pulses.events.clone(), stopped.clone())),
         tokio::spawn(sweep::bans(daemon.clone(), stopped.clone())),
         tokio::spawn(pending::watch_over(daemon.clone(), stopped.clone())),
         tokio::spawn(sweep::changes(daemon.clone(), stopped.clone())),
-        tokio::spawn(revive::watch_over(daemon.clone(), stopped)),
+        tokio::spawn(revive::watch_over(daemon.clone(), stopped.clone())),
+        tokio::spawn(watchdog::report(pulses.clone(), stopped)),
     ];
-    // Without systemd there is nobody to tell.
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    service::ready("serving");
     tracing::info!("ready");
 
-    attend(&daemon, &mut signals).await;
+    attend(&daemon, &mut signals, &pulses.signals).await;
 
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    service::stopping();
     tracing::info!("stopping");
     let _ = stop.send(true);
     for server in servers {
@@ -124,11 +139,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 }
 
 /// Answers signals until one says stop. While a reload runs, further SIGHUPs become one more.
-async fn attend(daemon: &Arc<Daemon>, signals: &mut Signals) {
+async fn attend(daemon: &Arc<Daemon>, signals: &mut Signals, pulse: &Pulse) {
     let mut running: Option<JoinHandle<()>> = None;
     let mut wanted = false;
+    let mut beat = interval(BEAT);
     loop {
+        pulse.beat();
         tokio::select! {
+            _ = beat.tick() => {}
             _ = signals.terminate.recv() => break,
             _ = signals.interrupt.recv() => break,
             _ = signals.hangup.recv() => wanted = true,

@@ -12,6 +12,7 @@ pub mod status;
 pub mod explain;
 pub mod guard;
 pub mod plan;
+pub mod audit;
 pub mod control;
 pub mod metrics;
 pub mod capture;

@@ -185,6 +185,34 @@ pub fn changes(
     changes
 }
 
+/// What differs between two configurations, before and after, for the audit: bounded, and without the
+/// prefixes.
+#[must_use]
+pub fn told_apart(before: &Config, after: &Config) -> (String, String) {
+    let mut all = changes(before, &before.packet, after, &after.packet);
+    let list = |list: &ListConfig| {
+        let files: Vec<String> = list.files.iter().map(|file| file.display().to_string()).collect();
+        format!("{} prefixes, files {}", list.prefixes.len(), joined(&files, "none"))
+    };
+    for (what, old, new) in [
+        ("allow", &before.packet.allow, &after.packet.allow),
+        ("deny", &before.packet.deny, &after.packet.deny),
+    ] {
+        if old != new {
+            all.push(Change { what: what.into(), before: list(old), after: list(new) });
+        }
+    }
+    let text = |of: fn(&Change) -> &String| {
+        let told: Vec<String> =
+            all.iter().map(|change| format!("{}: {}", change.what, of(change))).collect();
+        told.join("; ").chars().take(TOLD_CHARS_MAX).collect()
+    };
+    (text(|change| &change.before), text(|change| &change.after))
+}
+
+/// So much of either is recorded.
+const TOLD_CHARS_MAX: usize = 2_000;
+
 type OptionText = fn(&PacketConfig) -> String;
 
 const OPTIONS: [(&str, OptionText); 11] = [

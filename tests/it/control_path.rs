@@ -17,3 +17,11 @@ mod replay;
 mod log;
 /// The guard, changes that take themselves back, the history.
 mod safe_change;
+/// Asking by the command and by a packet.
+mod asked;
+/// The everyday verbs.
+mod verbs;
+/// What they changed is kept.
+mod kept;
+/// What a service manager is told.
+mod service;

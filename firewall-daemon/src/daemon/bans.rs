@@ -142,16 +142,28 @@ impl Daemon {
         // Others may write while this one waits for the disk.
         drop(bans);
         let kept = self.journal.sync(appended).map_err(ChangeError::from);
-        let kept = kept.and_then(|()| self.audit_ban(cause));
+        let kept = kept.and_then(|()| self.audit_ban(cause, time));
         if kept.is_err() {
             undo(&mut lock(&self.bans));
         }
         kept
     }
 
-    /// Records a ban or the end of one. The second call site of the audit, beside that of a change.
-    fn audit_ban(&self, cause: &Cause) -> Result<(), ChangeError> {
+    /// Records a ban or the end of one. A ban is needed most when a log is full: its record may come later.
+    fn audit_ban(&self, cause: &Cause, time: Duration) -> Result<(), ChangeError> {
         let Cause { who, verb, what, why, .. } = cause;
+        let (before, after) = match time.is_zero() {
+            true => ("banned", "not banned"),
+            false => ("", "banned"),
+        };
+        match &self.audit_log {
+            Ok(log) => {
+                if let Err(error) = log.record_or_owe(&cause.record(before.into(), after.into())) {
+                    tracing::error!(%error, "a ban is not recorded yet");
+                }
+            }
+            Err(error) => return Err(error.clone().into()),
+        }
         tracing::info!(who = %who, verb, what, why, "changed");
         Ok(())
     }

@@ -10,11 +10,13 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Daemon, host, lock, pending::Pending, snapshot::policy_status};
 use crate::{
+    audit::{AuditError, Peer, Record, Who},
     config::{Config, ConfigError, PacketConfig},
     control::Caller,
     datapath::{DatapathError, PacketOptions, generation::Generation},
     explain::Origin,
     guard::{self, Session},
+    plan,
     policy::{
         PolicyError, PolicySource, Sources,
         compile::{self, CompileError, CompiledPolicy},
@@ -41,12 +43,27 @@ pub enum ChangeError {
     /// The state folder.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The audit log.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// The gateway.
     #[error("{0:#}")]
     Gateway(anyhow::Error),
     /// It makes no sense beside what is in force.
     #[error("{0}")]
     Refused(String),
+}
+
+impl ChangeError {
+    /// 2 where the content of a file is wrong, 1 where something cannot be done.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(error) => error.exit_code(),
+            Self::Policy(error) => error.exit_code(),
+            _ => 1,
+        }
+    }
 }
 
 /// What is in force, or is to be.
@@ -81,6 +98,18 @@ impl Cause {
     /// By a caller.
     pub fn new(who: &Caller, verb: &'static str, what: impl Into<String>) -> Self {
         Self { who: who.clone(), verb, what: what.into(), why: None, guard: true, session: None }
+    }
+
+    /// For the audit.
+    pub fn record(&self, before: String, after: String) -> Record {
+        let Caller { uid, gid, pid, user } = &self.who;
+        let who = if *pid == std::process::id() {
+            Who::Daemon
+        } else {
+            Who::User(Peer { name: user.clone(), uid: *uid, gid: *gid, pid: *pid })
+        };
+        let why = self.why.clone().unwrap_or_default();
+        Record { why, before, after, ..Record::new(who, self.verb, &self.what) }
     }
 
     /// In whose words.
@@ -261,11 +290,25 @@ impl Daemon {
     /// to be in force.
     pub(super) fn audit(
         &self,
-        _cause: &Cause,
-        _before: &Policy,
-        _next: &Policy,
+        cause: &Cause,
+        before: &Policy,
+        next: &Policy,
     ) -> Result<(), ChangeError> {
-        Ok(())
+        let (mut was, mut is) = before.changes.told_apart(&next.changes);
+        if before.config.text != next.config.text {
+            let (old, new) = plan::told_apart(&before.config, &next.config);
+            was.push_str(&old);
+            is.push_str(&new);
+        }
+        self.record(&cause.record(was, is))
+    }
+
+    /// Records what was done.
+    pub(super) fn record(&self, record: &Record) -> Result<(), ChangeError> {
+        match &self.audit_log {
+            Ok(log) => Ok(log.record(record).map(|_| ())?),
+            Err(error) => Err(error.clone().into()),
+        }
     }
 
     pub(super) fn stage_worker(

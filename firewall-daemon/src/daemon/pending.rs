@@ -101,15 +101,21 @@ pub fn forget(state: &StateFolder) {
     }
 }
 
-/// Says what an earlier daemon left waiting: this one starts from the file, which it never reached.
-pub fn left_behind(state: &StateFolder) {
-    let Ok(bytes) = file::read(&state.path().join(FILE), FILE_BYTES_MAX) else { return };
+/// Says and records what an earlier daemon left waiting: this one starts from the file, which it never
+/// reached.
+pub fn left_behind(daemon: &Daemon) {
+    let Ok(bytes) = file::read(&daemon.state.path().join(FILE), FILE_BYTES_MAX) else { return };
     let (what, who) = match serde_json::from_slice::<Note>(&bytes) {
         Ok(note) => (note.what, note.who),
         Err(_) => ("a change".to_owned(), "nobody known".to_owned()),
     };
-    tracing::warn!(what, who, "rolled back: the daemon ended before it was confirmed");
-    forget(state);
+    let why = "the daemon ended before it was confirmed";
+    tracing::warn!(what, who, why, "rolled back");
+    let cause = Cause::new(&Caller::daemon(), "rollback", what).because(Some(why.to_owned()));
+    if let Err(error) = daemon.record(&cause.record(String::new(), String::new())) {
+        tracing::error!(%error, "a rollback is not in the audit log");
+    }
+    forget(&daemon.state);
 }
 
 /// Takes back what is not confirmed in time, until `stop` says true; then at once.

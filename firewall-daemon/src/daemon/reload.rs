@@ -3,6 +3,7 @@
 use super::{
     Daemon,
     change::{Cause, ChangeError, Policy},
+    service,
     snapshot::now_epoch_s,
 };
 use crate::{config::Config, control::Caller};
@@ -10,14 +11,17 @@ use crate::{config::Config, control::Caller};
 /// Reloads, and says how it went: in the log, in the counters and in the status.
 pub fn reload(daemon: &Daemon) {
     tracing::info!("reloading");
+    service::reloading();
     match attempt(daemon) {
         Ok(generation) => {
             tracing::info!(generation, "reloaded");
             daemon.record_reload(None);
+            service::ready("serving");
         }
         Err(error) => {
             let error = error.to_string();
             tracing::error!(error, "reload refused: the old policy stays in force");
+            service::ready(&format!("reload refused, the old policy is in force: {error}"));
             daemon.record_reload(Some(error));
         }
     }

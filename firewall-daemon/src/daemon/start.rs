@@ -16,6 +16,7 @@ use super::{
     snapshot::{now_epoch_s, policy_status},
 };
 use crate::{
+    audit,
     config::Config,
     control::{Caller, Watchers},
     datapath::{Datapath, DatapathError, DatapathOptions, PacketOptions, bans::Bans},
@@ -31,6 +32,10 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
     let state = StateFolder::open(&config.state.path)?;
     if let Err(error) = state.try_writing() {
         tracing::warn!(%error, "no change will be taken: the state folder cannot be written");
+    }
+    let audit_log = audit::Log::open(&state.path().join("audit.log"));
+    if let Err(error) = &audit_log {
+        tracing::warn!(%error, "no change will be taken: it could not be recorded");
     }
     let changes = state.changes()?.going_on(now_epoch_s());
     let journal = BanJournal::open(state.path())?;
@@ -69,7 +74,6 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
     let origin = Origin::new(source, &packet);
     let sample_one_in = packet.events.sample_one_in;
     let events = EventStatus { sample_one_in, ..EventStatus::default() };
-    pending::left_behind(&state);
     let kept = state.history().keep(&config, &Caller::daemon().user, "start", now_epoch_s());
     if let Err(error) = kept {
         tracing::warn!(%error, "not kept in the history");
@@ -80,6 +84,7 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         config: Mutex::new(config),
         changes: Mutex::new(Arc::new(changes)),
         state,
+        audit_log,
         road: Mutex::new(sources),
         datapath: Mutex::new(datapath),
         origin: Mutex::new(Arc::new(origin)),
@@ -92,6 +97,7 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         watchers: Watchers::default(),
         switched: Notify::new(),
     };
+    pending::left_behind(&daemon);
     daemon.restore_bans();
     Ok(daemon)
 }
