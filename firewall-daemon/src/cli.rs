@@ -13,6 +13,10 @@ mod status;
 mod replay;
 mod explain;
 mod watch;
+mod plan;
+mod apply;
+mod confirm;
+mod rollback;
 mod duration;
 mod lists;
 mod ban;
@@ -46,6 +50,10 @@ enum Verb {
     Explain(explain::ExplainArgs),
     Watch(watch::WatchArgs),
     Replay(replay::ReplayArgs),
+    Plan(plan::PlanArgs),
+    Apply(apply::ApplyArgs),
+    Confirm(confirm::ConfirmArgs),
+    Rollback(rollback::RollbackArgs),
     /// Drop what comes from prefixes, beside those of the configuration.
     Deny(lists::ListArgs),
     /// Let pass what comes from prefixes, beside those of the configuration.
@@ -73,6 +81,10 @@ pub fn main() -> ExitCode {
         Verb::Explain(args) => explain::run(&args),
         Verb::Watch(args) => watch::run(&args),
         Verb::Replay(args) => replay::run(&args),
+        Verb::Plan(args) => plan::run(&args),
+        Verb::Apply(args) => apply::run(&args),
+        Verb::Confirm(args) => confirm::run(&args),
+        Verb::Rollback(args) => rollback::run(&args),
         Verb::Deny(args) => lists::run(ListKind::Deny, args),
         Verb::Allow(args) => lists::run(ListKind::Allow, args),
         Verb::Ban(args) => ban::ban(args),
@@ -160,6 +172,20 @@ mod tests {
             &["seawall", "watch", "--count", "0"],
             &["seawall", "watch", "--json", "--pcap", "drops.pcapng"],
             &["seawall", "watch", "extra"],
+            &["seawall", "plan"],
+            &["seawall", "plan", "a", "b"],
+            &["seawall", "apply"],
+            &["seawall", "apply", "a", "--confirm"],
+            &["seawall", "apply", "a", "--confirm", "4s"],
+            &["seawall", "apply", "a", "--confirm", "3601s"],
+            &["seawall", "apply", "a", "--confirm", "2h"],
+            &["seawall", "apply", "a", "--confirm", "soon"],
+            &["seawall", "apply", "a", "--confirm", "5s", "--confirm", "6s"],
+            &["seawall", "confirm", "now"],
+            &["seawall", "rollback", "3"],
+            &["seawall", "rollback", "--to", "-1"],
+            &["seawall", "rollback", "--to", "0"],
+            &["seawall", "rollback", "--to", "3", "--list"],
             &["seawall", "deny"],
             &["seawall", "deny", "add"],
             &["seawall", "deny", "add", "203.0.113.7/24"],

@@ -37,6 +37,8 @@ mod limits;
 mod bans;
 mod record;
 mod reload;
+mod pending;
+mod safe;
 mod events;
 mod sweep;
 mod revive;
@@ -46,6 +48,8 @@ mod snapshot;
 mod answers;
 
 pub use change::ChangeError;
+use pending::Pending;
+pub use snapshot::limit_status;
 use watchdog::Pulses;
 pub use watchdog::{BEAT, Pulse};
 
@@ -60,6 +64,8 @@ struct Daemon {
     state: StateFolder,
     /// Held by whoever changes what is in force, from the first step to the last; before any other lock.
     road: Mutex<Sources>,
+    /// A change that is in force and waits to be confirmed.
+    pending: Mutex<Option<Pending>>,
     datapath: Mutex<Datapath>,
     /// What the generation in force was compiled from. Locked within the datapath alone, so that it is
     /// always that of the generation.
@@ -112,6 +118,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tokio::spawn(metrics::serve(metrics_listener, source, stopped.clone())),
         tokio::spawn(events::follow(daemon.clone(), pulses.events.clone(), stopped.clone())),
         tokio::spawn(sweep::bans(daemon.clone(), stopped.clone())),
+        tokio::spawn(pending::watch_over(daemon.clone(), stopped.clone())),
         tokio::spawn(sweep::changes(daemon.clone(), stopped.clone())),
         tokio::spawn(revive::watch_over(daemon.clone(), stopped.clone())),
         tokio::spawn(watchdog::report(pulses.clone(), stopped)),

@@ -15,6 +15,8 @@ mod watch;
 mod replay;
 /// Log lines of the daemon and of the XDP program.
 mod log;
+/// The guard, changes that take themselves back, the history.
+mod safe_change;
 /// Asking by the command and by a packet.
 mod asked;
 /// The everyday verbs.

@@ -12,31 +12,48 @@ use super::{
 use crate::{
     audit::{Peer, Record, Who},
     control::{Caller, ListKind},
+    plan,
     state::Changes,
 };
 
 impl Daemon {
-    /// Records a change of the policy.
+    /// Records a change of the policy, with the number of the generation where it made one.
     pub(super) fn audit(
         &self,
         cause: &Cause,
-        generation: u32,
+        generation: Option<u32>,
         before: &Policy,
         next: &Policy,
     ) -> Result<(), ChangeError> {
-        let earlier = generation.saturating_sub(1);
+        let numbered = |number: Option<u32>, text: String| match number {
+            Some(number) => format!("generation {number}{text}"),
+            None => text.trim_start_matches(", ").to_owned(),
+        };
+        let (mut was, mut is) = (beside(before, next), beside(next, before));
+        if before.config.text != next.config.text {
+            let (old, new) = plan::told_apart(&before.config, &next.config);
+            // Writing to a string cannot fail.
+            let _ = (write!(was, ", {old}"), write!(is, ", {new}"));
+        }
+        let earlier = generation.map(|generation| generation.saturating_sub(1));
         let record = Record {
-            before: format!("generation {earlier}{}", beside(before, next)),
-            after: format!("generation {generation}{}", beside(next, before)),
+            before: numbered(earlier, was),
+            after: numbered(generation, is),
             ..record(cause)
         };
         self.audit.record(&record)?;
         Ok(())
     }
 
+    /// Records what was done, where nothing more is to be said than who, what and why.
+    pub(super) fn audit_cause(&self, cause: &Cause) -> Result<(), ChangeError> {
+        self.audit.record(&record(cause))?;
+        Ok(())
+    }
+
     /// Records a ban or the end of one. The end of one is refused where it cannot be recorded.
     pub(super) fn audit_ban(&self, cause: &Cause, before: String) -> Result<(), ChangeError> {
-        let Cause { who, verb, what, why } = cause;
+        let Cause { who, verb, what, why, .. } = cause;
         let record = Record { before, ..record(cause) };
         if *verb == "ban" {
             // The log says so itself.
