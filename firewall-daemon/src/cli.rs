@@ -18,6 +18,7 @@ mod lists;
 mod ban;
 mod geo;
 mod limit;
+mod detach;
 
 use crate::{
     config::ConfigError,
@@ -52,6 +53,7 @@ enum Verb {
     Bans(ban::BansArgs),
     Geo(geo::GeoArgs),
     Limit(limit::LimitArgs),
+    Detach(detach::DetachArgs),
     /// The gateway's worker process; the daemon starts it.
     #[command(hide = true)]
     GatewayWorker,
@@ -75,6 +77,7 @@ pub fn main() -> ExitCode {
         Verb::Bans(args) => ban::bans(&args),
         Verb::Geo(args) => geo::run(args),
         Verb::Limit(args) => limit::run(args),
+        Verb::Detach(args) => detach::run(&args),
         Verb::GatewayWorker => return firewall_gateway::worker::run(),
     };
     match done {

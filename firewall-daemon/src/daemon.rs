@@ -35,6 +35,7 @@ mod limits;
 mod bans;
 mod reload;
 mod events;
+mod detach;
 mod sweep;
 mod revive;
 mod snapshot;
@@ -65,9 +66,11 @@ struct Daemon {
     watchers: Watchers,
     /// Notified when a generation was switched in.
     switched: Notify,
+    /// Notified when the filter was taken off on purpose: the daemon ends.
+    detached: Notify,
 }
 
-/// Runs until SIGTERM or SIGINT.
+/// Runs until SIGTERM or SIGINT, which leave the filter in force, or until `seawall detach`.
 ///
 /// # Errors
 ///
@@ -109,13 +112,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     for server in servers {
         let _ = server.await;
     }
-    spawn_blocking(move || take_down(&daemon)).await??;
+    spawn_blocking(move || take_down(&daemon)).await?;
     drop(control_socket);
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Answers signals until one says stop. While a reload runs, further SIGHUPs become one more.
+/// Answers signals until one says stop, or the filter is taken off. While a reload runs, further SIGHUPs become one more.
 async fn attend(daemon: &Arc<Daemon>, signals: &mut Signals) {
     let mut running: Option<JoinHandle<()>> = None;
     let mut wanted = false;
@@ -123,6 +126,7 @@ async fn attend(daemon: &Arc<Daemon>, signals: &mut Signals) {
         tokio::select! {
             _ = signals.terminate.recv() => break,
             _ = signals.interrupt.recv() => break,
+            () = daemon.detached.notified() => break,
             _ = signals.hangup.recv() => wanted = true,
             () = finished(&mut running) => running = None,
         }
@@ -133,7 +137,7 @@ async fn attend(daemon: &Arc<Daemon>, signals: &mut Signals) {
         }
     }
     if let Some(running) = running {
-        // A reload is not broken off: it ends by itself, and what it made is taken down whole.
+        // A reload is not broken off: it ends by itself.
         let _ = running.await;
     }
 }
@@ -150,12 +154,16 @@ async fn finished(running: &mut Option<JoinHandle<()>>) {
     }
 }
 
-/// The gateway drains behind the filter, which comes off last.
-fn take_down(daemon: &Daemon) -> anyhow::Result<()> {
+/// The gateway drains. The filter stays as it is: a daemon that is stopped, for an upgrade most of all, must
+/// not leave the host open.
+fn take_down(daemon: &Daemon) {
     if let Some(supervisor) = &daemon.supervisor {
         supervisor.stop();
     }
-    Ok(lock(&daemon.datapath).stop()?)
+    let interfaces = lock(&daemon.datapath).interfaces().len();
+    if interfaces > 0 {
+        tracing::info!(interfaces, "the filter stays in force; `seawall detach` takes it off");
+    }
 }
 
 struct Signals {

@@ -25,6 +25,7 @@ pub(super) fn answer(
         Request::GeoShow {} => told(handler.geo_show()),
         Request::Limit(ask) => told(handler.limit(&caller.named(), &ask)),
         Request::LimitShow {} => told(handler.limit_show()),
+        Request::Detach {} => told(handler.detach(&caller.named())),
         Request::Watch {} => written(&Answer::Ok(handler.watch())),
     }
 }

@@ -85,6 +85,7 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         events: Mutex::new((events, VecDeque::new())),
         watchers: Watchers::default(),
         switched: Notify::new(),
+        detached: Notify::new(),
     };
     daemon.restore_bans();
     Ok(daemon)
