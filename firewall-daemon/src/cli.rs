@@ -24,6 +24,7 @@ mod geo;
 mod limit;
 mod audit;
 mod completions;
+mod detach;
 
 use crate::{
     config::ConfigError,
@@ -65,6 +66,7 @@ enum Verb {
     Limit(limit::LimitArgs),
     Audit(audit::AuditArgs),
     Completions(completions::CompletionsArgs),
+    Detach(detach::DetachArgs),
     /// The gateway's worker process; the daemon starts it.
     #[command(hide = true)]
     GatewayWorker,
@@ -94,6 +96,7 @@ pub fn main() -> ExitCode {
         Verb::Limit(args) => limit::run(args),
         Verb::Audit(args) => audit::run(&args),
         Verb::Completions(args) => completions::run(&args),
+        Verb::Detach(args) => detach::run(&args),
         Verb::GatewayWorker => return firewall_gateway::worker::run(),
     };
     match done {

@@ -96,6 +96,8 @@ pub enum Request {
     LimitShow {},
     /// The events as they come, a line each, until the caller leaves.
     Watch {},
+    /// Takes the filter off and ends the daemon.
+    Detach {},
 }
 
 /// What is answered; what `T` is depends on the verb.
@@ -243,6 +245,13 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// Where it cannot be told.
     fn limit_show(&self) -> Result<LimitsShown, String>;
+
+    /// Takes the filter off and ends the daemon.
+    ///
+    /// # Errors
+    ///
+    /// Where a pin cannot be removed; the rest is removed all the same.
+    fn detach(&self, caller: &Caller) -> Result<Changed, String>;
 
     /// The first line to a watcher.
     fn watch(&self) -> Watched;

@@ -4,6 +4,9 @@ mod bad_input;
 
 mod start_stop;
 
+/// The next daemon, under traffic.
+mod takeover;
+
 mod reload;
 
 mod worker;

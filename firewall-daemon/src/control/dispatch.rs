@@ -30,6 +30,7 @@ pub(super) fn answer(
         Request::Confirm {} => told(handler.confirm(&caller.named())),
         Request::Rollback(ask) => told(handler.rollback(&caller.named(), &ask)),
         Request::History {} => written(&Answer::Ok(handler.history())),
+        Request::Detach {} => told(handler.detach(&caller.named())),
         Request::Watch {} => written(&Answer::Ok(handler.watch())),
     }
 }

@@ -225,6 +225,10 @@ mod tests {
             Err("not here".to_owned())
         }
 
+        fn detach(&self, _: &Caller) -> Result<Changed, String> {
+            Err("nothing is attached".to_owned())
+        }
+
         fn watch(&self) -> Watched {
             Watched::Begin { interfaces: Vec::new(), sample_one_in: 1 }
         }

@@ -105,6 +105,10 @@ impl Handler for Daemon {
         Ok(self.show_limits())
     }
 
+    fn detach(&self, caller: &Caller) -> Result<Changed, String> {
+        Daemon::detach(self, caller).map_err(|error| error.to_string())
+    }
+
     fn watch(&self) -> Watched {
         let interfaces =
             lock(&self.datapath).interfaces().iter().map(|one| one.name.clone()).collect();

@@ -65,6 +65,13 @@ impl Daemon {
         Ok(())
     }
 
+    /// Records that the filter was taken off; it is off whether that can be written now or later.
+    pub(super) fn audit_detach(&self, caller: &Caller, interfaces: &str) {
+        let after = format!("detached from {interfaces}");
+        let record = Record { after, ..Record::new(who(caller), "detach", interfaces) };
+        let _ = self.audit.record_or_owe(&record);
+    }
+
     /// Records what the daemon does by itself and cannot leave undone: a start, a stop, a refusal.
     pub(super) fn audit_own(&self, verb: &'static str, what: &str, after: &str) {
         let record = Record { after: after.to_owned(), ..Record::new(Who::Daemon, verb, what) };

@@ -94,6 +94,7 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         events: Mutex::new((events, VecDeque::new())),
         watchers: Watchers::default(),
         switched: Notify::new(),
+        detached: Notify::new(),
     };
     pending::left_behind(&daemon);
     daemon.restore_bans();
