@@ -13,6 +13,10 @@ mod status;
 mod replay;
 mod explain;
 mod watch;
+mod feeds;
+mod updates;
+mod geo;
+mod geo_data;
 
 use crate::{config::ConfigError, explain::ExplainError, policy::PolicyError};
 
@@ -32,6 +36,8 @@ enum Verb {
     Status(status::StatusArgs),
     Explain(explain::ExplainArgs),
     Watch(watch::WatchArgs),
+    Feeds(feeds::FeedsArgs),
+    Geo(geo::GeoArgs),
     Replay(replay::ReplayArgs),
     /// The gateway's worker process; the daemon starts it.
     #[command(hide = true)]
@@ -48,6 +54,8 @@ pub fn main() -> ExitCode {
         Verb::Status(args) => status::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Watch(args) => watch::run(&args),
+        Verb::Feeds(args) => feeds::run(&args),
+        Verb::Geo(args) => geo::run(&args),
         Verb::Replay(args) => replay::run(&args),
         Verb::GatewayWorker => return firewall_gateway::worker::run(),
     };
@@ -109,6 +117,15 @@ mod tests {
             &["seawall", "watch", "--count", "0"],
             &["seawall", "watch", "--json", "--pcap", "drops.pcapng"],
             &["seawall", "watch", "extra"],
+            &["seawall", "feeds"],
+            &["seawall", "feeds", "update", "--force"],
+            &["seawall", "feeds", "update", "a", "b"],
+            &["seawall", "feeds", "status", "a"],
+            &["seawall", "geo"],
+            &["seawall", "geo", "lookup"],
+            &["seawall", "geo", "lookup", "203.0.113.0/24"],
+            &["seawall", "geo", "update", "--url", "https://a/", "--from", "b"],
+            &["seawall", "geo", "update", "extra"],
             &["seawall", "explain"],
             &["seawall", "explain", "203.0.113.7", "203.0.113.8"],
             &["seawall", "explain", "203.0.113.0/24"],

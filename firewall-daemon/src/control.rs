@@ -2,11 +2,14 @@
 //!
 //! A unix socket, because the file system and the kernel then say who may speak and who does.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
     explain::{ExplainError, Explanation, Subject},
-    status::{EventLine, Snapshot},
+    geo::update::From,
+    status::{EventLine, Snapshot, UpdateReport},
 };
 
 mod socket;
@@ -17,7 +20,7 @@ mod client;
 mod watch;
 
 pub use caller::Caller;
-pub use client::{ClientError, explain, status};
+pub use client::{ClientError, explain, status, update_feeds, update_geo};
 pub use server::serve;
 pub use socket::{BindError, ControlSocket, bind};
 pub use watch::{Watch, watch};
@@ -40,6 +43,22 @@ pub enum Request {
     Explain {
         /// The packet, or whose.
         subject: Subject,
+    },
+    /// Fetch a feed now, or all of them.
+    FeedsUpdate {
+        /// Its name.
+        feed: Option<String>,
+        /// Take the copy although the guard doubts it.
+        force: bool,
+    },
+    /// Fetch the databases now.
+    GeoUpdate {
+        /// The country database from this URL.
+        url: Option<String>,
+        /// The country database from this file.
+        file: Option<PathBuf>,
+        /// Take it although it is suspicious.
+        force: bool,
     },
     /// The events as they come, a line each, until the caller leaves.
     Watch {},
@@ -89,6 +108,30 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// Where it is none, or the kernel does not answer.
     fn explain(&self, subject: &Subject) -> Result<Explanation, ExplainError>;
+
+    /// Fetches a feed, or all of them.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such feed.
+    fn update_feeds(
+        &self,
+        who: &Caller,
+        feed: Option<&str>,
+        force: bool,
+    ) -> Result<Vec<UpdateReport>, String>;
+
+    /// Fetches the databases, or takes the country database from elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none to fetch.
+    fn update_geo(
+        &self,
+        who: &Caller,
+        from: &From,
+        force: bool,
+    ) -> Result<Vec<UpdateReport>, String>;
 
     /// The first line to a watcher.
     fn watch(&self) -> Watched;

@@ -31,6 +31,8 @@ mod change;
 mod reload;
 mod events;
 mod sweep;
+mod updates;
+mod refresh;
 mod revive;
 mod snapshot;
 mod answers;
@@ -56,6 +58,8 @@ struct Daemon {
     reloads: Mutex<ReloadStatus>,
     events: Mutex<(EventStatus, VecDeque<EventLine>)>,
     watchers: Watchers,
+    /// Feeds and databases from the network.
+    refresh: refresh::Refresh,
     /// Notified when a generation was switched in.
     switched: Notify,
 }
@@ -87,6 +91,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tokio::spawn(metrics::serve(metrics_listener, source, stopped.clone())),
         tokio::spawn(events::follow(daemon.clone(), stopped.clone())),
         tokio::spawn(sweep::bans(daemon.clone(), stopped.clone())),
+        tokio::spawn(refresh::follow(daemon.clone(), stopped.clone())),
         tokio::spawn(revive::watch_over(daemon.clone(), stopped)),
     ];
     // Without systemd there is nobody to tell.

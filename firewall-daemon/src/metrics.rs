@@ -11,6 +11,7 @@ use prometheus_client::{
 use crate::status::{GatewayStatus, Snapshot};
 
 mod server;
+mod feeds;
 
 pub use server::{BindError, bind, serve};
 
@@ -25,6 +26,7 @@ pub fn encode(snapshot: &Snapshot) -> Result<String, fmt::Error> {
     let mut families = Families { registry: &mut registry };
     families.daemon(snapshot);
     families.packets(snapshot);
+    families.feeds(snapshot);
     if let Some(gateway) = &snapshot.gateway {
         families.gateway(gateway);
     }

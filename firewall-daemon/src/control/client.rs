@@ -12,11 +12,14 @@ use serde::de::DeserializeOwned;
 use super::{ANSWER_BYTES_MAX, Answer, Request};
 use crate::{
     explain::{Explanation, Subject},
-    status::Snapshot,
+    status::{Snapshot, UpdateReport},
 };
 
 /// A daemon that takes longer is not well.
 const WAIT: Duration = Duration::from_secs(5);
+
+/// Lists are fetched meanwhile, one after the other.
+const UPDATE_WAIT: Duration = Duration::from_secs(600);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -76,11 +79,46 @@ pub fn explain(path: &Path, subject: Subject) -> Result<Explanation, ClientError
     ask(path, &Request::Explain { subject })
 }
 
+/// Fetches a feed, or all of them.
+///
+/// # Errors
+///
+/// Where no daemon answers, or there is no such feed.
+pub fn update_feeds(
+    path: &Path,
+    feed: Option<String>,
+    force: bool,
+) -> Result<Vec<UpdateReport>, ClientError> {
+    ask_within(UPDATE_WAIT, path, &Request::FeedsUpdate { feed, force })
+}
+
+/// Fetches the databases, or takes the country database from a URL or a file.
+///
+/// # Errors
+///
+/// Where no daemon answers, or there is none to fetch.
+pub fn update_geo(
+    path: &Path,
+    url: Option<String>,
+    file: Option<PathBuf>,
+    force: bool,
+) -> Result<Vec<UpdateReport>, ClientError> {
+    ask_within(UPDATE_WAIT, path, &Request::GeoUpdate { url, file, force })
+}
+
 fn ask<T: DeserializeOwned>(path: &Path, request: &Request) -> Result<T, ClientError> {
+    ask_within(WAIT, path, request)
+}
+
+fn ask_within<T: DeserializeOwned>(
+    wait: Duration,
+    path: &Path,
+    request: &Request,
+) -> Result<T, ClientError> {
     let connect = |source| ClientError::Connect { path: path.to_path_buf(), source };
     let broken = |source| ClientError::Io { path: path.to_path_buf(), source };
     let mut stream = UnixStream::connect(path).map_err(connect)?;
-    stream.set_read_timeout(Some(WAIT)).map_err(broken)?;
+    stream.set_read_timeout(Some(wait)).map_err(broken)?;
     stream.set_write_timeout(Some(WAIT)).map_err(broken)?;
     let unreadable = |source| ClientError::Answer { path: path.to_path_buf(), source };
     let mut request = serde_json::to_vec(request).map_err(unreadable)?;

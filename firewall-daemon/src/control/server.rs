@@ -11,6 +11,8 @@ use tokio::{
     time::timeout,
 };
 
+use crate::geo::update::From;
+
 use super::{Answer, Caller, Handler, REQUEST_BYTES_MAX, Request};
 
 /// Callers at once; one more waits.
@@ -67,6 +69,18 @@ async fn connection(
             };
             apart(explain).await?
         }
+        Ok(Request::FeedsUpdate { feed, force }) => {
+            let update = move || told(handler.update_feeds(&caller, feed.as_deref(), force));
+            apart(update).await?
+        }
+        Ok(Request::GeoUpdate { url, file, force }) => {
+            let from = match (url, file) {
+                (Some(url), _) => From::Url(url),
+                (None, Some(file)) => From::File(file),
+                (None, None) => From::Configured,
+            };
+            apart(move || told(handler.update_geo(&caller, &from, force))).await?
+        }
         Ok(Request::Watch {}) => {
             // It may stay for days, and there is a bound of its own.
             drop(permit);
@@ -117,6 +131,14 @@ async fn line(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
     }
 }
 
+/// What was done, or why not.
+fn told<T: Serialize>(done: Result<T, String>) -> io::Result<Vec<u8>> {
+    match done {
+        Ok(done) => written(&Answer::Ok(done)),
+        Err(refusal) => error(refusal),
+    }
+}
+
 fn error(text: String) -> io::Result<Vec<u8>> {
     written(&Answer::<()>::Error(text))
 }
@@ -134,7 +156,7 @@ mod tests {
     use crate::{
         control::{Watched, Watchers},
         explain::{ExplainError, Explanation, Question, Subject},
-        status::Snapshot,
+        status::{Snapshot, UpdateReport},
     };
 
     #[derive(Default)]
@@ -149,6 +171,19 @@ mod tests {
 
         fn explain(&self, subject: &Subject) -> Result<Explanation, ExplainError> {
             Question::new(subject).map(|_| Explanation::default())
+        }
+
+        fn update_feeds(
+            &self,
+            _: &Caller,
+            feed: Option<&str>,
+            _: bool,
+        ) -> Result<Vec<UpdateReport>, String> {
+            feed.map_or_else(|| Ok(Vec::new()), |feed| Err(format!("no {feed}")))
+        }
+
+        fn update_geo(&self, _: &Caller, _: &From, _: bool) -> Result<Vec<UpdateReport>, String> {
+            Ok(Vec::new())
         }
 
         fn watch(&self) -> Watched {

@@ -2,9 +2,10 @@
 
 use super::{Daemon, lock};
 use crate::{
-    control::{Handler, Watched, Watchers},
+    control::{Caller, Handler, Watched, Watchers},
     explain::{ExplainError, Explanation, Facts, Question, Subject},
-    status::{Snapshot, SnapshotSource as _},
+    geo::update::From,
+    status::{Snapshot, SnapshotSource as _, UpdateReport},
 };
 
 impl Handler for Daemon {
@@ -36,6 +37,24 @@ impl Handler for Daemon {
             (facts, lock(&self.origin).clone())
         };
         Ok(question.answer(facts, &origin))
+    }
+
+    fn update_feeds(
+        &self,
+        who: &Caller,
+        feed: Option<&str>,
+        force: bool,
+    ) -> Result<Vec<UpdateReport>, String> {
+        Daemon::update_feeds(self, who, feed, force)
+    }
+
+    fn update_geo(
+        &self,
+        who: &Caller,
+        from: &From,
+        force: bool,
+    ) -> Result<Vec<UpdateReport>, String> {
+        Daemon::update_geo(self, who, from, force)
     }
 
     fn watch(&self) -> Watched {

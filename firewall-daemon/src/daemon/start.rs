@@ -13,7 +13,9 @@ use super::{
     Daemon,
     change::Prepared,
     host,
+    refresh::Refresh,
     snapshot::{now_epoch_s, policy_status},
+    updates,
 };
 use crate::{
     config::Config,
@@ -33,6 +35,7 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         tracing::warn!(%error, "no change will be taken: the state folder cannot be written");
     }
     let changes = state.changes()?.going_on(now_epoch_s());
+    updates::recover(&config);
     let mut sources = Sources::default();
     let Prepared { packet, source, compiled } = Prepared::new(&config, &changes, &mut sources)?;
     let supervisor = match &config.gateway {
@@ -82,6 +85,7 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         reloads: Mutex::new(ReloadStatus::default()),
         events: Mutex::new((events, VecDeque::new())),
         watchers: Watchers::default(),
+        refresh: Refresh::default(),
         switched: Notify::new(),
     })
 }
