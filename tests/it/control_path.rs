@@ -15,3 +15,7 @@ mod watch;
 mod replay;
 /// Log lines of the daemon and of the XDP program.
 mod log;
+/// Deny lists over HTTPS, and what their server may do wrong.
+mod feeds;
+/// Databases over HTTPS and from files, and addresses looked up.
+mod geo_data;

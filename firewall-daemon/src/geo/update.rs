@@ -130,6 +130,12 @@ pub fn prepare(
         }
     };
     let bytes = unpack::unpack(bytes, bytes_max)?;
+    if fs::metadata(path).is_ok_and(|found| found.len() == bytes.len() as u64)
+        && fs::read(path).is_ok_and(|there| there == bytes)
+    {
+        // The same again, from a server that does not say so: no new policy for that.
+        return Ok(Update::Unchanged);
+    }
     let staged = beside(path, ".new");
     write(&staged, &bytes)?;
     let old = path.exists().then_some(path);

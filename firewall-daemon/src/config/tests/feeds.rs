@@ -140,7 +140,7 @@ fn what_is_wrong_with_a_feed_is_said_with_its_place() {
             packet("feeds: [{name: a, url: 'http://a/b?key=x'}]"),
             "3:26: expected a URL that begins with https://, as anyone on the way can change what http carries, found \"http://a/b…\"",
         ),
-        (packet("feeds: [{name: a}]"), "3:11: missing field `url`"),
+        (packet("feeds: [{name: a}]"), "3:12: missing field `url`"),
         (
             packet(&format!("{FEED}, count_min: 3}}]")),
             "3:52: count_min: expected it with format tab alone",
