@@ -1,7 +1,7 @@
 //! The words that kernel and userspace share, and the pure packet engine: parse, decide.
 //!
-//! Nothing here allocates, uses floats or reaches a kernel: the XDP program, the tests and later
-//! `seawall explain` run the same [`pipeline::inspect`] over their own [`pipeline::Tables`].
+//! Nothing here allocates, uses floats or reaches a kernel: the XDP program and the tests
+//! run the same [`pipeline::inspect`] over their own [`pipeline::Tables`].
 //! Modules stand in the order in which a packet meets them.
 #![no_std]
 
@@ -16,6 +16,7 @@ pub mod country;
 pub mod class;
 pub mod kinds;
 pub mod ranges;
+pub mod ban_places;
 pub mod tcp_flags;
 pub mod rules;
 pub mod bucket;

@@ -7,7 +7,7 @@ pub const PROGRAM_EXPLAIN: &str = "seawall_explain";
 /// [`crate::settings::Settings`] of a generation. The number is that of the layout: it is raised with
 /// every change to a type or a map that crosses the kernel boundary, so that the loader finds no
 /// such symbol in an object of another layout.
-pub const SETTINGS: &str = "SETTINGS_ABI_4";
+pub const SETTINGS: &str = "SETTINGS_ABI_5";
 
 /// Tables of a generation, sized to the policy: the words of the first look at an IPv4 source.
 pub const V4_KINDS: &str = "V4_KINDS";
@@ -50,6 +50,8 @@ pub const AGGREGATES: &str = "AGGREGATES";
 pub const BANS: &str = "BANS";
 /// How many bans there are: with none, no packet asks for one.
 pub const BAN_COUNT: &str = "BAN_COUNT";
+/// Where it is known that nobody is banned: [`crate::ban_places`].
+pub const BAN_FREE: &str = "BAN_FREE";
 /// What the hash of the buckets is keyed with, as long as they live.
 pub const HASH_KEY: &str = "HASH_KEY";
 /// Sources with an event of their own, shared by the generations.

@@ -48,6 +48,10 @@ const ICMPV6: u8 = 58;
 /// frame holds one.
 #[inline(always)]
 pub fn parse(bytes: &impl PacketBytes, packet: &mut Packet) -> Frame {
+    if plain::read(bytes, packet).is_some() {
+        return Frame::Ip;
+    }
+    let packet = bytes.settle(packet);
     frame(bytes, packet).unwrap_or(Frame::Malformed)
 }
 

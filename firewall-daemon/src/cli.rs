@@ -15,10 +15,19 @@ mod explain;
 mod watch;
 mod feeds;
 mod updates;
-mod geo;
 mod geo_data;
+mod duration;
+mod lists;
+mod ban;
+mod geo;
+mod limit;
 
-use crate::{config::ConfigError, explain::ExplainError, policy::PolicyError};
+use crate::{
+    config::ConfigError,
+    control::{self, Changed, ListKind, Request},
+    explain::ExplainError,
+    policy::PolicyError,
+};
 
 /// Stands in front of a public API: drops in the kernel what should never arrive, and checks every
 /// request of what does.
@@ -37,8 +46,16 @@ enum Verb {
     Explain(explain::ExplainArgs),
     Watch(watch::WatchArgs),
     Feeds(feeds::FeedsArgs),
-    Geo(geo::GeoArgs),
     Replay(replay::ReplayArgs),
+    /// Drop what comes from prefixes, beside those of the configuration.
+    Deny(lists::ListArgs),
+    /// Let pass what comes from prefixes, beside those of the configuration.
+    Allow(lists::ListArgs),
+    Ban(ban::BanArgs),
+    Unban(ban::UnbanArgs),
+    Bans(ban::BansArgs),
+    Geo(geo::GeoArgs),
+    Limit(limit::LimitArgs),
     /// The gateway's worker process; the daemon starts it.
     #[command(hide = true)]
     GatewayWorker,
@@ -55,8 +72,14 @@ pub fn main() -> ExitCode {
         Verb::Explain(args) => explain::run(&args),
         Verb::Watch(args) => watch::run(&args),
         Verb::Feeds(args) => feeds::run(&args),
-        Verb::Geo(args) => geo::run(&args),
         Verb::Replay(args) => replay::run(&args),
+        Verb::Deny(args) => lists::run(ListKind::Deny, args),
+        Verb::Allow(args) => lists::run(ListKind::Allow, args),
+        Verb::Ban(args) => ban::ban(args),
+        Verb::Unban(args) => ban::unban(args),
+        Verb::Bans(args) => ban::bans(&args),
+        Verb::Geo(args) => geo::run(args),
+        Verb::Limit(args) => limit::run(args),
         Verb::GatewayWorker => return firewall_gateway::worker::run(),
     };
     match done {
@@ -75,6 +98,17 @@ fn print(text: &str) -> anyhow::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written?),
     }
+}
+
+/// Asks for a change, and prints what came into force.
+fn print_changed(to: &lists::To, request: &Request) -> anyhow::Result<()> {
+    let changed: Changed = control::ask(&to.socket, request)?;
+    if to.json {
+        return print(&(serde_json::to_string_pretty(&changed)? + "\n"));
+    }
+    let notes = changed.notes.iter().map(|note| format!("note: {note}"));
+    let lines: Vec<String> = changed.changed.iter().cloned().chain(notes).collect();
+    print(&(lines.join("\n") + "\n"))
 }
 
 /// Whether it is only that whoever reads has seen enough.
@@ -126,6 +160,29 @@ mod tests {
             &["seawall", "geo", "lookup", "203.0.113.0/24"],
             &["seawall", "geo", "update", "--url", "https://a/", "--from", "b"],
             &["seawall", "geo", "update", "extra"],
+            &["seawall", "deny"],
+            &["seawall", "deny", "add"],
+            &["seawall", "deny", "add", "203.0.113.7/24"],
+            &["seawall", "deny", "add", "example.com"],
+            &["seawall", "deny", "add", "203.0.113.7", "--for", "2"],
+            &["seawall", "deny", "remove"],
+            &["seawall", "deny", "list", "extra"],
+            &["seawall", "allow", "add", "::ffff:203.0.113.7"],
+            &["seawall", "ban"],
+            &["seawall", "ban", "203.0.113.0/24"],
+            &["seawall", "ban", "203.0.113.7", "--for", "0s"],
+            &["seawall", "unban"],
+            &["seawall", "bans", "extra"],
+            &["seawall", "geo", "block"],
+            &["seawall", "geo", "block", "de"],
+            &["seawall", "geo", "only", "XX"],
+            &["seawall", "geo", "show", "DE"],
+            &["seawall", "limit", "set", "source"],
+            &["seawall", "limit", "set", "tcp", "--rate-pps", "1", "--burst-packets", "1"],
+            &["seawall", "limit", "set", "source", "--rate-pps", "1"],
+            &["seawall", "limit", "set", "source", "--burst-packets", "1"],
+            &["seawall", "limit", "set", "source", "--rate-pps", "-1", "--burst-packets", "1"],
+            &["seawall", "limit", "clear"],
             &["seawall", "explain"],
             &["seawall", "explain", "203.0.113.7", "203.0.113.8"],
             &["seawall", "explain", "203.0.113.0/24"],

@@ -6,6 +6,9 @@ use std::{
 };
 
 use firewall_gateway::limits::Limits;
+use ipnetwork::IpNetwork;
+
+use crate::control::ListKind;
 pub use firewall_gateway::policy::{LogFormat, LogLevel};
 
 mod packet;
@@ -59,6 +62,19 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let document = read::document(path)?;
         valid::config(path, document)
+    }
+
+    /// The line in which a prefix of `packet.deny.prefixes` or `packet.allow.prefixes` stands, as the file
+    /// is now.
+    #[must_use]
+    pub fn line_of(&self, list: ListKind, prefix: IpNetwork) -> Option<u64> {
+        let packet = read::document(&self.path).ok()?.packet;
+        let list = match list {
+            ListKind::Deny => packet.deny,
+            ListKind::Allow => packet.allow,
+        };
+        let found = list.prefixes.iter().find(|found| found.value.0 == prefix)?;
+        Some(found.referenced.line())
     }
 }
 

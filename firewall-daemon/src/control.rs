@@ -2,7 +2,7 @@
 //!
 //! A unix socket, because the file system and the kernel then say who may speak and who does.
 
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,13 +14,19 @@ use crate::{
 
 mod socket;
 mod caller;
+mod asks;
 mod server;
+mod dispatch;
 mod watchers;
 mod client;
 mod watch;
 
+pub use asks::{
+    BANS_LISTED_MAX, BanAdd, BanShown, BansShown, Changed, Configured, CountryCode, GeoAsk,
+    GeoShown, LimitSet, LimitsShown, ListAdd, ListKind, ListRemove, ListShown, NAMED_MAX, Prefix,
+};
 pub use caller::Caller;
-pub use client::{ClientError, explain, status, update_feeds, update_geo};
+pub use client::{ClientError, ask, explain, status, update_feeds, update_geo};
 pub use server::serve;
 pub use socket::{BindError, ControlSocket, bind};
 pub use watch::{Watch, watch};
@@ -31,7 +37,7 @@ pub const SOCKET: &str = "/run/seawall/control.sock";
 /// A request may have so many bytes.
 pub const REQUEST_BYTES_MAX: usize = 64 << 10;
 /// An answer may have so many bytes.
-pub const ANSWER_BYTES_MAX: u64 = 1 << 20;
+pub const ANSWER_BYTES_MAX: u64 = 16 << 20;
 
 /// What may be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +66,35 @@ pub enum Request {
         /// Take it although it is suspicious.
         force: bool,
     },
+    /// Adds to the list `deny` or `allow`.
+    ListAdd(ListAdd),
+    /// Removes from it what was added.
+    ListRemove(ListRemove),
+    /// What is on it.
+    ListShow {
+        /// Which.
+        list: ListKind,
+    },
+    /// Bans sources.
+    Ban(BanAdd),
+    /// Ends bans.
+    Unban {
+        /// Whose.
+        addresses: Vec<IpAddr>,
+    },
+    /// The bans that go on.
+    Bans {},
+    /// Changes the countries.
+    Geo {
+        /// How.
+        change: GeoAsk,
+    },
+    /// The countries.
+    GeoShow {},
+    /// Changes a limit.
+    Limit(LimitSet),
+    /// The limits.
+    LimitShow {},
     /// The events as they come, a line each, until the caller leaves.
     Watch {},
 }
@@ -132,6 +167,76 @@ pub trait Handler: Send + Sync + 'static {
         from: &From,
         force: bool,
     ) -> Result<Vec<UpdateReport>, String>;
+
+    /// Adds to a list: all of it or nothing.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, and what to do.
+    fn list_add(&self, caller: &Caller, ask: &ListAdd) -> Result<Changed, String>;
+
+    /// Removes from a list: all of it or nothing.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, and where it stands.
+    fn list_remove(&self, caller: &Caller, ask: &ListRemove) -> Result<Changed, String>;
+
+    /// What is on a list.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be told.
+    fn list_show(&self, list: ListKind) -> Result<ListShown, String>;
+
+    /// Bans sources: in force when this returns.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, and what to do.
+    fn ban(&self, caller: &Caller, ask: &BanAdd) -> Result<Changed, String>;
+
+    /// Ends bans.
+    ///
+    /// # Errors
+    ///
+    /// Where one is not banned.
+    fn unban(&self, caller: &Caller, addresses: &[IpAddr]) -> Result<Changed, String>;
+
+    /// The bans that go on.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel does not answer.
+    fn bans(&self) -> Result<BansShown, String>;
+
+    /// Changes the countries.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, and what to do.
+    fn geo(&self, caller: &Caller, ask: &GeoAsk) -> Result<Changed, String>;
+
+    /// The countries.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be told.
+    fn geo_show(&self) -> Result<GeoShown, String>;
+
+    /// Sets or clears a limit.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, and what to do.
+    fn limit(&self, caller: &Caller, ask: &LimitSet) -> Result<Changed, String>;
+
+    /// The limits.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be told.
+    fn limit_show(&self) -> Result<LimitsShown, String>;
 
     /// The first line to a watcher.
     fn watch(&self) -> Watched;

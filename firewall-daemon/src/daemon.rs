@@ -19,7 +19,7 @@ use crate::{
     explain::Origin,
     metrics,
     policy::Sources,
-    state::{Changes, StateFolder},
+    state::{Changes, StateFolder, bans::BanJournal},
     status::{EventLine, EventStatus, PolicyStatus, ReloadOutcome, ReloadStatus, SnapshotSource},
     supervisor::Supervisor,
 };
@@ -28,6 +28,11 @@ mod privileges;
 mod host;
 mod start;
 mod change;
+mod holders;
+mod lists;
+mod geo;
+mod limits;
+mod bans;
 mod reload;
 mod events;
 mod sweep;
@@ -53,6 +58,8 @@ struct Daemon {
     origin: Mutex<Arc<Origin>>,
     /// Apart from the datapath: walking them may take seconds.
     bans: Mutex<Bans>,
+    /// What of the bans outlives a restart of the host.
+    journal: BanJournal,
     supervisor: Option<Supervisor>,
     policy: Mutex<PolicyStatus>,
     reloads: Mutex<ReloadStatus>,
@@ -92,6 +99,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tokio::spawn(events::follow(daemon.clone(), stopped.clone())),
         tokio::spawn(sweep::bans(daemon.clone(), stopped.clone())),
         tokio::spawn(refresh::follow(daemon.clone(), stopped.clone())),
+        tokio::spawn(sweep::changes(daemon.clone(), stopped.clone())),
         tokio::spawn(revive::watch_over(daemon.clone(), stopped)),
     ];
     // Without systemd there is nobody to tell.

@@ -10,6 +10,7 @@ mod error;
 pub mod file;
 pub mod swap;
 pub mod changes;
+pub mod bans;
 
 pub use changes::{Changes, Entry, GeoChange, LimitChange};
 pub use error::StateError;

@@ -16,7 +16,7 @@ pub use feeds::{
     DatabaseStatus, FeedOutcome, FeedResult, FeedStatus, ReasonCount, UpdateReport, UpdateStatus,
     render_feeds,
 };
-pub use text::{duration, render};
+pub use text::{duration, render, render_limits};
 
 /// Gives the state of this moment.
 pub trait SnapshotSource: Send + Sync + 'static {

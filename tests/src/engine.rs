@@ -23,12 +23,13 @@ use crate::bpffs::Bpffs;
 pub type Counts = BTreeMap<String, u64>;
 
 /// The maps that all generations share.
-pub const SHARED_MAPS: [&str; 9] = [
+pub const SHARED_MAPS: [&str; 10] = [
     maps::BUCKETS,
     maps::AGGREGATES,
     maps::HASH_KEY,
     maps::BANS,
     maps::BAN_COUNT,
+    maps::BAN_FREE,
     maps::SEEN,
     maps::COUNTERS,
     maps::LOSSES,

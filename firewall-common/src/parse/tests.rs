@@ -33,6 +33,8 @@ fn packet(frame: &[u8]) -> Packet {
 
 /// A header of five words.
 const TCP: [u8; 20] = [0, 1, 1, 0xbb, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 2, 0, 0, 0, 0, 0, 0];
+/// A header and nothing behind it.
+const UDP: [u8; 8] = [0x9c, 0x40, 0, 53, 0, 8, 0, 0];
 /// A key, and an IPv4 packet from 203.0.113.8.
 const GRE: [u8; 28] = [
     0x20, 0, 8, 0, 0, 0, 0, 1, 0x45, 0, 0, 20, 0, 0, 0, 0, 64, 17, 0, 0, 203, 0, 113, 8, 192, 0, 2,
@@ -137,13 +139,21 @@ fn ethertypes() {
 #[test]
 fn no_bytes_make_it_panic() {
     // Every value of every byte of the headers, one at a time.
-    for frame in [ipv4(0x45, 40, 0, 6, &TCP), ipv4(0x45, 48, 0, 47, &GRE), ipv6_with_extensions()] {
+    for frame in [
+        ipv4(0x45, 40, 0, 6, &TCP),
+        ipv4(0x45, 28, 0, 17, &UDP),
+        ipv4(0x45, 48, 0, 47, &GRE),
+        ipv6(6, &TCP),
+        ipv6(17, &UDP),
+        ipv6_with_extensions(),
+    ] {
         for at in 0..frame.len() {
             for value in 0..=255 {
                 let mut changed = frame.clone();
                 changed[at] = value;
                 let _ = parsed(&changed);
                 agrees_with_plain(&changed);
+                agrees_with_reading_on(&changed);
             }
         }
     }
@@ -158,6 +168,41 @@ fn agrees_with_plain(frame: &[u8]) {
     }
 }
 
+/// What is read of a plain packet straight on is what the whole parser reads; answers whether it was.
+fn agrees_with_reading_on(bytes: &[u8]) -> bool {
+    let (mut straight, mut whole) = (Packet::NONE, Packet::NONE);
+    if plain::read(&bytes, &mut straight).is_none() {
+        return false;
+    }
+    assert_eq!(frame(&bytes, &mut whole), Some(Frame::Ip));
+    assert_eq!(straight, whole);
+    true
+}
+
+#[test]
+fn plain_packets_are_read_straight_on() {
+    let shorter = [&TCP[..12], &[0x40], &TCP[13..]].concat();
+    // (frame, read)
+    for (frame, expected) in [
+        (ipv4(0x45, 40, 0, 6, &TCP), true),
+        (ipv4(0x45, 40, 0x4000, 6, &TCP), true),
+        (ipv4(0x45, 28, 0, 17, &UDP), true),
+        (ipv6(6, &TCP), true),
+        (ipv6(17, &UDP), true),
+        (ipv4(0x45, 40, 0x2000, 6, &TCP), false),
+        (ipv4(0x45, 40, 1, 6, &TCP), false),
+        (ipv4(0x46, 44, 0, 6, &[TCP.as_slice(), &[0; 4]].concat()), false),
+        (ipv4(0x45, 39, 0, 6, &TCP), false),
+        (ipv4(0x45, 40, 0, 6, &shorter), false),
+        (ipv4(0x45, 28, 0, 1, &UDP), false),
+        (ipv4(0x45, 27, 0, 17, &UDP), false),
+        (ipv6(58, &UDP), false),
+        (ipv6_with_extensions(), false),
+    ] {
+        assert_eq!(agrees_with_reading_on(&frame), expected, "{frame:02x?}");
+    }
+}
+
 #[test]
 fn plain_frames_are_known_at_the_first_look() {
     let denied = |frame: &[u8]| plain(&frame).map(|plain| plain.protocol);
@@ -168,6 +213,15 @@ fn plain_frames_are_known_at_the_first_look() {
     assert_eq!(denied(&ipv4(0x46, 44, 0, 6, &[TCP.as_slice(), &[0; 4]].concat())), None, "options");
     assert_eq!(denied(&ipv4(0x45, 41, 0, 6, &TCP)), None, "cut");
     assert_eq!(denied(&ipv6_with_extensions()), None, "extension headers");
+}
+
+fn ipv6(number: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0; 12];
+    frame.extend([0x86, 0xdd, 0x60, 0, 0, 0, 0, payload.len() as u8, number, 64]);
+    frame.extend([0x20, 1, 0xd, 0xb8, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 1]);
+    frame.extend([0; 16]);
+    frame.extend(payload);
+    frame
 }
 
 fn ipv6_with_extensions() -> Vec<u8> {

@@ -54,6 +54,19 @@ impl RateConfig {
     }
 }
 
+impl fmt::Display for RateConfig {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(PacketRate { rate_pps, burst_packets }) = self.packets {
+            write!(formatter, "{rate_pps} packets/s, burst {burst_packets}")?;
+        }
+        if let Some(ByteRate { rate_bytes_per_s, burst_bytes }) = self.bytes {
+            let and = if self.packets.is_some() { ", " } else { "" };
+            write!(formatter, "{and}{rate_bytes_per_s} bytes/s, burst {burst_bytes}")?;
+        }
+        Ok(())
+    }
+}
+
 fn within(key: &str, min: u64, max: u64, found: u64) -> Result<(), String> {
     if (min..=max).contains(&found) {
         return Ok(());

@@ -83,11 +83,15 @@ impl ListConfig {
     #[must_use]
     pub fn names(&self, inline: &str) -> Vec<String> {
         let inline = (!self.prefixes.is_empty()).then(|| inline.to_owned());
-        let files = self.files.iter().map(|file| {
-            file.file_stem().unwrap_or(file.as_os_str()).to_string_lossy().into_owned()
-        });
         let asns = self.asns.iter().map(|asn| format!("as{asn}"));
-        inline.into_iter().chain(files).chain(asns).collect()
+        inline.into_iter().chain(self.file_names()).chain(asns).collect()
+    }
+
+    /// The names of the lists that are files.
+    pub fn file_names(&self) -> impl Iterator<Item = String> {
+        self.files
+            .iter()
+            .map(|file| file.file_stem().unwrap_or(file.as_os_str()).to_string_lossy().into_owned())
     }
 }
 

@@ -20,7 +20,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The one at the other end of a connection.
+    /// The one at the other end of a connection, without a name yet.
     ///
     /// # Errors
     ///
@@ -28,7 +28,14 @@ impl Caller {
     pub fn of(stream: &UnixStream) -> io::Result<Self> {
         let peer = stream.peer_cred()?;
         let pid = peer.pid().and_then(|pid| u32::try_from(pid).ok()).unwrap_or_default();
-        Ok(Self::new(peer.uid(), peer.gid(), pid))
+        let (uid, gid) = (peer.uid(), peer.gid());
+        Ok(Self { uid, user: uid.to_string(), gid, pid })
+    }
+
+    /// The same with the user's name. Where names come from a directory this may wait for a network.
+    #[must_use]
+    pub fn named(&self) -> Self {
+        Self::new(self.uid, self.gid, self.pid)
     }
 
     /// The daemon, which does something by itself: a time is over, a file changed.

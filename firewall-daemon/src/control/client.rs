@@ -17,6 +17,8 @@ use crate::{
 
 /// A daemon that takes longer is not well.
 const WAIT: Duration = Duration::from_secs(5);
+/// A change of a policy waits for those before it.
+const CHANGE_WAIT: Duration = Duration::from_secs(60);
 
 /// Lists are fetched meanwhile, one after the other.
 const UPDATE_WAIT: Duration = Duration::from_secs(600);
@@ -67,7 +69,7 @@ pub enum ClientError {
 ///
 /// Where no daemon answers.
 pub fn status(path: &Path) -> Result<Snapshot, ClientError> {
-    ask(path, &Request::Status {})
+    ask_within(path, &Request::Status {}, WAIT)
 }
 
 /// What the policy in force says of a packet.
@@ -76,7 +78,7 @@ pub fn status(path: &Path) -> Result<Snapshot, ClientError> {
 ///
 /// Where no daemon answers, or it refuses.
 pub fn explain(path: &Path, subject: Subject) -> Result<Explanation, ClientError> {
-    ask(path, &Request::Explain { subject })
+    ask_within(path, &Request::Explain { subject }, WAIT)
 }
 
 /// Fetches a feed, or all of them.
@@ -89,7 +91,7 @@ pub fn update_feeds(
     feed: Option<String>,
     force: bool,
 ) -> Result<Vec<UpdateReport>, ClientError> {
-    ask_within(UPDATE_WAIT, path, &Request::FeedsUpdate { feed, force })
+    ask_within(path, &Request::FeedsUpdate { feed, force }, UPDATE_WAIT)
 }
 
 /// Fetches the databases, or takes the country database from a URL or a file.
@@ -103,17 +105,22 @@ pub fn update_geo(
     file: Option<PathBuf>,
     force: bool,
 ) -> Result<Vec<UpdateReport>, ClientError> {
-    ask_within(UPDATE_WAIT, path, &Request::GeoUpdate { url, file, force })
+    ask_within(path, &Request::GeoUpdate { url, file, force }, UPDATE_WAIT)
 }
 
-fn ask<T: DeserializeOwned>(path: &Path, request: &Request) -> Result<T, ClientError> {
-    ask_within(WAIT, path, request)
+/// Asks for what one of the other verbs does.
+///
+/// # Errors
+///
+/// Where no daemon answers, or it refuses.
+pub fn ask<T: DeserializeOwned>(path: &Path, request: &Request) -> Result<T, ClientError> {
+    ask_within(path, request, CHANGE_WAIT)
 }
 
 fn ask_within<T: DeserializeOwned>(
-    wait: Duration,
     path: &Path,
     request: &Request,
+    wait: Duration,
 ) -> Result<T, ClientError> {
     let connect = |source| ClientError::Connect { path: path.to_path_buf(), source };
     let broken = |source| ClientError::Io { path: path.to_path_buf(), source };

@@ -11,9 +11,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::geo::update::From;
-
-use super::{Answer, Caller, Handler, REQUEST_BYTES_MAX, Request};
+use super::{Answer, Caller, Handler, REQUEST_BYTES_MAX, Request, dispatch};
 
 /// Callers at once; one more waits.
 const CONNECTIONS_MAX: usize = 16;
@@ -61,26 +59,6 @@ async fn connection(
 ) -> io::Result<()> {
     let caller = Caller::of(&stream)?;
     let answer = match asked(&mut stream, &caller).await? {
-        Ok(Request::Status {}) => apart(move || written(&Answer::Ok(handler.status()))).await?,
-        Ok(Request::Explain { subject }) => {
-            let explain = move || match handler.explain(&subject) {
-                Ok(explanation) => written(&Answer::Ok(explanation)),
-                Err(refusal) => error(refusal.to_string()),
-            };
-            apart(explain).await?
-        }
-        Ok(Request::FeedsUpdate { feed, force }) => {
-            let update = move || told(handler.update_feeds(&caller, feed.as_deref(), force));
-            apart(update).await?
-        }
-        Ok(Request::GeoUpdate { url, file, force }) => {
-            let from = match (url, file) {
-                (Some(url), _) => From::Url(url),
-                (None, Some(file)) => From::File(file),
-                (None, None) => From::Configured,
-            };
-            apart(move || told(handler.update_geo(&caller, &from, force))).await?
-        }
         Ok(Request::Watch {}) => {
             // It may stay for days, and there is a bound of its own.
             drop(permit);
@@ -88,6 +66,7 @@ async fn connection(
             let begin = apart(move || written(&Answer::Ok(watching.watch()))).await?;
             return handler.watchers().serve(stream, begin, stop).await;
         }
+        Ok(request) => apart(move || dispatch::answer(handler.as_ref(), &caller, request)).await?,
         Err(refusal) => error(refusal)?,
     };
     timeout(WAIT, stream.write_all(&answer)).await.unwrap_or_else(|late| Err(late.into()))
@@ -131,14 +110,6 @@ async fn line(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
     }
 }
 
-/// What was done, or why not.
-fn told<T: Serialize>(done: Result<T, String>) -> io::Result<Vec<u8>> {
-    match done {
-        Ok(done) => written(&Answer::Ok(done)),
-        Err(refusal) => error(refusal),
-    }
-}
-
 fn error(text: String) -> io::Result<Vec<u8>> {
     written(&Answer::<()>::Error(text))
 }
@@ -152,10 +123,16 @@ pub(super) fn written<T: Serialize>(answer: &Answer<T>) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
     use crate::{
-        control::{Watched, Watchers},
+        control::{
+            BanAdd, BansShown, Changed, GeoAsk, GeoShown, LimitSet, LimitsShown, ListAdd, ListKind,
+            ListRemove, ListShown, Watched, Watchers,
+        },
         explain::{ExplainError, Explanation, Question, Subject},
+        geo::update::From,
         status::{Snapshot, UpdateReport},
     };
 
@@ -186,6 +163,46 @@ mod tests {
             Ok(Vec::new())
         }
 
+        fn list_add(&self, caller: &Caller, ask: &ListAdd) -> Result<Changed, String> {
+            Ok(Changed { changed: vec![format!("{}, {ask:?}", caller.uid)], ..Changed::default() })
+        }
+
+        fn list_remove(&self, _: &Caller, _: &ListRemove) -> Result<Changed, String> {
+            Err("not there".to_owned())
+        }
+
+        fn list_show(&self, _: ListKind) -> Result<ListShown, String> {
+            Ok(ListShown { entries: Vec::new(), configured: Vec::new() })
+        }
+
+        fn ban(&self, _: &Caller, _: &BanAdd) -> Result<Changed, String> {
+            Ok(Changed::default())
+        }
+
+        fn unban(&self, _: &Caller, _: &[IpAddr]) -> Result<Changed, String> {
+            Ok(Changed::default())
+        }
+
+        fn bans(&self) -> Result<BansShown, String> {
+            Ok(BansShown::default())
+        }
+
+        fn geo(&self, _: &Caller, _: &GeoAsk) -> Result<Changed, String> {
+            Ok(Changed::default())
+        }
+
+        fn geo_show(&self) -> Result<GeoShown, String> {
+            Err("not here".to_owned())
+        }
+
+        fn limit(&self, _: &Caller, _: &LimitSet) -> Result<Changed, String> {
+            Ok(Changed::default())
+        }
+
+        fn limit_show(&self) -> Result<LimitsShown, String> {
+            Err("not here".to_owned())
+        }
+
         fn watch(&self) -> Watched {
             Watched::Begin { interfaces: Vec::new(), sample_one_in: 1 }
         }
@@ -213,6 +230,7 @@ mod tests {
     async fn requests() {
         let explain = |subject: &str| format!("{{\"verb\":\"explain\",\"subject\":{subject}}}");
         let packet = |hex: &str| explain(&format!("{{\"packet\":{{\"hex\":\"{hex}\"}}}}"));
+        let list = |fields: &str| format!("{{\"verb\":\"list_add\",{fields}}}");
         let address = |source: &str, protocol: &str, port: &str| {
             let fields =
                 format!("\"source\":\"{source}\",\"protocol\":\"{protocol}\",\"port\":{port}");
@@ -243,6 +261,17 @@ mod tests {
                 address("203.0.113.7", "icmp", "0"),
                 "expected none with icmp, which has none, found 0",
             ),
+            (list("\"list\":\"deny\",\"prefixes\":[\"10.0.0.0/8\"]"), "10.0.0.0"),
+            (list("\"list\":\"deny\",\"prefixes\":[\"10.0.0.1/8\"]"), "without host bits"),
+            (list("\"list\":\"denny\",\"prefixes\":[]"), "unknown variant `denny`"),
+            (list("\"list\":\"deny\",\"prefixes\":[],\"x\":1"), "unknown field `x`"),
+            (list("\"list\":\"deny\",\"prefixes\":[],\"for_s\":-1"), "expected a request such"),
+            (
+                "{\"verb\":\"ban\",\"addresses\":[\"10.0.0.0/8\"],\"for_s\":1}".to_owned(),
+                "invalid IP",
+            ),
+            ("{\"verb\":\"geo\",\"change\":{\"block\":[\"XX\"]}}".to_owned(), "expected a country"),
+            ("{\"verb\":\"limit\",\"scope\":\"tcp\"}".to_owned(), "unknown variant `tcp`"),
             (explain("{}"), "expected a request such as"),
             (explain("{\"packet\":{\"hex\":\"00\",\"x\":1}}"), "unknown field `x`"),
             (explain("{\"packet\":{\"hex\":\"00\"},\"address\":{}}"), "expected a request such"),

@@ -1,8 +1,13 @@
 //! What the daemon answers on the control socket, a method a verb.
 
+use std::net::IpAddr;
+
 use super::{Daemon, lock};
 use crate::{
-    control::{Caller, Handler, Watched, Watchers},
+    control::{
+        BanAdd, BansShown, Caller, Changed, GeoAsk, GeoShown, Handler, LimitSet, LimitsShown,
+        ListAdd, ListKind, ListRemove, ListShown, Watched, Watchers,
+    },
     explain::{ExplainError, Explanation, Facts, Question, Subject},
     geo::update::From,
     status::{Snapshot, SnapshotSource as _, UpdateReport},
@@ -55,6 +60,46 @@ impl Handler for Daemon {
         force: bool,
     ) -> Result<Vec<UpdateReport>, String> {
         Daemon::update_geo(self, who, from, force)
+    }
+
+    fn list_add(&self, caller: &Caller, ask: &ListAdd) -> Result<Changed, String> {
+        self.add_entries(caller, ask).map_err(|error| error.to_string())
+    }
+
+    fn list_remove(&self, caller: &Caller, ask: &ListRemove) -> Result<Changed, String> {
+        self.remove_entries(caller, ask).map_err(|error| error.to_string())
+    }
+
+    fn list_show(&self, list: ListKind) -> Result<ListShown, String> {
+        Ok(self.show_entries(list))
+    }
+
+    fn ban(&self, caller: &Caller, ask: &BanAdd) -> Result<Changed, String> {
+        self.add_bans(caller, ask).map_err(|error| error.to_string())
+    }
+
+    fn unban(&self, caller: &Caller, addresses: &[IpAddr]) -> Result<Changed, String> {
+        self.remove_bans(caller, addresses).map_err(|error| error.to_string())
+    }
+
+    fn bans(&self) -> Result<BansShown, String> {
+        self.show_bans().map_err(|error| error.to_string())
+    }
+
+    fn geo(&self, caller: &Caller, ask: &GeoAsk) -> Result<Changed, String> {
+        self.change_geo(caller, ask).map_err(|error| error.to_string())
+    }
+
+    fn geo_show(&self) -> Result<GeoShown, String> {
+        Ok(self.show_geo())
+    }
+
+    fn limit(&self, caller: &Caller, ask: &LimitSet) -> Result<Changed, String> {
+        self.change_limit(caller, ask).map_err(|error| error.to_string())
+    }
+
+    fn limit_show(&self) -> Result<LimitsShown, String> {
+        Ok(self.show_limits())
     }
 
     fn watch(&self) -> Watched {

@@ -23,7 +23,7 @@ use crate::{
     datapath::{Datapath, DatapathError, DatapathOptions, PacketOptions, bans::Bans},
     explain::Origin,
     policy::Sources,
-    state::StateFolder,
+    state::{StateFolder, bans::BanJournal},
     status::{EventStatus, ReloadStatus},
     supervisor::{self, Supervisor},
 };
@@ -35,6 +35,7 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         tracing::warn!(%error, "no change will be taken: the state folder cannot be written");
     }
     let changes = state.changes()?.going_on(now_epoch_s());
+    let journal = BanJournal::open(state.path())?;
     updates::recover(&config);
     let mut sources = Sources::default();
     let Prepared { packet, source, compiled } = Prepared::new(&config, &changes, &mut sources)?;
@@ -71,7 +72,7 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
     let origin = Origin::new(source, &packet);
     let sample_one_in = packet.events.sample_one_in;
     let events = EventStatus { sample_one_in, ..EventStatus::default() };
-    Ok(Daemon {
+    let daemon = Daemon {
         started: Instant::now(),
         config: Mutex::new(config),
         changes: Mutex::new(Arc::new(changes)),
@@ -80,6 +81,7 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         datapath: Mutex::new(datapath),
         origin: Mutex::new(Arc::new(origin)),
         bans: Mutex::new(bans),
+        journal,
         supervisor,
         policy: Mutex::new(policy),
         reloads: Mutex::new(ReloadStatus::default()),
@@ -87,5 +89,7 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         watchers: Watchers::default(),
         refresh: Refresh::default(),
         switched: Notify::new(),
-    })
+    };
+    daemon.restore_bans();
+    Ok(daemon)
 }

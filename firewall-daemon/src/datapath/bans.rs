@@ -3,7 +3,7 @@
 use std::{net::IpAddr, path::Path, time::Duration};
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError};
-use firewall_common::{Address, SourceKey, maps};
+use firewall_common::{Address, SourceKey, ban_places, maps};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::datapath::error::DatapathError;
@@ -12,6 +12,7 @@ use crate::datapath::error::DatapathError;
 pub struct Bans {
     ends: HashMap<MapData, SourceKey, u64>,
     count: Array<MapData, u64>,
+    free: Array<MapData, u64>,
 }
 
 /// A ban.
@@ -39,6 +40,7 @@ impl Bans {
         Ok(Self {
             ends: map(maps::BANS)?.try_into().map_err(failed(maps::BANS))?,
             count: map(maps::BAN_COUNT)?.try_into().map_err(failed(maps::BAN_COUNT))?,
+            free: map(maps::BAN_FREE)?.try_into().map_err(failed(maps::BAN_FREE))?,
         })
     }
 
@@ -57,6 +59,7 @@ impl Bans {
         if is_new {
             self.count_more(1)?;
         }
+        self.take_place(key)?;
         let added = self.ends.insert(key, end_ns, 0).map_err(|source| match errno(&source) {
             Some(E2BIG) => DatapathError::BansFull { max: maps::BANS_MAX },
             _ => failed(source),
@@ -110,7 +113,7 @@ impl Bans {
         Ok(bans)
     }
 
-    /// Removes the bans that have ended, and returns how many go on.
+    /// Removes the bans that have ended, frees the places where none is left, and returns how many go on.
     ///
     /// # Errors
     ///
@@ -118,9 +121,12 @@ impl Bans {
     pub fn sweep(&mut self) -> Result<u64, DatapathError> {
         let (now_ns, counted) = (now_ns()?, self.count()?);
         let mut left = 0;
+        let mut free = vec![u64::MAX; ban_places::WORDS as usize];
         for (key, end_ns) in self.entries()? {
             if end_ns > now_ns {
                 left += 1;
+                let (word, bit) = ban_places::place(key);
+                free[word as usize] &= !bit;
                 continue;
             }
             match self.ends.remove(&key) {
@@ -134,7 +140,36 @@ impl Bans {
         if left != counted {
             self.count_more(left as i64 - counted as i64)?;
         }
+        self.set_free(&free)?;
         Ok(left)
+    }
+
+    /// Says where nobody is banned; then takes back the places of those whom another process banned
+    /// meanwhile.
+    fn set_free(&mut self, free: &[u64]) -> Result<(), DatapathError> {
+        let mut is_changed = false;
+        for (index, word) in (0..).zip(free) {
+            if self.free.get(&index, 0).map_err(places_failed)? != *word {
+                self.free.set(index, word, 0).map_err(places_failed)?;
+                is_changed = true;
+            }
+        }
+        if is_changed {
+            for (key, _) in self.entries()? {
+                self.take_place(key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// From here on packets of a source's place ask for a ban.
+    fn take_place(&mut self, key: SourceKey) -> Result<(), DatapathError> {
+        let (index, bit) = ban_places::place(key);
+        let free = self.free.get(&index, 0).map_err(places_failed)?;
+        if free & bit == 0 {
+            return Ok(());
+        }
+        self.free.set(index, free & !bit, 0).map_err(places_failed)
     }
 
     /// Every source once, in order.
@@ -191,8 +226,18 @@ fn failed(source: MapError) -> DatapathError {
     DatapathError::Map { name: maps::BANS, source }
 }
 
+fn places_failed(source: MapError) -> DatapathError {
+    DatapathError::Map { name: maps::BAN_FREE, source }
+}
+
 fn key(source: IpAddr) -> SourceKey {
     address(source).source_key()
+}
+
+/// What a source stands for in the table: an IPv4 address, or the first of an IPv6 /64.
+#[must_use]
+pub fn normal(address: IpAddr) -> IpAddr {
+    source(key(address))
 }
 
 /// An address as the program sees it.

@@ -9,7 +9,7 @@ use std::{
 
 use aya::maps::{MapInfo, MapType};
 use firewall_common::{
-    SourceKey,
+    SourceKey, ban_places,
     counter::{Count, Loss, SLOTS},
     limits::{AGGREGATES, BucketRow, ROWS},
     maps,
@@ -62,12 +62,13 @@ impl PinFolder {
     fn remove_unlike(&self) -> Result<(), DatapathError> {
         let words = |words: usize| 8 * words as u32;
         let source = size_of::<SourceKey>() as u32;
-        let expected: [(&str, MapType, u32, u32, u32); 9] = [
+        let expected: [(&str, MapType, u32, u32, u32); 10] = [
             (maps::BUCKETS, MapType::Array, 4, size_of::<BucketRow>() as u32, ROWS),
             (maps::AGGREGATES, MapType::Array, 4, words(1), AGGREGATES),
             (maps::HASH_KEY, MapType::Array, 4, words(2), 1),
             (maps::BANS, MapType::Hash, source, words(1), maps::BANS_MAX),
             (maps::BAN_COUNT, MapType::Array, 4, words(1), 1),
+            (maps::BAN_FREE, MapType::Array, 4, words(1), ban_places::WORDS),
             (maps::SEEN, MapType::Array, 4, 4, maps::SEEN_MAX),
             (maps::COUNTERS, MapType::PerCpuArray, 4, size_of::<Count>() as u32, SLOTS),
             (maps::LOSSES, MapType::PerCpuArray, 4, words(1), Loss::ALL.len() as u32),

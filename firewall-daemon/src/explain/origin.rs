@@ -11,6 +11,7 @@ use ipnetwork::IpNetwork;
 
 use crate::{
     config::{LimitsConfig, PacketConfig, SynCookiesConfig},
+    control::ListKind,
     policy::PolicySource,
 };
 
@@ -19,6 +20,9 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Origin {
     /// In the order of the numbers of their names: protected, the allow lists, the deny lists.
+    names: Vec<String>,
+    allow_lists: usize,
+    /// In the same order.
     lists: Vec<Arc<Vec<IpNetwork>>>,
     /// Of the country database.
     networks: Arc<Vec<(IpNetwork, Country)>>,
@@ -30,13 +34,35 @@ impl Origin {
     /// Keeps what an answer needs of a policy that was compiled.
     #[must_use]
     pub fn new(source: PolicySource, packet: &PacketConfig) -> Self {
-        let named = source.allow.into_iter().chain(source.deny).map(|list| list.prefixes);
+        let allow_lists = source.allow.len();
+        let protected = (String::new(), Arc::new(source.protected));
+        let named = source.allow.into_iter().chain(source.deny);
+        let named = named.map(|list| (list.name, list.prefixes));
+        let (names, lists) = std::iter::once(protected).chain(named).unzip();
         Self {
-            lists: std::iter::once(Arc::new(source.protected)).chain(named).collect(),
+            names,
+            allow_lists,
+            lists,
             networks: source.geo.map(|geo| geo.networks).unwrap_or_default(),
             limits: packet.limits.clone(),
             syn_cookies: packet.syn_cookies.clone(),
         }
+    }
+
+    /// The protected prefixes.
+    pub(crate) fn protected(&self) -> &[IpNetwork] {
+        self.lists.first().map_or(&[], |list| list.as_slice())
+    }
+
+    /// The lists of a kind by their names.
+    pub(crate) fn lists(&self, kind: ListKind) -> impl Iterator<Item = (&str, &[IpNetwork])> {
+        let range = match kind {
+            ListKind::Allow => 1..1 + self.allow_lists,
+            ListKind::Deny => 1 + self.allow_lists..self.lists.len(),
+        };
+        let named = self.names.iter().zip(&self.lists);
+        let named = named.map(|(name, list)| (name.as_str(), list.as_slice()));
+        named.skip(range.start).take(range.len())
     }
 
     /// The longest prefix of the list of a class that holds an address; of the country database, where

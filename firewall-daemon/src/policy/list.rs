@@ -86,6 +86,25 @@ pub fn read(path: &Path, prefixes: &mut Vec<IpNetwork>) -> Result<(), ListError>
     parse(path, &mut BufReader::new(file.take(FILE_BYTES_MAX)), prefixes)
 }
 
+/// The line in which a prefix stands, as the file is now.
+#[must_use]
+pub fn line_of(path: &Path, prefix: IpNetwork) -> Option<u64> {
+    let mut reader = BufReader::new(File::open(path).ok()?.take(FILE_BYTES_MAX));
+    let mut bytes = Vec::with_capacity(LINE_BYTES_MAX);
+    for line in 1.. {
+        bytes.clear();
+        let mut limited = reader.by_ref().take(LINE_BYTES_MAX as u64 + 1);
+        if limited.read_until(b'\n', &mut bytes).ok()? == 0 {
+            break;
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        if entry(&text).is_some_and(|entry| prefix::parse(entry) == Ok(prefix)) {
+            return Some(line);
+        }
+    }
+    None
+}
+
 fn parse(
     path: &Path,
     reader: &mut impl BufRead,

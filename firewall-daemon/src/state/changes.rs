@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::StateError;
 use crate::{
-    config::{LimitScope, PacketConfig, RateConfig, country},
+    config::{LimitScope, LimitsConfig, PacketConfig, RateConfig, country},
+    control::ListKind,
     policy::{GeoMode, prefix},
 };
 
@@ -110,6 +111,30 @@ impl Changes {
         self.deny.len() + self.allow.len() + usize::from(self.geo.is_some()) + self.limits.len()
     }
 
+    /// The entries of a list.
+    #[must_use]
+    pub fn list(&self, kind: ListKind) -> &[Entry] {
+        match kind {
+            ListKind::Deny => &self.deny,
+            ListKind::Allow => &self.allow,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn list_mut(&mut self, kind: ListKind) -> &mut Vec<Entry> {
+        match kind {
+            ListKind::Deny => &mut self.deny,
+            ListKind::Allow => &mut self.allow,
+        }
+    }
+
+    /// Puts the limits that verbs changed in place of others.
+    pub fn lay_limits_over(&self, limits: &mut LimitsConfig) {
+        for (scope, change) in &self.limits {
+            *limits.of_mut(*scope) = change.rate;
+        }
+    }
+
     /// Reads them from a file's content.
     pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Self, StateError> {
         let wrong = |found: String| StateError::Content {
@@ -176,6 +201,17 @@ impl Changes {
         self.deny.iter().chain(&self.allow).any(|entry| entry.is_over(now_epoch_s))
     }
 
+    /// The prefixes of those whose time is over, in a line.
+    #[must_use]
+    pub fn ended(&self, now_epoch_s: u64) -> String {
+        let lists = [ListKind::Deny, ListKind::Allow];
+        let ended = lists.into_iter().flat_map(|kind| {
+            let over = self.list(kind).iter().filter(|entry| entry.is_over(now_epoch_s));
+            over.map(move |entry| format!("{kind} {}", entry.prefix))
+        });
+        ended.collect::<Vec<_>>().join(", ")
+    }
+
     /// A configuration with the changes laid over it.
     ///
     /// # Errors
@@ -194,9 +230,7 @@ impl Changes {
             geo.mode = (!change.countries.is_empty()).then_some(change.mode);
             geo.countries.clone_from(&change.countries);
         }
-        for (scope, change) in &self.limits {
-            *packet.limits.of_mut(*scope) = change.rate;
-        }
+        self.lay_limits_over(&mut packet.limits);
         Ok(packet)
     }
 }

@@ -109,6 +109,20 @@ fn policy(out: &mut String, generation: u64, policy: &PolicyStatus) -> fmt::Resu
     policy.limits.iter().try_for_each(|limit| write_limit(out, limit))
 }
 
+/// The limits as lines of text.
+#[must_use]
+pub fn render_limits(limits: &[LimitStatus]) -> String {
+    let mut out = String::new();
+    if limits.is_empty() {
+        out.push_str("limits      none\n");
+    }
+    for limit in limits {
+        // Writing to a string cannot fail.
+        let _ = write_limit(&mut out, limit);
+    }
+    out
+}
+
 fn write_limit(out: &mut String, limit: &LimitStatus) -> fmt::Result {
     write!(out, "limit       {}:", limit.scope)?;
     if let (Some(rate), Some(burst)) = (limit.rate_pps, limit.burst_packets) {

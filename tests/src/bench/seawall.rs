@@ -187,9 +187,12 @@ impl Seawall {
         Ok(self.generation.losses()?)
     }
 
-    /// Bans a source.
+    /// Bans a source, and sweeps as the daemon does.
     pub fn ban(pins: &Path, source: IpAddr) -> Result<()> {
-        Ok(Bans::open(pins)?.add(source, Duration::from_secs(3_600))?)
+        let mut bans = Bans::open(pins)?;
+        bans.add(source, Duration::from_secs(3_600))?;
+        ensure!(bans.sweep()? == 1, "expected one banned source");
+        Ok(())
     }
 
     /// Judges one frame over and over (`BPF_PROG_TEST_RUN`); answers how long one takes.

@@ -64,7 +64,7 @@ pub struct PacketDocument {
 #[serde(deny_unknown_fields)]
 pub struct ListDocument {
     #[serde(default)]
-    pub prefixes: Vec<Prefix>,
+    pub prefixes: Vec<Spanned<Prefix>>,
     #[serde(default)]
     pub files: Vec<Spanned<FilePath>>,
     #[serde(default)]

@@ -92,7 +92,7 @@ impl Check<'_> {
             return self.error(asn.referenced, message.to_owned());
         }
         Ok(ListConfig {
-            prefixes: prefixes(list.prefixes),
+            prefixes: list.prefixes.into_iter().map(|prefix| prefix.value.0).collect(),
             files: list.files.into_iter().map(|file| self.file(file.value)).collect(),
             asns: self.each_once("asns", list.asns, |asn| asn.cast::<u32>())?,
         })
