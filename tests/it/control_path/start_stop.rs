@@ -107,7 +107,7 @@ fn a_start_that_fails_leaves_the_filter_of_before() {
     site.seawall.process.signal(Signal::SIGTERM).unwrap();
     site.seawall.process.wait_for_exit(EXIT).unwrap();
     let world = &site.ground.world;
-    world.server.ip(&["link add other type dummy"]).unwrap();
+    world.server.ip(&["link add other type veth peer name behind mtu 9000"]).unwrap();
     let attached = |name: &str| {
         let shown = world.server.output(Command::new("ip").args(["-d", "link", "show", name]));
         let shown = String::from_utf8(shown.unwrap().stdout).unwrap();
@@ -116,7 +116,7 @@ fn a_start_that_fails_leaves_the_filter_of_before() {
     };
     let before = attached("eth0");
     assert!(before.is_some());
-    // A dummy interface has no native mode, so the second one refuses.
+    // A frame of the peer would not fit one page, so native mode refuses the second one.
     let plain = "- name: eth0";
     let config = site.ground.config("", "").replace(plain, &format!("{plain}\n  - name: other"));
     let path = seawall::write_config(world, &config).unwrap();
