@@ -111,7 +111,9 @@ impl Daemon {
         let was: Vec<String> = before
             .iter()
             .map(|(source, ban, _)| match ban {
-                Some(ban) => format!("{} banned for {} s more", of_table(*source), ban.left.as_secs()),
+                Some(ban) => {
+                    format!("{} banned for {} s more", of_table(*source), ban.left.as_secs())
+                }
                 None => format!("{} not banned", of_table(*source)),
             })
             .collect();
