@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 mod run;
 mod check;
@@ -13,16 +13,18 @@ mod status;
 mod replay;
 mod explain;
 mod watch;
-mod audit;
 mod duration;
 mod lists;
 mod ban;
 mod geo;
 mod limit;
+mod audit;
+mod completions;
 
 use crate::{
     config::ConfigError,
     control::{self, Changed, ListKind, Request},
+    daemon::ChangeError,
     explain::ExplainError,
     policy::PolicyError,
 };
@@ -44,7 +46,6 @@ enum Verb {
     Explain(explain::ExplainArgs),
     Watch(watch::WatchArgs),
     Replay(replay::ReplayArgs),
-    Audit(audit::AuditArgs),
     /// Drop what comes from prefixes, beside those of the configuration.
     Deny(lists::ListArgs),
     /// Let pass what comes from prefixes, beside those of the configuration.
@@ -54,6 +55,8 @@ enum Verb {
     Bans(ban::BansArgs),
     Geo(geo::GeoArgs),
     Limit(limit::LimitArgs),
+    Audit(audit::AuditArgs),
+    Completions(completions::CompletionsArgs),
     /// The gateway's worker process; the daemon starts it.
     #[command(hide = true)]
     GatewayWorker,
@@ -70,7 +73,6 @@ pub fn main() -> ExitCode {
         Verb::Explain(args) => explain::run(&args),
         Verb::Watch(args) => watch::run(&args),
         Verb::Replay(args) => replay::run(&args),
-        Verb::Audit(args) => audit::run(&args),
         Verb::Deny(args) => lists::run(ListKind::Deny, args),
         Verb::Allow(args) => lists::run(ListKind::Allow, args),
         Verb::Ban(args) => ban::ban(args),
@@ -78,6 +80,8 @@ pub fn main() -> ExitCode {
         Verb::Bans(args) => ban::bans(&args),
         Verb::Geo(args) => geo::run(args),
         Verb::Limit(args) => limit::run(args),
+        Verb::Audit(args) => audit::run(&args),
+        Verb::Completions(args) => completions::run(&args),
         Verb::GatewayWorker => return firewall_gateway::worker::run(),
     };
     match done {
@@ -87,6 +91,12 @@ pub fn main() -> ExitCode {
             ExitCode::from(exit_code(&error))
         }
     }
+}
+
+/// The command line as data: the reference, the manual pages and the completions are made from it.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Writes to standard output.
@@ -122,13 +132,14 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     if let Some(error) = error.downcast_ref::<ExplainError>() {
         return error.exit_code();
     }
+    if let Some(error) = error.downcast_ref::<ChangeError>() {
+        return error.exit_code();
+    }
     error.downcast_ref::<PolicyError>().map_or(1, PolicyError::exit_code)
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
@@ -149,12 +160,6 @@ mod tests {
             &["seawall", "watch", "--count", "0"],
             &["seawall", "watch", "--json", "--pcap", "drops.pcapng"],
             &["seawall", "watch", "extra"],
-            &["seawall", "audit"],
-            &["seawall", "audit", "remove"],
-            &["seawall", "audit", "verify", "a", "b"],
-            &["seawall", "audit", "show", "--last", "0"],
-            &["seawall", "audit", "show", "--since", "yesterday"],
-            &["seawall", "audit", "show", "--verb"],
             &["seawall", "deny"],
             &["seawall", "deny", "add"],
             &["seawall", "deny", "add", "203.0.113.7/24"],
@@ -178,6 +183,12 @@ mod tests {
             &["seawall", "limit", "set", "source", "--burst-packets", "1"],
             &["seawall", "limit", "set", "source", "--rate-pps", "-1", "--burst-packets", "1"],
             &["seawall", "limit", "clear"],
+            &["seawall", "audit"],
+            &["seawall", "audit", "remove"],
+            &["seawall", "audit", "verify", "a", "b"],
+            &["seawall", "audit", "show", "--last", "0"],
+            &["seawall", "audit", "show", "--since", "yesterday"],
+            &["seawall", "audit", "show", "--verb"],
             &["seawall", "explain"],
             &["seawall", "explain", "203.0.113.7", "203.0.113.8"],
             &["seawall", "explain", "203.0.113.0/24"],
@@ -189,6 +200,8 @@ mod tests {
             &["seawall", "explain", "203.0.113.7", "--port", "0"],
             &["seawall", "explain", "203.0.113.7", "--port", "65536"],
             &["seawall", "explain", "203.0.113.7", "--protocol", "sctp"],
+            &["seawall", "completions"],
+            &["seawall", "completions", "tcsh"],
         ] {
             let error = Cli::try_parse_from(arguments).expect_err("it is wrong");
             assert_eq!(error.exit_code(), 2, "{arguments:?}");

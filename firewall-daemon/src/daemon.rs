@@ -10,6 +10,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{Notify, watch},
     task::{JoinHandle, spawn_blocking},
+    time::interval,
 };
 
 use crate::{
@@ -39,8 +40,14 @@ mod reload;
 mod events;
 mod sweep;
 mod revive;
+mod service;
+mod watchdog;
 mod snapshot;
 mod answers;
+
+pub use change::ChangeError;
+use watchdog::Pulses;
+pub use watchdog::{BEAT, Pulse};
 
 /// Everything that is running.
 struct Daemon {
@@ -78,7 +85,7 @@ struct Daemon {
 ///
 /// Where a part cannot be started; nothing is left then.
 pub fn run(config: Config) -> anyhow::Result<()> {
-    privileges::check()?;
+    privileges::check(&config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(config))
 }
@@ -92,23 +99,29 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let daemon = Arc::new(daemon);
 
     let (stop, stopped) = watch::channel(false);
+    let pulses = Pulses::default();
     let handler: Arc<dyn Handler> = daemon.clone();
     let source: Arc<dyn SnapshotSource> = daemon.clone();
     let servers = [
-        tokio::spawn(control::serve(control_listener, handler, stopped.clone())),
+        tokio::spawn(control::serve(
+            control_listener,
+            handler,
+            pulses.control.clone(),
+            stopped.clone(),
+        )),
         tokio::spawn(metrics::serve(metrics_listener, source, stopped.clone())),
-        tokio::spawn(events::follow(daemon.clone(), stopped.clone())),
+        tokio::spawn(events::follow(daemon.clone(), pulses.events.clone(), stopped.clone())),
         tokio::spawn(sweep::bans(daemon.clone(), stopped.clone())),
         tokio::spawn(sweep::changes(daemon.clone(), stopped.clone())),
-        tokio::spawn(revive::watch_over(daemon.clone(), stopped)),
+        tokio::spawn(revive::watch_over(daemon.clone(), stopped.clone())),
+        tokio::spawn(watchdog::report(pulses.clone(), stopped)),
     ];
-    // Without systemd there is nobody to tell.
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    service::ready("serving");
     tracing::info!("ready");
 
-    attend(&daemon, &mut signals).await;
+    attend(&daemon, &mut signals, &pulses.signals).await;
 
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    service::stopping();
     tracing::info!("stopping");
     let _ = stop.send(true);
     for server in servers {
@@ -121,11 +134,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 }
 
 /// Answers signals until one says stop. While a reload runs, further SIGHUPs become one more.
-async fn attend(daemon: &Arc<Daemon>, signals: &mut Signals) {
+async fn attend(daemon: &Arc<Daemon>, signals: &mut Signals, pulse: &Pulse) {
     let mut running: Option<JoinHandle<()>> = None;
     let mut wanted = false;
+    let mut beat = interval(BEAT);
     loop {
+        pulse.beat();
         tokio::select! {
+            _ = beat.tick() => {}
             _ = signals.terminate.recv() => break,
             _ = signals.interrupt.recv() => break,
             _ = signals.hangup.recv() => wanted = true,

@@ -19,3 +19,11 @@ mod log;
 mod audit;
 /// A Prometheus that scrapes the daemon, its dashboard and its alerts.
 mod prometheus;
+/// Asking by the command and by a packet.
+mod asked;
+/// The everyday verbs.
+mod verbs;
+/// What they changed is kept.
+mod kept;
+/// What a service manager is told.
+mod service;

@@ -3,6 +3,7 @@
 //! `cargo xtask bench flood`: what a SYN flood leaves to clients.
 //! `cargo xtask bench switch`: changes of policy under load.
 //! `cargo xtask bench limits`: limits that both cores take from.
+//! `cargo xtask bench control`: what a change by a verb takes, end to end.
 
 pub mod link;
 
@@ -36,6 +37,8 @@ mod syn_flood;
 mod switch;
 
 mod limits;
+
+mod control;
 
 use std::{
     path::{Path, PathBuf},
@@ -77,6 +80,8 @@ enum What {
     Switch,
     /// Limits that both cores take from.
     Limits,
+    /// What a change by a verb takes.
+    Control,
 }
 
 /// Every receiver takes a turn so many times: the machine's mood changes, and the median forgives it.
@@ -94,6 +99,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         What::Flood => syn_flood::run(&arguments.object)?,
         What::Switch => switch::run(&arguments.object)?,
         What::Limits => limits::run(&arguments.object)?,
+        What::Control => control::run()?,
     };
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);

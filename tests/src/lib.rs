@@ -54,5 +54,8 @@ pub mod switching;
 
 pub mod demo;
 
+// What is written of the program.
+pub mod reference;
+
 // How fast.
 pub mod bench;

@@ -38,6 +38,12 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// What a change by a verb takes, from the start of the command to its end.
+    Control {
+        /// One object of JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Builds, then becomes the benchmark.
@@ -47,6 +53,7 @@ pub fn run(options: &Options) -> Result<()> {
         What::Flood { json } => ("flood", json),
         What::Switch { json } => ("switch", json),
         What::Limits { json } => ("limits", json),
+        What::Control { json } => ("control", json),
     };
     build::run()?;
     let toolchain = setup::bench()?;

@@ -8,10 +8,11 @@ use tokio::{
     net::{UnixListener, UnixStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::spawn_blocking,
-    time::timeout,
+    time::{interval, timeout},
 };
 
 use super::{Answer, Caller, Handler, REQUEST_BYTES_MAX, Request, dispatch};
+use crate::daemon::{BEAT, Pulse};
 
 /// Callers at once; one more waits.
 const CONNECTIONS_MAX: usize = 16;
@@ -24,17 +25,21 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub async fn serve(
     listener: UnixListener,
     handler: Arc<dyn Handler>,
+    pulse: Pulse,
     mut stop: watch::Receiver<bool>,
 ) {
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut beat = interval(BEAT);
     loop {
-        let Ok(permit) = permits.clone().acquire_owned().await else { return };
+        pulse.beat();
+        // While every place is taken it beats too: that it is busy is no reason to end the daemon.
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener, &permits) => accepted,
+            _ = beat.tick() => continue,
             _ = stop.wait_for(|stop| *stop) => break,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, permit)) => {
                 let (handler, stop) = (handler.clone(), stop.clone());
                 tokio::spawn(async move {
                     if let Err(error) = connection(stream, permit, handler, stop).await {
@@ -49,6 +54,15 @@ pub async fn serve(
         }
     }
     handler.watchers().ended().await;
+}
+
+/// The next caller there is a place for.
+async fn accept(
+    listener: &UnixListener,
+    permits: &Arc<Semaphore>,
+) -> io::Result<(UnixStream, OwnedSemaphorePermit)> {
+    let permit = permits.clone().acquire_owned().await.map_err(io::Error::other)?;
+    Ok((listener.accept().await?.0, permit))
 }
 
 async fn connection(

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::{Daemon, host, lock, snapshot::policy_status};
 use crate::{
-    audit::AuditError,
+    audit::{AuditError, Peer, Record, Who},
     config::{Config, ConfigError, PacketConfig},
     control::Caller,
     datapath::{DatapathError, PacketOptions, generation::Generation},
@@ -52,6 +52,18 @@ pub enum ChangeError {
     Refused(String),
 }
 
+impl ChangeError {
+    /// 2 where the content of a file is wrong, 1 where something cannot be done.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(error) => error.exit_code(),
+            Self::Policy(error) => error.exit_code(),
+            _ => 1,
+        }
+    }
+}
+
 /// What is in force, or is to be.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -80,6 +92,20 @@ impl Cause {
     /// By a caller.
     pub fn new(who: &Caller, verb: &'static str, what: impl Into<String>) -> Self {
         Self { who: who.clone(), verb, what: what.into(), why: None }
+    }
+
+    /// For the audit.
+    pub fn record(&self, before: String, after: String) -> Record {
+        let Caller { uid, gid, pid, user } = &self.who;
+        let who = if *pid == std::process::id() {
+            Who::Daemon
+        } else {
+            // Where the host knows no name, the caller's is the number.
+            let name = if *user == uid.to_string() { String::new() } else { user.clone() };
+            Who::User(Peer { name, uid: *uid, gid: *gid, pid: *pid })
+        };
+        let why = self.why.clone().unwrap_or_default();
+        Record { why, before, after, ..Record::new(who, self.verb, &self.what) }
     }
 
     /// In whose words.

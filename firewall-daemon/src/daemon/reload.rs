@@ -3,21 +3,25 @@
 use super::{
     Daemon,
     change::{Cause, ChangeError, Policy},
+    service,
 };
 use crate::{config::Config, control::Caller};
 
 /// Reloads, and says how it went: in the log, in the counters and in the status.
 pub fn reload(daemon: &Daemon) {
     tracing::info!("reloading");
+    service::reloading();
     match attempt(daemon) {
         Ok(generation) => {
             tracing::info!(generation, "reloaded");
             daemon.record_reload(None);
+            service::ready("serving");
         }
         Err(error) => {
             let error = error.to_string();
             tracing::error!(error, "reload refused: the old policy stays in force");
             daemon.audit_own("reload", "SIGHUP", &format!("refused: {error}"));
+            service::ready(&format!("reload refused, the old policy is in force: {error}"));
             daemon.record_reload(Some(error));
         }
     }

@@ -135,7 +135,11 @@ impl PinFolder {
             Err(error) => result = Err(failed(&self.path)(error)),
         }
         match fs::remove_dir(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::ResourceBusy => {
+            // Under its systemd unit the daemon may write in the folder and not beside it: an empty one stays.
+            Err(error)
+                if ![io::ErrorKind::ResourceBusy, io::ErrorKind::ReadOnlyFilesystem]
+                    .contains(&error.kind()) =>
+            {
                 result.and(Err(failed(&self.path)(error)))
             }
             Ok(()) | Err(_) => result,
