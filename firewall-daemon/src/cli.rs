@@ -13,6 +13,10 @@ mod status;
 mod replay;
 mod explain;
 mod watch;
+mod plan;
+mod apply;
+mod confirm;
+mod rollback;
 mod duration;
 mod lists;
 mod ban;
@@ -20,6 +24,7 @@ mod geo;
 mod limit;
 mod audit;
 mod completions;
+mod detach;
 
 use crate::{
     config::ConfigError,
@@ -46,6 +51,10 @@ enum Verb {
     Explain(explain::ExplainArgs),
     Watch(watch::WatchArgs),
     Replay(replay::ReplayArgs),
+    Plan(plan::PlanArgs),
+    Apply(apply::ApplyArgs),
+    Confirm(confirm::ConfirmArgs),
+    Rollback(rollback::RollbackArgs),
     /// Drop what comes from prefixes, beside those of the configuration.
     Deny(lists::ListArgs),
     /// Let pass what comes from prefixes, beside those of the configuration.
@@ -57,6 +66,7 @@ enum Verb {
     Limit(limit::LimitArgs),
     Audit(audit::AuditArgs),
     Completions(completions::CompletionsArgs),
+    Detach(detach::DetachArgs),
     /// The gateway's worker process; the daemon starts it.
     #[command(hide = true)]
     GatewayWorker,
@@ -73,6 +83,10 @@ pub fn main() -> ExitCode {
         Verb::Explain(args) => explain::run(&args),
         Verb::Watch(args) => watch::run(&args),
         Verb::Replay(args) => replay::run(&args),
+        Verb::Plan(args) => plan::run(&args),
+        Verb::Apply(args) => apply::run(&args),
+        Verb::Confirm(args) => confirm::run(&args),
+        Verb::Rollback(args) => rollback::run(&args),
         Verb::Deny(args) => lists::run(ListKind::Deny, args),
         Verb::Allow(args) => lists::run(ListKind::Allow, args),
         Verb::Ban(args) => ban::ban(args),
@@ -82,6 +96,7 @@ pub fn main() -> ExitCode {
         Verb::Limit(args) => limit::run(args),
         Verb::Audit(args) => audit::run(&args),
         Verb::Completions(args) => completions::run(&args),
+        Verb::Detach(args) => detach::run(&args),
         Verb::GatewayWorker => return firewall_gateway::worker::run(),
     };
     match done {
@@ -160,6 +175,20 @@ mod tests {
             &["seawall", "watch", "--count", "0"],
             &["seawall", "watch", "--json", "--pcap", "drops.pcapng"],
             &["seawall", "watch", "extra"],
+            &["seawall", "plan"],
+            &["seawall", "plan", "a", "b"],
+            &["seawall", "apply"],
+            &["seawall", "apply", "a", "--confirm"],
+            &["seawall", "apply", "a", "--confirm", "4s"],
+            &["seawall", "apply", "a", "--confirm", "3601s"],
+            &["seawall", "apply", "a", "--confirm", "2h"],
+            &["seawall", "apply", "a", "--confirm", "soon"],
+            &["seawall", "apply", "a", "--confirm", "5s", "--confirm", "6s"],
+            &["seawall", "confirm", "now"],
+            &["seawall", "rollback", "3"],
+            &["seawall", "rollback", "--to", "-1"],
+            &["seawall", "rollback", "--to", "0"],
+            &["seawall", "rollback", "--to", "3", "--list"],
             &["seawall", "deny"],
             &["seawall", "deny", "add"],
             &["seawall", "deny", "add", "203.0.113.7/24"],

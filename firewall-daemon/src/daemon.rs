@@ -37,7 +37,10 @@ mod limits;
 mod bans;
 mod record;
 mod reload;
+mod pending;
+mod safe;
 mod events;
+mod detach;
 mod sweep;
 mod revive;
 mod service;
@@ -46,6 +49,8 @@ mod snapshot;
 mod answers;
 
 pub use change::ChangeError;
+use pending::Pending;
+pub use snapshot::limit_status;
 use watchdog::Pulses;
 pub use watchdog::{BEAT, Pulse};
 
@@ -60,6 +65,8 @@ struct Daemon {
     state: StateFolder,
     /// Held by whoever changes what is in force, from the first step to the last; before any other lock.
     road: Mutex<Sources>,
+    /// A change that is in force and waits to be confirmed.
+    pending: Mutex<Option<Pending>>,
     datapath: Mutex<Datapath>,
     /// What the generation in force was compiled from. Locked within the datapath alone, so that it is
     /// always that of the generation.
@@ -77,9 +84,11 @@ struct Daemon {
     watchers: Watchers,
     /// Notified when a generation was switched in.
     switched: Notify,
+    /// Notified when the filter was taken off on purpose: the daemon ends.
+    detached: Notify,
 }
 
-/// Runs until SIGTERM or SIGINT.
+/// Runs until SIGTERM or SIGINT, which leave the filter in force, or until `seawall detach`.
 ///
 /// # Errors
 ///
@@ -112,6 +121,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tokio::spawn(metrics::serve(metrics_listener, source, stopped.clone())),
         tokio::spawn(events::follow(daemon.clone(), pulses.events.clone(), stopped.clone())),
         tokio::spawn(sweep::bans(daemon.clone(), stopped.clone())),
+        tokio::spawn(pending::watch_over(daemon.clone(), stopped.clone())),
         tokio::spawn(sweep::changes(daemon.clone(), stopped.clone())),
         tokio::spawn(revive::watch_over(daemon.clone(), stopped.clone())),
         tokio::spawn(watchdog::report(pulses.clone(), stopped)),
@@ -127,13 +137,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     for server in servers {
         let _ = server.await;
     }
-    spawn_blocking(move || take_down(&daemon)).await??;
+    spawn_blocking(move || take_down(&daemon)).await?;
     drop(control_socket);
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Answers signals until one says stop. While a reload runs, further SIGHUPs become one more.
+/// Answers signals until one says stop, or the filter is taken off. While a reload runs, further SIGHUPs
+/// become one more.
 async fn attend(daemon: &Arc<Daemon>, signals: &mut Signals, pulse: &Pulse) {
     let mut running: Option<JoinHandle<()>> = None;
     let mut wanted = false;
@@ -144,6 +155,7 @@ async fn attend(daemon: &Arc<Daemon>, signals: &mut Signals, pulse: &Pulse) {
             _ = beat.tick() => {}
             _ = signals.terminate.recv() => break,
             _ = signals.interrupt.recv() => break,
+            () = daemon.detached.notified() => break,
             _ = signals.hangup.recv() => wanted = true,
             () = finished(&mut running) => running = None,
         }
@@ -154,7 +166,7 @@ async fn attend(daemon: &Arc<Daemon>, signals: &mut Signals, pulse: &Pulse) {
         }
     }
     if let Some(running) = running {
-        // A reload is not broken off: it ends by itself, and what it made is taken down whole.
+        // A reload is not broken off: it ends by itself.
         let _ = running.await;
     }
 }
@@ -171,13 +183,17 @@ async fn finished(running: &mut Option<JoinHandle<()>>) {
     }
 }
 
-/// The gateway drains behind the filter, which comes off last.
-fn take_down(daemon: &Daemon) -> anyhow::Result<()> {
+/// The gateway drains. The filter stays as it is: a daemon that is stopped, for an upgrade most of all, must
+/// not leave the host open.
+fn take_down(daemon: &Daemon) {
     daemon.audit_own("stop", "the daemon", "");
     if let Some(supervisor) = &daemon.supervisor {
         supervisor.stop();
     }
-    Ok(lock(&daemon.datapath).stop()?)
+    let interfaces = lock(&daemon.datapath).interfaces().len();
+    if interfaces > 0 {
+        tracing::info!(interfaces, "the filter stays in force; `seawall detach` takes it off");
+    }
 }
 
 struct Signals {

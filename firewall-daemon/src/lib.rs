@@ -10,6 +10,8 @@ pub mod state;
 pub mod supervisor;
 pub mod status;
 pub mod explain;
+pub mod guard;
+pub mod plan;
 pub mod audit;
 pub mod control;
 pub mod metrics;

@@ -18,7 +18,7 @@ pub mod table;
 pub mod kinds;
 pub mod compile;
 
-pub use sources::Sources;
+pub use sources::{Sources, Stamp};
 
 use geo::GeoError;
 use intervals::Interval;

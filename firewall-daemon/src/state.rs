@@ -9,6 +9,7 @@ use std::{
 mod error;
 pub mod file;
 pub mod changes;
+pub mod history;
 pub mod bans;
 
 pub use changes::{Changes, Entry, GeoChange, LimitChange};

@@ -51,6 +51,7 @@ pub mod metrics;
 pub mod snmp;
 
 pub mod switching;
+pub mod takeover;
 
 pub mod demo;
 

@@ -48,11 +48,6 @@ pub fn bench() -> Result<Toolchain> {
     toolchain::find_or_install()
 }
 
-/// What `test` needs beside that: a Prometheus that scrapes the daemon, and the judge of its rules.
-pub fn test() -> Result<()> {
-    programs("test", &[("prometheus", "prometheus"), ("promtool", "prometheus")])
-}
-
 /// What `package` needs beside that; answers what Debian calls this machine's architecture.
 pub fn package() -> Result<String> {
     let tools = [
@@ -76,6 +71,11 @@ pub fn package_check() -> Result<()> {
         ("lintian", "lintian"),
     ];
     programs("package check", &tools)
+}
+
+/// What `test` needs beside that: a Prometheus that scrapes the daemon, and the judge of its rules.
+pub fn test() -> Result<()> {
+    programs("test", &[("prometheus", "prometheus"), ("promtool", "prometheus")])
 }
 
 fn programs(kind: &str, tools: &[(&str, &str)]) -> Result<()> {

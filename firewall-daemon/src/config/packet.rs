@@ -18,6 +18,8 @@ use crate::{
 pub struct PacketConfig {
     /// Prefixes that outrank every rule.
     pub protected: Vec<IpNetwork>,
+    /// What else no change may cut.
+    pub protect: ProtectConfig,
     /// Prefixes that pass.
     pub allow: ListConfig,
     /// Prefixes that are dropped.
@@ -52,6 +54,17 @@ pub struct PacketConfig {
     pub kernel_log: KernelLog,
     /// A folder on a bpffs.
     pub pin_path: PathBuf,
+}
+
+/// The `protect` section: whom a change of policy must not cut. They are asked about, not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProtectConfig {
+    /// Who runs the command over SSH, and who else is logged in.
+    pub ssh_peer: bool,
+    /// The default gateways.
+    pub gateway: bool,
+    /// The resolvers of /etc/resolv.conf.
+    pub resolvers: bool,
 }
 
 /// What becomes of a packet.

@@ -39,6 +39,7 @@ pub(super) fn config(path: &Path, document: Document) -> Result<Config, ConfigEr
     let check = Check { path, folder: path.parent().unwrap_or(Path::new("")) };
     Ok(Config {
         path: path.to_path_buf(),
+        text: Default::default(),
         interfaces: check.interfaces(document.interfaces)?,
         packet: check.packet(document.packet)?,
         gateway: document.gateway.map(|gateway| check.gateway(gateway)).transpose()?,

@@ -17,8 +17,8 @@ use crate::{
 
 /// A daemon that takes longer is not well.
 const WAIT: Duration = Duration::from_secs(5);
-/// A change of a policy waits for those before it.
-const CHANGE_WAIT: Duration = Duration::from_secs(60);
+/// A change reads lists of millions of lines, starts a worker, and waits for those before it.
+const CHANGE_WAIT: Duration = Duration::from_secs(120);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]

@@ -142,10 +142,12 @@ mod tests {
     use super::*;
     use crate::{
         control::{
-            BanAdd, BansShown, Changed, GeoAsk, GeoShown, LimitSet, LimitsShown, ListAdd, ListKind,
-            ListRemove, ListShown, Watched, Watchers,
+            Applied, ApplyAsk, BanAdd, BansShown, Changed, GeoAsk, GeoShown, HistoryShown,
+            LimitSet, LimitsShown, ListAdd, ListKind, ListRemove, ListShown, PlanAsk, RollbackAsk,
+            Watched, Watchers,
         },
         explain::{ExplainError, Explanation, Question, Subject},
+        plan::Plan,
         status::Snapshot,
     };
 
@@ -161,6 +163,26 @@ mod tests {
 
         fn explain(&self, subject: &Subject) -> Result<Explanation, ExplainError> {
             Question::new(subject).map(|_| Explanation::default())
+        }
+
+        fn plan(&self, _: &PlanAsk) -> Result<Plan, String> {
+            Ok(Plan::default())
+        }
+
+        fn apply(&self, _: &Caller, _: &ApplyAsk) -> Result<Applied, String> {
+            Err("refused".to_owned())
+        }
+
+        fn confirm(&self, _: &Caller) -> Result<Applied, String> {
+            Ok(Applied::default())
+        }
+
+        fn rollback(&self, _: &Caller, _: &RollbackAsk) -> Result<Applied, String> {
+            Ok(Applied::default())
+        }
+
+        fn history(&self) -> HistoryShown {
+            HistoryShown::default()
         }
 
         fn list_add(&self, caller: &Caller, ask: &ListAdd) -> Result<Changed, String> {
@@ -203,6 +225,10 @@ mod tests {
             Err("not here".to_owned())
         }
 
+        fn detach(&self, _: &Caller) -> Result<Changed, String> {
+            Err("nothing is attached".to_owned())
+        }
+
         fn watch(&self) -> Watched {
             Watched::Begin { interfaces: Vec::new(), sample_one_in: 1 }
         }
@@ -213,7 +239,7 @@ mod tests {
     }
 
     /// What a caller is told who sends this.
-    async fn told(request: &[u8]) -> String {
+    async fn asked_for(request: &[u8]) -> String {
         let (mut caller, daemon) = UnixStream::pair().expect("a pair");
         let permits = Arc::new(Semaphore::new(1));
         let permit = permits.acquire_owned().await.expect("a permit");
@@ -243,6 +269,22 @@ mod tests {
             ("status".to_owned(), "expected a request such as"),
             ("{\"verb\":\"detach\"}".to_owned(), "unknown variant `detach`"),
             ("{\"verb\":\"status\",\"x\":1}".to_owned(), "unknown field `x`"),
+            ("{\"verb\":\"confirm\"}".to_owned(), "{\"ok\":{"),
+            ("{\"verb\":\"history\"}".to_owned(), "\"records\":[]"),
+            ("{\"verb\":\"rollback\",\"to\":-1,\"guard\":true}".to_owned(), "invalid value"),
+            ("{\"verb\":\"plan\",\"file\":\"f\",\"text\":\"\"}".to_owned(), "{\"ok\":{"),
+            (
+                "{\"verb\":\"apply\",\"file\":\"f\",\"text\":\"\",\"guard\":true}".to_owned(),
+                "{\"error\":\"refused\"}",
+            ),
+            (
+                "{\"verb\":\"apply\",\"file\":\"f\",\"text\":\"\"}".to_owned(),
+                "missing field `guard`",
+            ),
+            (
+                "{\"verb\":\"plan\",\"file\":\"f\",\"text\":\"\",\"x\":1}".to_owned(),
+                "unknown field `x`",
+            ),
             ("\u{0}".to_owned(), "expected a request such as"),
             (packet(&"00".repeat(14)), "{\"ok\":{"),
             (packet(&"00".repeat(3_520)), "{\"ok\":{"),
@@ -276,19 +318,22 @@ mod tests {
             (explain("{\"packet\":{\"hex\":\"00\",\"x\":1}}"), "unknown field `x`"),
             (explain("{\"packet\":{\"hex\":\"00\"},\"address\":{}}"), "expected a request such"),
         ] {
-            let answer = told(format!("{request}\n").as_bytes()).await;
+            let answer = asked_for(format!("{request}\n").as_bytes()).await;
             assert!(answer.contains(expected), "{request}: {answer}");
         }
-        let long = told(&[b' '; REQUEST_BYTES_MAX + 1]).await;
-        assert!(long.contains("expected at most 65536 bytes"), "{long}");
-        let answer = told(b"\xff\xfe\x00\n").await;
+        let long = asked_for(&vec![b' '; REQUEST_BYTES_MAX + 1]).await;
+        assert!(long.contains("expected at most 4194304 bytes"), "{long}");
+        let answer = asked_for(b"\xff\xfe\x00\n").await;
         assert!(answer.starts_with("{\"error\":\"expected a request such as"));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_caller_who_says_nothing_is_told_and_left() {
-        assert_eq!(told(b"").await, "{\"error\":\"expected a request within 2 s\"}\n");
-        assert_eq!(told(b"{\"verb\"").await, "{\"error\":\"expected a request within 2 s\"}\n");
+        assert_eq!(asked_for(b"").await, "{\"error\":\"expected a request within 2 s\"}\n");
+        assert_eq!(
+            asked_for(b"{\"verb\"").await,
+            "{\"error\":\"expected a request within 2 s\"}\n"
+        );
     }
 
     #[tokio::test]

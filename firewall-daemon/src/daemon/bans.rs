@@ -13,6 +13,7 @@ use super::{
 use crate::{
     control::{BANS_LISTED_MAX, BanAdd, BanShown, BansShown, Caller, Changed, ListKind},
     datapath::bans::{Bans, normal},
+    guard,
     state::bans::{BanLine, KeptBan},
 };
 
@@ -161,6 +162,15 @@ impl Daemon {
     /// What is protected or allowed passes, whether it is banned or not.
     fn check_bannable(&self, address: IpAddr) -> Result<(), ChangeError> {
         let current = self.policy_in_force();
+        // Those whom no policy may cut either; of IPv6 all of the /64 would be banned with them.
+        let protect = &current.config.packet.protect;
+        let mut protected = guard::addresses(protect, None).into_iter();
+        if let Some(one) = protected.find(|one| normal(one.address) == normal(address)) {
+            return Err(ChangeError::Refused(format!(
+                "{address} cannot be banned: {} is {}; end it first, or switch that off by packet.protect",
+                one.address, one.why
+            )));
+        }
         let holders = Holders::new(self, &current);
         let prefix = of_address(address);
         if let Some(around) = holders.protected_around(prefix) {

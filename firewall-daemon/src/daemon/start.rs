@@ -12,13 +12,13 @@ use tokio::sync::Notify;
 use super::{
     Daemon,
     change::Prepared,
-    host,
+    host, pending,
     snapshot::{now_epoch_s, policy_status},
 };
 use crate::{
     audit,
     config::Config,
-    control::Watchers,
+    control::{Caller, Watchers},
     datapath::{Datapath, DatapathError, DatapathOptions, PacketOptions, bans::Bans},
     explain::Origin,
     policy::Sources,
@@ -71,7 +71,12 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
     let origin = Origin::new(source, &packet);
     let sample_one_in = packet.events.sample_one_in;
     let events = EventStatus { sample_one_in, ..EventStatus::default() };
+    let kept = state.history().keep(&config, &Caller::daemon().user, "start", now_epoch_s());
+    if let Err(error) = kept {
+        tracing::warn!(%error, "not kept in the history");
+    }
     let daemon = Daemon {
+        pending: Mutex::new(None),
         started: Instant::now(),
         started_epoch_s: now_epoch_s(),
         config: Mutex::new(config),
@@ -89,7 +94,9 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         events: Mutex::new((events, VecDeque::new())),
         watchers: Watchers::default(),
         switched: Notify::new(),
+        detached: Notify::new(),
     };
+    pending::left_behind(&daemon);
     daemon.restore_bans();
     let (what, generation) = {
         let config = super::lock(&daemon.config);

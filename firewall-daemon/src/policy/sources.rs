@@ -12,6 +12,7 @@ use std::{
 
 use ipnetwork::IpNetwork;
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     config::{ListConfig, PacketConfig},
@@ -27,14 +28,14 @@ use crate::{
 const SETTLED: Duration = Duration::from_secs(2);
 
 /// The files that were read, each with what it was then. It holds the files of one policy, no others.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Sources {
     lists: FxHashMap<PathBuf, Kept<Vec<IpNetwork>>>,
     databases: FxHashMap<PathBuf, Kept<GeoSource>>,
 }
 
 /// What was read of a file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Kept<T> {
     /// Nothing where it was still changing.
     stamp: Option<Stamp>,
@@ -42,8 +43,9 @@ struct Kept<T> {
 }
 
 /// What differs when a file does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stamp {
     device: u64,
     inode: u64,
     bytes: u64,
@@ -52,6 +54,18 @@ struct Stamp {
 }
 
 impl Stamp {
+    /// What a file is now; nothing where it cannot be asked.
+    #[must_use]
+    pub fn at(path: &Path) -> Option<Self> {
+        fs::metadata(path).ok().map(|metadata| Self::of(&metadata))
+    }
+
+    /// How long the file is.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     fn of(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),

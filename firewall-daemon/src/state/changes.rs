@@ -204,34 +204,6 @@ impl Changes {
         self.deny.iter().chain(&self.allow).any(|entry| entry.is_over(now_epoch_s))
     }
 
-    /// What differs: what is here alone, and what is in the other alone.
-    #[must_use]
-    pub fn told_apart(&self, next: &Self) -> (String, String) {
-        let (before, after) = (self.in_words(), next.in_words());
-        let alone = |own: &BTreeSet<String>, other: &BTreeSet<String>| {
-            own.difference(other).cloned().collect::<Vec<_>>().join(", ")
-        };
-        (alone(&before, &after), alone(&after, &before))
-    }
-
-    fn in_words(&self) -> BTreeSet<String> {
-        let entries = [ListKind::Deny, ListKind::Allow].into_iter().flat_map(|kind| {
-            self.list(kind).iter().map(move |entry| match entry.expires_epoch_s {
-                Some(end) => format!("{} {} until {end}", kind.label(), entry.prefix),
-                None => format!("{} {}", kind.label(), entry.prefix),
-            })
-        });
-        let geo = self.geo.iter().map(|geo| {
-            let countries: Vec<String> = geo.countries.iter().map(ToString::to_string).collect();
-            format!("geo {} {}", geo.mode.label(), countries.join(" "))
-        });
-        let limits = self.limits.iter().map(|(scope, limit)| match limit.rate {
-            Some(rate) => format!("limit {scope} {rate}"),
-            None => format!("limit {scope} none"),
-        });
-        entries.chain(geo).chain(limits).collect()
-    }
-
     /// The prefixes of those whose time is over, in a line.
     #[must_use]
     pub fn ended(&self, now_epoch_s: u64) -> String {

@@ -21,6 +21,8 @@ pub struct PacketDocument {
     #[serde(default)]
     pub protected: Vec<Prefix>,
     #[serde(default)]
+    pub protect: ProtectDocument,
+    #[serde(default)]
     pub allow: ListDocument,
     #[serde(default)]
     pub deny: ListDocument,
@@ -54,6 +56,18 @@ pub struct PacketDocument {
     pub kernel_log: KernelLogDocument,
     #[serde(default)]
     pub pin_path: Given<Spanned<FilePath>>,
+}
+
+/// `packet.protect`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProtectDocument {
+    #[serde(default)]
+    pub ssh_peer: Given<Flag>,
+    #[serde(default)]
+    pub gateway: Given<Flag>,
+    #[serde(default)]
+    pub resolvers: Given<Flag>,
 }
 
 /// `packet.allow`, `packet.deny` and an entry of `packet.sets`.

@@ -8,10 +8,10 @@ use serde_saphyr::{Location, Spanned};
 use crate::{
     config::{
         ConfigError, EventsConfig, Fate, GeoConfig, KernelLog, ListConfig, PacketConfig,
-        ShadowConfig,
+        ProtectConfig, ShadowConfig,
         document::packet::{
             EventsDocument, FateDocument, GeoDocument, KernelLogDocument, ListDocument,
-            PacketDocument, ShadowDocument,
+            PacketDocument, ProtectDocument, ShadowDocument,
         },
         scalar::{CountryCode, Flag, Given, Name, Prefix, ports::PublicService},
         valid::Check,
@@ -33,6 +33,7 @@ impl Check<'_> {
         let geo = packet.geo.0.map(|geo| self.geo(geo)).transpose()?;
         Ok(PacketConfig {
             protected: prefixes(packet.protected),
+            protect: protect(&packet.protect),
             allow: self.list(packet.allow),
             shadow: self.shadow(packet.shadow, &deny, geo.as_ref())?,
             default: fate(packet.default, Fate::Pass),
@@ -197,6 +198,12 @@ pub(super) fn one_of<'a>(
 
 fn prefixes(prefixes: Vec<Prefix>) -> Vec<IpNetwork> {
     prefixes.into_iter().map(|Prefix(prefix)| prefix).collect()
+}
+
+fn protect(protect: &ProtectDocument) -> ProtectConfig {
+    let on = |flag: &Given<Flag>| flag.0.as_ref().is_none_or(|Flag(on)| *on);
+    let ProtectDocument { ssh_peer, gateway, resolvers } = protect;
+    ProtectConfig { ssh_peer: on(ssh_peer), gateway: on(gateway), resolvers: on(resolvers) }
 }
 
 fn fate(fate: Given<FateDocument>, default: Fate) -> Fate {
