@@ -17,6 +17,9 @@ mod plan;
 mod apply;
 mod confirm;
 mod rollback;
+mod feeds;
+mod updates;
+mod geo_data;
 mod duration;
 mod lists;
 mod ban;
@@ -50,6 +53,7 @@ enum Verb {
     Status(status::StatusArgs),
     Explain(explain::ExplainArgs),
     Watch(watch::WatchArgs),
+    Feeds(feeds::FeedsArgs),
     Replay(replay::ReplayArgs),
     Plan(plan::PlanArgs),
     Apply(apply::ApplyArgs),
@@ -82,6 +86,7 @@ pub fn main() -> ExitCode {
         Verb::Status(args) => status::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Watch(args) => watch::run(&args),
+        Verb::Feeds(args) => feeds::run(&args),
         Verb::Replay(args) => replay::run(&args),
         Verb::Plan(args) => plan::run(&args),
         Verb::Apply(args) => apply::run(&args),
@@ -189,6 +194,15 @@ mod tests {
             &["seawall", "rollback", "--to", "-1"],
             &["seawall", "rollback", "--to", "0"],
             &["seawall", "rollback", "--to", "3", "--list"],
+            &["seawall", "feeds"],
+            &["seawall", "feeds", "update", "--force"],
+            &["seawall", "feeds", "update", "a", "b"],
+            &["seawall", "feeds", "status", "a"],
+            &["seawall", "geo"],
+            &["seawall", "geo", "lookup"],
+            &["seawall", "geo", "lookup", "203.0.113.0/24"],
+            &["seawall", "geo", "update", "--url", "https://a/", "--from", "b"],
+            &["seawall", "geo", "update", "extra"],
             &["seawall", "deny"],
             &["seawall", "deny", "add"],
             &["seawall", "deny", "add", "203.0.113.7/24"],

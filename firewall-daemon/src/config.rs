@@ -15,12 +15,14 @@ pub use firewall_gateway::policy::{LogFormat, LogLevel};
 mod packet;
 mod rules;
 mod limits;
+mod feeds;
 pub mod country;
 mod scalar;
 mod document;
 mod read;
 mod valid;
 
+pub use feeds::{FeedConfig, GeoUpdateConfig, Provider};
 pub use limits::{
     ByteRate, LimitScope, LimitsConfig, PacketRate, PortLimit, PortProtocol, RateConfig,
     SynCookiesConfig,

@@ -2,14 +2,15 @@
 //!
 //! A unix socket, because the file system and the kernel then say who may speak and who does.
 
-use serde::{Deserialize, Serialize};
+use std::{net::IpAddr, path::PathBuf};
 
-use std::net::IpAddr;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     explain::{ExplainError, Explanation, Subject},
+    geo::update::From,
     plan::Plan,
-    status::{EventLine, Snapshot},
+    status::{EventLine, Snapshot, UpdateReport},
 };
 
 mod socket;
@@ -27,7 +28,7 @@ pub use asks::{
     GeoShown, LimitSet, LimitsShown, ListAdd, ListKind, ListRemove, ListShown, NAMED_MAX, Prefix,
 };
 pub use caller::Caller;
-pub use client::{ClientError, ask, explain, status};
+pub use client::{ClientError, ask, explain, status, update_feeds, update_geo};
 pub use safe::{
     Applied, ApplyAsk, CONFIRM_S_MAX, CONFIRM_S_MIN, HistoryLine, HistoryShown, PlanAsk,
     RollbackAsk,
@@ -65,6 +66,22 @@ pub enum Request {
     Rollback(RollbackAsk),
     /// What can be gone back to.
     History {},
+    /// Fetch a feed now, or all of them.
+    FeedsUpdate {
+        /// Its name.
+        feed: Option<String>,
+        /// Take the copy although the guard doubts it.
+        force: bool,
+    },
+    /// Fetch the databases now.
+    GeoUpdate {
+        /// The country database from this URL.
+        url: Option<String>,
+        /// The country database from this file.
+        file: Option<PathBuf>,
+        /// Take it although it is suspicious.
+        force: bool,
+    },
     /// Adds to the list `deny` or `allow`.
     ListAdd(ListAdd),
     /// Removes from it what was added.
@@ -175,6 +192,30 @@ pub trait Handler: Send + Sync + 'static {
 
     /// What can be gone back to.
     fn history(&self) -> HistoryShown;
+
+    /// Fetches a feed, or all of them.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such feed.
+    fn update_feeds(
+        &self,
+        who: &Caller,
+        feed: Option<&str>,
+        force: bool,
+    ) -> Result<Vec<UpdateReport>, String>;
+
+    /// Fetches the databases, or takes the country database from elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none to fetch.
+    fn update_geo(
+        &self,
+        who: &Caller,
+        from: &From,
+        force: bool,
+    ) -> Result<Vec<UpdateReport>, String>;
 
     /// Adds to a list: all of it or nothing.
     ///

@@ -42,6 +42,8 @@ mod safe;
 mod events;
 mod detach;
 mod sweep;
+mod updates;
+mod refresh;
 mod revive;
 mod service;
 mod watchdog;
@@ -82,6 +84,8 @@ struct Daemon {
     reloads: Mutex<ReloadStatus>,
     events: Mutex<(EventStatus, VecDeque<EventLine>)>,
     watchers: Watchers,
+    /// Feeds and databases from the network.
+    refresh: refresh::Refresh,
     /// Notified when a generation was switched in.
     switched: Notify,
     /// Notified when the filter was taken off on purpose: the daemon ends.
@@ -122,6 +126,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tokio::spawn(events::follow(daemon.clone(), pulses.events.clone(), stopped.clone())),
         tokio::spawn(sweep::bans(daemon.clone(), stopped.clone())),
         tokio::spawn(pending::watch_over(daemon.clone(), stopped.clone())),
+        tokio::spawn(refresh::follow(daemon.clone(), stopped.clone())),
         tokio::spawn(sweep::changes(daemon.clone(), stopped.clone())),
         tokio::spawn(revive::watch_over(daemon.clone(), stopped.clone())),
         tokio::spawn(watchdog::report(pulses.clone(), stopped)),

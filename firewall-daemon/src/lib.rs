@@ -5,6 +5,9 @@
 pub mod cli;
 pub mod config;
 pub mod policy;
+pub mod fetch;
+pub mod feeds;
+pub mod geo;
 pub mod datapath;
 pub mod state;
 pub mod supervisor;

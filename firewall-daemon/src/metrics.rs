@@ -11,6 +11,7 @@ use prometheus_client::{
 use crate::status::{GatewayStatus, Snapshot};
 
 mod server;
+mod feeds;
 mod state;
 
 pub use server::{BindError, bind, serve};
@@ -27,6 +28,7 @@ pub fn encode(snapshot: &Snapshot) -> Result<String, fmt::Error> {
     families.daemon(snapshot);
     families.state(snapshot);
     families.packets(snapshot);
+    families.feeds(snapshot);
     if let Some(gateway) = &snapshot.gateway {
         families.gateway(gateway);
     }

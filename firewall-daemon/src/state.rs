@@ -8,6 +8,7 @@ use std::{
 
 mod error;
 pub mod file;
+pub mod swap;
 pub mod changes;
 pub mod history;
 pub mod bans;

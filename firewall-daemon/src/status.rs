@@ -10,8 +10,13 @@ use crate::hex::{self, HexError};
 
 mod text;
 mod clock;
+mod feeds;
 
 pub use clock::utc;
+pub use feeds::{
+    DatabaseStatus, FeedOutcome, FeedResult, FeedStatus, ReasonCount, UpdateReport, UpdateStatus,
+    render_feeds,
+};
 pub use text::{duration, render, render_limits};
 
 /// Gives the state of this moment.
@@ -59,6 +64,10 @@ pub struct Snapshot {
     pub replies_failed: u64,
     /// Sampled drops.
     pub events: EventStatus,
+    /// Feeds, in the order of the configuration.
+    pub feeds: Vec<FeedStatus>,
+    /// Databases that are kept up to date.
+    pub databases: Vec<DatabaseStatus>,
     /// Reloads so far.
     pub reloads: ReloadStatus,
     /// The audit log.

@@ -32,3 +32,7 @@ mod service;
 mod audit;
 /// A Prometheus that scrapes the daemon, its dashboard and its alerts.
 mod prometheus;
+/// Deny lists over HTTPS, and what their server may do wrong.
+mod feeds;
+/// Databases over HTTPS and from files, and addresses looked up.
+mod geo_data;

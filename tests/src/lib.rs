@@ -37,6 +37,7 @@ pub mod process;
 pub mod wait;
 
 pub mod echo;
+pub mod publisher;
 pub mod seawall;
 pub mod upstream;
 

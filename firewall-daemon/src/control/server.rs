@@ -147,8 +147,9 @@ mod tests {
             Watched, Watchers,
         },
         explain::{ExplainError, Explanation, Question, Subject},
+        geo::update::From,
         plan::Plan,
-        status::Snapshot,
+        status::{Snapshot, UpdateReport},
     };
 
     #[derive(Default)]
@@ -183,6 +184,19 @@ mod tests {
 
         fn history(&self) -> HistoryShown {
             HistoryShown::default()
+        }
+
+        fn update_feeds(
+            &self,
+            _: &Caller,
+            feed: Option<&str>,
+            _: bool,
+        ) -> Result<Vec<UpdateReport>, String> {
+            feed.map_or_else(|| Ok(Vec::new()), |feed| Err(format!("no {feed}")))
+        }
+
+        fn update_geo(&self, _: &Caller, _: &From, _: bool) -> Result<Vec<UpdateReport>, String> {
+            Ok(Vec::new())
         }
 
         fn list_add(&self, caller: &Caller, ask: &ListAdd) -> Result<Changed, String> {

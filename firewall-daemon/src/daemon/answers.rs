@@ -10,8 +10,9 @@ use crate::{
         RollbackAsk, Watched, Watchers,
     },
     explain::{ExplainError, Explanation, Facts, Question, Subject},
+    geo::update::From,
     plan::Plan,
-    status::{Snapshot, SnapshotSource as _},
+    status::{Snapshot, SnapshotSource as _, UpdateReport},
 };
 
 impl Handler for Daemon {
@@ -63,6 +64,24 @@ impl Handler for Daemon {
 
     fn history(&self) -> HistoryShown {
         self.history_shown()
+    }
+
+    fn update_feeds(
+        &self,
+        who: &Caller,
+        feed: Option<&str>,
+        force: bool,
+    ) -> Result<Vec<UpdateReport>, String> {
+        Daemon::update_feeds(self, who, feed, force)
+    }
+
+    fn update_geo(
+        &self,
+        who: &Caller,
+        from: &From,
+        force: bool,
+    ) -> Result<Vec<UpdateReport>, String> {
+        Daemon::update_geo(self, who, from, force)
     }
 
     fn list_add(&self, caller: &Caller, ask: &ListAdd) -> Result<Changed, String> {

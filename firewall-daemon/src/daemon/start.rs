@@ -13,7 +13,9 @@ use super::{
     Daemon,
     change::Prepared,
     host, pending,
+    refresh::Refresh,
     snapshot::{now_epoch_s, policy_status},
+    updates,
 };
 use crate::{
     audit,
@@ -36,6 +38,7 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
     let changes = state.changes()?.going_on(now_epoch_s());
     let audit = audit::Log::open_when_possible(&state.path().join(audit::FILE));
     let journal = BanJournal::open(state.path())?;
+    updates::recover(&config);
     let mut sources = Sources::default();
     let Prepared { packet, source, compiled } = Prepared::new(&config, &changes, &mut sources)?;
     let supervisor = match &config.gateway {
@@ -93,6 +96,7 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         reloads: Mutex::new(ReloadStatus::default()),
         events: Mutex::new((events, VecDeque::new())),
         watchers: Watchers::default(),
+        refresh: Refresh::default(),
         switched: Notify::new(),
         detached: Notify::new(),
     };

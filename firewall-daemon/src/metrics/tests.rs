@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use super::*;
 use crate::status::{
-    GeoStatus, InterfaceStatus, LimitStatus, PacketCount, ReloadOutcome, RuleStatus,
+    DatabaseStatus, FeedOutcome, FeedResult, FeedStatus, GeoStatus, InterfaceStatus, LimitStatus,
+    PacketCount, ReasonCount, ReloadOutcome, RuleStatus, UpdateStatus,
 };
 
 fn full() -> Snapshot {
@@ -37,6 +38,26 @@ fn full() -> Snapshot {
         gateway: Some(gateway),
         ..Snapshot::default()
     };
+    let updates = UpdateStatus {
+        new: 2,
+        unchanged: 5,
+        refused: vec![ReasonCount { reason: "html".into(), count: 1 }],
+        last: Some(FeedOutcome {
+            at_epoch_s: 1,
+            result: FeedResult::Refused,
+            reason: Some("html".into()),
+            error: None,
+        }),
+        next_epoch_s: None,
+    };
+    snapshot.feeds = vec![FeedStatus {
+        name: "ipsum".into(),
+        prefixes: 120_000,
+        checked_epoch_s: Some(1_780_000_001),
+        updates: updates.clone(),
+        ..FeedStatus::default()
+    }];
+    snapshot.databases = vec![DatabaseStatus { database: "country".into(), updates }];
     snapshot.policy.geo = Some(GeoStatus {
         mode: "only".into(),
         countries: vec!["DE".into()],
@@ -116,6 +137,13 @@ fn lines() {
         "seawall_rule_packets_total{rule=\"no-ssh\"} 3",
         "seawall_rule_bytes_total{rule=\"no-ssh\"} 180",
         "seawall_bans 4",
+        "seawall_feed_prefixes{feed=\"ipsum\"} 120000",
+        "seawall_feed_confirmed_timestamp_seconds{feed=\"ipsum\"} 1780000001",
+        "seawall_feed_last_update_ok{feed=\"ipsum\"} 0",
+        "seawall_feed_updates_total{feed=\"ipsum\",result=\"unchanged\"} 5",
+        "seawall_feed_refusals_total{feed=\"ipsum\",reason=\"html\"} 1",
+        "seawall_geo_updates_total{database=\"country\",result=\"new\"} 2",
+        "seawall_geo_update_refusals_total{database=\"country\",reason=\"html\"} 1",
         "seawall_reloads_total{result=\"error\"} 0",
         "seawall_geo_database_build_timestamp_seconds 1780000000",
         "seawall_gateway_requests_total{protocol=\"h2\",status=\"200\"} 5",

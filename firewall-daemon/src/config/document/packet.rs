@@ -8,6 +8,7 @@ use serde_saphyr::Spanned;
 use crate::config::{
     document::{
         Entries,
+        feeds::{FeedDocument, GeoUpdateDocument},
         limits::{LimitsDocument, SynCookiesDocument},
         rules::RuleDocument,
     },
@@ -28,6 +29,8 @@ pub struct PacketDocument {
     pub deny: ListDocument,
     #[serde(default)]
     pub sets: Given<Spanned<BTreeMap<Name, ListDocument>>>,
+    #[serde(default)]
+    pub feeds: Given<Entries<FeedDocument>>,
     #[serde(default)]
     pub geo: Given<Spanned<GeoDocument>>,
     #[serde(default)]
@@ -78,6 +81,8 @@ pub struct ListDocument {
     pub prefixes: Vec<Spanned<Prefix>>,
     #[serde(default)]
     pub files: Vec<Spanned<FilePath>>,
+    #[serde(default)]
+    pub asns: Vec<Spanned<Number<1, 4_294_967_295>>>,
 }
 
 /// `packet.geo`.
@@ -89,6 +94,12 @@ pub struct GeoDocument {
     pub only: Given<Entries<CountryCode>>,
     #[serde(default)]
     pub block: Given<Entries<CountryCode>>,
+    #[serde(default)]
+    pub asn_database: Given<FilePath>,
+    #[serde(default)]
+    pub age_max_days: Given<Number<1, 3_650>>,
+    #[serde(default)]
+    pub update: Given<Spanned<GeoUpdateDocument>>,
 }
 
 /// `packet.shadow`.
