@@ -68,7 +68,7 @@ fn a_thousand_bans_by_ten_callers_are_audited() {
     let found = text(&verified.stdout);
     assert!(found.lines().next().unwrap().contains("line 500, record 500: "), "{found}");
     assert_eq!(found.lines().count(), 3, "{found}");
-    site.seawall.stop().unwrap();
+    site.seawall.detach().unwrap();
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn changes_and_their_ends_are_audited() {
         assert!(done.status.success(), "{words:?}: {}", text(&done.stderr));
     }
     let Site { seawall, ground } = site;
-    seawall.stop().unwrap();
+    seawall.detach().unwrap();
     // Without a daemon.
     let shown = seawall::run(&ground.world, &["audit", "show", &path]).unwrap();
     let shown = text(&shown.stdout);
@@ -108,6 +108,7 @@ fn changes_and_their_ends_are_audited() {
         "before 203.0.113.9 banned for",
         "root: deny remove 203.0.113.0/24",
         "before generation 2, deny 203.0.113.0/24",
+        "root: detach eth0",
         "daemon: stop",
     ] {
         let at = rest.find(part);

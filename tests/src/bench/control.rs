@@ -74,7 +74,7 @@ pub fn run() -> Result<(Report, Vec<String>)> {
     if deny > DENY_ADD_MS_MAX {
         problems.push(format!("deny add took {deny:.0} ms, of {DENY_ADD_MS_MAX:.0} at most"));
     }
-    daemon.stop()?;
+    daemon.detach()?;
     let row = |id, value| Row::single(id, value, "ms", problems.is_empty());
     Ok((Report::from_rows(vec![row("deny_add_1m_ms", deny), row("ban_ms", ban)]), problems))
 }
