@@ -162,7 +162,7 @@ fn a_bad_answer_leaves_the_last_good_copy_in_force() {
         warnings.contains("expected a copy of dead, found none yet: nothing of it is denied"),
         "{warnings}"
     );
-    daemon.stop().unwrap();
+    daemon.detach().unwrap();
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn a_copy_is_asked_for_with_its_tag_and_outlives_the_daemon() {
     place.publisher.says("/a", Reply::body(list(9)));
     assert_eq!(place.update(&[]).1, "feed a: unchanged: the copy in force is the newest\n");
     assert_eq!(daemon.metrics(&place.world).unwrap().sum("seawall_generation", &[]), 2);
-    daemon.stop().unwrap();
+    daemon.detach().unwrap();
 
     // Offline: the copy is in force from the first packet on.
     place.publisher.says("/a", Reply::Status(503, "", Vec::new()));
@@ -203,7 +203,7 @@ fn a_copy_is_asked_for_with_its_tag_and_outlives_the_daemon() {
         let asking = scope.spawn(|| place.update(&["a"]));
         wait::until("request", || (place.publisher.asked().len() > 3).then_some(())).unwrap();
         let begun = Instant::now();
-        daemon.stop().unwrap();
+        daemon.detach().unwrap();
         assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
         assert_eq!(asking.join().unwrap().0, Some(1));
     });
@@ -240,5 +240,5 @@ fn a_real_list_comes_into_force() {
         (metrics.sum("seawall_feed_updates_total", &labels) == 1).then_some(())
     })
     .unwrap();
-    daemon.stop().unwrap();
+    daemon.detach().unwrap();
 }

@@ -134,7 +134,7 @@ fn a_bad_database_leaves_the_old_one_in_force() {
     assert!(explained.contains("KP"), "{explained}");
     let (_, status, _) = run(&["status", "--socket", &socket]);
     assert!(status.contains("age_max_days"), "the test database is of 2025: {status}");
-    daemon.stop().unwrap();
+    daemon.detach().unwrap();
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn systems_are_lists_of_their_networks() {
         ),
         "{text}"
     );
-    daemon.stop().unwrap();
+    daemon.detach().unwrap();
     let unknown = seawall::write_config(&world, &config("[64511]")).unwrap();
     let text = run(&["check", unknown.to_str().unwrap()]);
     assert!(

@@ -141,7 +141,7 @@ fn a_change_that_cuts_the_administrator_is_refused_and_unguarded_takes_itself_ba
     assert!(site.seawall.process.log().contains("not confirmed in time"));
     let said = refused(&site, &["confirm"]);
     assert!(said.contains("expected a change that waits to be confirmed, found none"), "{said}");
-    site.seawall.stop().unwrap();
+    site.seawall.detach().unwrap();
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn a_confirmed_change_stays_and_the_history_leads_back() {
     }
     assert!(refused(&site, &["plan", "/nowhere.yaml"]).contains("/nowhere.yaml"));
     assert_eq!(in_force(&site), first, "a refused change has changed the file");
-    site.seawall.stop().unwrap();
+    site.seawall.detach().unwrap();
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn a_daemon_that_is_killed_meanwhile_takes_the_change_back() {
     assert!(shell.answers_again(1), "the connection did not come back");
     assert!(seawall.process.log().contains("ended before it was confirmed"));
     assert!(!seawall::state(ground.world.folder()).join("pending.json").exists());
-    seawall.stop().unwrap();
+    seawall.detach().unwrap();
 }
 
 #[test]
@@ -257,5 +257,5 @@ fn a_reload_that_cuts_the_gateway_or_a_resolver_is_refused() {
         wait::until("reload", || (site.metric("seawall_reloads_total", &[]) > all).then_some(()))
             .unwrap();
     }
-    site.seawall.stop().unwrap();
+    site.seawall.detach().unwrap();
 }
