@@ -108,6 +108,7 @@ fn changes_and_their_ends_are_audited() {
         "before 203.0.113.9 banned for",
         "root: deny remove 203.0.113.0/24",
         "before generation 2, deny 203.0.113.0/24",
+        "root: detach eth0",
         "daemon: stop",
     ] {
         let at = rest.find(part);
