@@ -12,11 +12,11 @@ use crate::{
 
 /// What the guard would find differs from host to host; `safe_change` has its tests.
 const POLICY: &str = "  protected: [203.0.113.99]
-  protect: { ssh_peer: false, gateway: false, resolvers: false }
   allow: { prefixes: [198.18.5.0/24], files: [friends.txt] }
   deny: { prefixes: [203.0.113.64/26], files: [spam.txt] }
   geo: { database: country.mmdb, block: [KP] }
   limits: { source: { rate_pps: 100000, burst_packets: 200000 } }
+  protect: { ssh_peer: false, gateway: false, resolvers: false }
 ";
 
 fn site() -> Site {
