@@ -13,6 +13,7 @@ mod status;
 mod replay;
 mod explain;
 mod watch;
+mod doctor;
 mod duration;
 mod lists;
 mod ban;
@@ -42,6 +43,7 @@ enum Verb {
     Status(status::StatusArgs),
     Explain(explain::ExplainArgs),
     Watch(watch::WatchArgs),
+    Doctor(doctor::DoctorArgs),
     Replay(replay::ReplayArgs),
     /// Drop what comes from prefixes, beside those of the configuration.
     Deny(lists::ListArgs),
@@ -67,6 +69,12 @@ pub fn main() -> ExitCode {
         Verb::Status(args) => status::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Watch(args) => watch::run(&args),
+        Verb::Doctor(args) => match doctor::run(&args) {
+            Ok(true) => Ok(()),
+            // The findings say it all.
+            Ok(false) => return ExitCode::FAILURE,
+            Err(error) => Err(error),
+        },
         Verb::Replay(args) => replay::run(&args),
         Verb::Deny(args) => lists::run(ListKind::Deny, args),
         Verb::Allow(args) => lists::run(ListKind::Allow, args),
@@ -146,6 +154,8 @@ mod tests {
             &["seawall", "watch", "--count", "0"],
             &["seawall", "watch", "--json", "--pcap", "drops.pcapng"],
             &["seawall", "watch", "extra"],
+            &["seawall", "doctor", "extra"],
+            &["seawall", "doctor", "--config"],
             &["seawall", "deny"],
             &["seawall", "deny", "add"],
             &["seawall", "deny", "add", "203.0.113.7/24"],

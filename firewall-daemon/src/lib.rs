@@ -10,6 +10,7 @@ pub mod state;
 pub mod supervisor;
 pub mod status;
 pub mod explain;
+pub mod doctor;
 pub mod control;
 pub mod metrics;
 pub mod capture;
