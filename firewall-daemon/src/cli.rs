@@ -13,6 +13,7 @@ mod status;
 mod replay;
 mod explain;
 mod watch;
+mod top;
 mod doctor;
 mod duration;
 mod lists;
@@ -43,6 +44,7 @@ enum Verb {
     Status(status::StatusArgs),
     Explain(explain::ExplainArgs),
     Watch(watch::WatchArgs),
+    Top(top::TopArgs),
     Doctor(doctor::DoctorArgs),
     Replay(replay::ReplayArgs),
     /// Drop what comes from prefixes, beside those of the configuration.
@@ -69,6 +71,7 @@ pub fn main() -> ExitCode {
         Verb::Status(args) => status::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Watch(args) => watch::run(&args),
+        Verb::Top(args) => top::run(&args),
         Verb::Doctor(args) => match doctor::run(&args) {
             Ok(true) => Ok(()),
             // The findings say it all.
@@ -154,6 +157,13 @@ mod tests {
             &["seawall", "watch", "--count", "0"],
             &["seawall", "watch", "--json", "--pcap", "drops.pcapng"],
             &["seawall", "watch", "extra"],
+            &["seawall", "watch", "--reason", "rude"],
+            &["seawall", "watch", "--country", "de"],
+            &["seawall", "watch", "--source", "203.0.113.7/24"],
+            &["seawall", "watch", "--protocol", "sctp"],
+            &["seawall", "top", "extra"],
+            &["seawall", "top", "--interval", "0s"],
+            &["seawall", "top", "--interval", "2h"],
             &["seawall", "doctor", "extra"],
             &["seawall", "doctor", "--config"],
             &["seawall", "deny"],

@@ -11,6 +11,7 @@ pub mod supervisor;
 pub mod status;
 pub mod explain;
 pub mod doctor;
+pub mod top;
 pub mod control;
 pub mod metrics;
 pub mod capture;
