@@ -55,6 +55,7 @@ impl Model {
     }
 
     fn command(&mut self, key: Key) -> Asked {
+        self.note.clear();
         match key {
             Key::Char('q') => return Asked::Quit,
             Key::Char('s') => {

@@ -58,8 +58,8 @@ fn a_screen() {
         "pass         10/s █",
         "drop         50/s █",
         "packets/s by reason                         country, sampled",
-        "        50 drop deny                                2 DE",
-        "        10 pass default                             1 unknown",
+        "        50 drop deny                                 2 DE",
+        "        10 pass default                              1 unknown",
     ];
     let found = lines(&model());
     for (line, expected) in expected.iter().enumerate() {
