@@ -7,6 +7,7 @@ use crate::{
     class::Class,
     counter::Count,
     event::EventRecord,
+    maps,
     packet::SourceKey,
     port_limits::PortTable,
     ranges::{DeepGroup, DeepRange},
@@ -15,6 +16,9 @@ use crate::{
 };
 
 const _: () = {
+    // One digit, for as long as it is one.
+    let name = maps::SETTINGS.as_bytes();
+    assert!(maps::ABI < 10 && name[name.len() - 1] == b'0' + maps::ABI as u8);
     assert!(size_of::<Rate>() == 16);
     assert!(size_of::<Limit>() == 32);
     assert!(size_of::<RuleMasks>() == 32);

@@ -4,6 +4,9 @@
 pub const PROGRAM: &str = "seawall";
 /// The same, run for a test alone: it returns a [`crate::verdict::Answer`] and counts nothing.
 pub const PROGRAM_EXPLAIN: &str = "seawall_explain";
+/// The number of the layout of all that crosses the kernel boundary. What an earlier daemon has pinned says
+/// which one it is of.
+pub const ABI: u32 = 5;
 /// [`crate::settings::Settings`] of a generation. The number is that of the layout: it is raised with
 /// every change to a type or a map that crosses the kernel boundary, so that the loader finds no
 /// such symbol in an object of another layout.

@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 mod run;
 mod check;
@@ -15,15 +15,26 @@ mod explain;
 mod watch;
 mod top;
 mod doctor;
+mod plan;
+mod apply;
+mod confirm;
+mod rollback;
+mod feeds;
+mod updates;
+mod geo_data;
 mod duration;
 mod lists;
 mod ban;
 mod geo;
 mod limit;
+mod audit;
+mod completions;
+mod detach;
 
 use crate::{
     config::ConfigError,
     control::{self, Changed, ListKind, Request},
+    daemon::ChangeError,
     explain::ExplainError,
     policy::PolicyError,
 };
@@ -46,7 +57,12 @@ enum Verb {
     Watch(watch::WatchArgs),
     Top(top::TopArgs),
     Doctor(doctor::DoctorArgs),
+    Feeds(feeds::FeedsArgs),
     Replay(replay::ReplayArgs),
+    Plan(plan::PlanArgs),
+    Apply(apply::ApplyArgs),
+    Confirm(confirm::ConfirmArgs),
+    Rollback(rollback::RollbackArgs),
     /// Drop what comes from prefixes, beside those of the configuration.
     Deny(lists::ListArgs),
     /// Let pass what comes from prefixes, beside those of the configuration.
@@ -56,6 +72,9 @@ enum Verb {
     Bans(ban::BansArgs),
     Geo(geo::GeoArgs),
     Limit(limit::LimitArgs),
+    Audit(audit::AuditArgs),
+    Completions(completions::CompletionsArgs),
+    Detach(detach::DetachArgs),
     /// The gateway's worker process; the daemon starts it.
     #[command(hide = true)]
     GatewayWorker,
@@ -78,7 +97,12 @@ pub fn main() -> ExitCode {
             Ok(false) => return ExitCode::FAILURE,
             Err(error) => Err(error),
         },
+        Verb::Feeds(args) => feeds::run(&args),
         Verb::Replay(args) => replay::run(&args),
+        Verb::Plan(args) => plan::run(&args),
+        Verb::Apply(args) => apply::run(&args),
+        Verb::Confirm(args) => confirm::run(&args),
+        Verb::Rollback(args) => rollback::run(&args),
         Verb::Deny(args) => lists::run(ListKind::Deny, args),
         Verb::Allow(args) => lists::run(ListKind::Allow, args),
         Verb::Ban(args) => ban::ban(args),
@@ -86,6 +110,9 @@ pub fn main() -> ExitCode {
         Verb::Bans(args) => ban::bans(&args),
         Verb::Geo(args) => geo::run(args),
         Verb::Limit(args) => limit::run(args),
+        Verb::Audit(args) => audit::run(&args),
+        Verb::Completions(args) => completions::run(&args),
+        Verb::Detach(args) => detach::run(&args),
         Verb::GatewayWorker => return firewall_gateway::worker::run(),
     };
     match done {
@@ -95,6 +122,12 @@ pub fn main() -> ExitCode {
             ExitCode::from(exit_code(&error))
         }
     }
+}
+
+/// The command line as data: the reference, the manual pages and the completions are made from it.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Writes to standard output.
@@ -130,13 +163,14 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     if let Some(error) = error.downcast_ref::<ExplainError>() {
         return error.exit_code();
     }
+    if let Some(error) = error.downcast_ref::<ChangeError>() {
+        return error.exit_code();
+    }
     error.downcast_ref::<PolicyError>().map_or(1, PolicyError::exit_code)
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
@@ -166,6 +200,29 @@ mod tests {
             &["seawall", "top", "--interval", "2h"],
             &["seawall", "doctor", "extra"],
             &["seawall", "doctor", "--config"],
+            &["seawall", "plan"],
+            &["seawall", "plan", "a", "b"],
+            &["seawall", "apply"],
+            &["seawall", "apply", "a", "--confirm"],
+            &["seawall", "apply", "a", "--confirm", "4s"],
+            &["seawall", "apply", "a", "--confirm", "3601s"],
+            &["seawall", "apply", "a", "--confirm", "2h"],
+            &["seawall", "apply", "a", "--confirm", "soon"],
+            &["seawall", "apply", "a", "--confirm", "5s", "--confirm", "6s"],
+            &["seawall", "confirm", "now"],
+            &["seawall", "rollback", "3"],
+            &["seawall", "rollback", "--to", "-1"],
+            &["seawall", "rollback", "--to", "0"],
+            &["seawall", "rollback", "--to", "3", "--list"],
+            &["seawall", "feeds"],
+            &["seawall", "feeds", "update", "--force"],
+            &["seawall", "feeds", "update", "a", "b"],
+            &["seawall", "feeds", "status", "a"],
+            &["seawall", "geo"],
+            &["seawall", "geo", "lookup"],
+            &["seawall", "geo", "lookup", "203.0.113.0/24"],
+            &["seawall", "geo", "update", "--url", "https://a/", "--from", "b"],
+            &["seawall", "geo", "update", "extra"],
             &["seawall", "deny"],
             &["seawall", "deny", "add"],
             &["seawall", "deny", "add", "203.0.113.7/24"],
@@ -189,6 +246,12 @@ mod tests {
             &["seawall", "limit", "set", "source", "--burst-packets", "1"],
             &["seawall", "limit", "set", "source", "--rate-pps", "-1", "--burst-packets", "1"],
             &["seawall", "limit", "clear"],
+            &["seawall", "audit"],
+            &["seawall", "audit", "remove"],
+            &["seawall", "audit", "verify", "a", "b"],
+            &["seawall", "audit", "show", "--last", "0"],
+            &["seawall", "audit", "show", "--since", "yesterday"],
+            &["seawall", "audit", "show", "--verb"],
             &["seawall", "explain"],
             &["seawall", "explain", "203.0.113.7", "203.0.113.8"],
             &["seawall", "explain", "203.0.113.0/24"],
@@ -200,6 +263,8 @@ mod tests {
             &["seawall", "explain", "203.0.113.7", "--port", "0"],
             &["seawall", "explain", "203.0.113.7", "--port", "65536"],
             &["seawall", "explain", "203.0.113.7", "--protocol", "sctp"],
+            &["seawall", "completions"],
+            &["seawall", "completions", "tcsh"],
         ] {
             let error = Cli::try_parse_from(arguments).expect_err("it is wrong");
             assert_eq!(error.exit_code(), 2, "{arguments:?}");

@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use firewall_gateway::limits::Limits;
@@ -14,20 +15,22 @@ pub use firewall_gateway::policy::{LogFormat, LogLevel};
 mod packet;
 mod rules;
 mod limits;
+mod feeds;
 pub mod country;
 mod scalar;
 mod document;
 mod read;
 mod valid;
 
+pub use feeds::{FeedConfig, GeoUpdateConfig, Provider};
 pub use limits::{
     ByteRate, LimitScope, LimitsConfig, PacketRate, PortLimit, PortProtocol, RateConfig,
     SynCookiesConfig,
 };
 pub use packet::{
-    EventsConfig, Fate, GeoConfig, KernelLog, ListConfig, PacketConfig, ShadowConfig,
+    EventsConfig, Fate, GeoConfig, KernelLog, ListConfig, PacketConfig, ProtectConfig, ShadowConfig,
 };
-pub use read::ConfigError;
+pub use read::{ConfigError, FILE_BYTES_MAX as CONFIG_BYTES_MAX};
 pub use rules::{LimitPer, PortRange, RuleConfig, RuleProtocol, RuleVerdict, Service, TcpFlags};
 
 /// All of the configuration.
@@ -35,6 +38,8 @@ pub use rules::{LimitPer, PortRange, RuleConfig, RuleProtocol, RuleVerdict, Serv
 pub struct Config {
     /// The file that it was read from.
     pub path: PathBuf,
+    /// The file's content.
+    pub text: Arc<[u8]>,
     /// Where to attach.
     pub interfaces: Vec<InterfaceConfig>,
     /// What the XDP program does.
@@ -58,15 +63,26 @@ impl Config {
     ///
     /// The first thing wrong: its file, line and column, what was expected, what was found.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let document = read::document(path)?;
-        valid::config(path, document)
+        Self::from_bytes(path, read::bytes(path)?)
+    }
+
+    /// Checks what is to stand in a file: errors and relative paths are those of that file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::load`].
+    pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, ConfigError> {
+        let text: Arc<[u8]> = bytes.as_slice().into();
+        let document = read::parse(path, bytes)?;
+        Ok(Self { text, ..valid::config(path, document)? })
     }
 
     /// The line in which a prefix of `packet.deny.prefixes` or `packet.allow.prefixes` stands, as the file
     /// is now.
     #[must_use]
     pub fn line_of(&self, list: ListKind, prefix: IpNetwork) -> Option<u64> {
-        let packet = read::document(&self.path).ok()?.packet;
+        let bytes = read::bytes(&self.path).ok()?;
+        let packet = read::parse(&self.path, bytes).ok()?.packet;
         let list = match list {
             ListKind::Deny => packet.deny,
             ListKind::Allow => packet.allow,

@@ -2,17 +2,20 @@
 //!
 //! A unix socket, because the file system and the kernel then say who may speak and who does.
 
-use serde::{Deserialize, Serialize};
+use std::{net::IpAddr, path::PathBuf};
 
-use std::net::IpAddr;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     explain::{ExplainError, Explanation, Subject},
-    status::{EventLine, Snapshot},
+    geo::update::From,
+    plan::Plan,
+    status::{EventLine, Snapshot, UpdateReport},
 };
 
 mod socket;
 mod caller;
+mod safe;
 mod asks;
 mod server;
 mod dispatch;
@@ -25,7 +28,11 @@ pub use asks::{
     GeoShown, LimitSet, LimitsShown, ListAdd, ListKind, ListRemove, ListShown, NAMED_MAX, Prefix,
 };
 pub use caller::Caller;
-pub use client::{ClientError, ask, explain, status};
+pub use client::{ClientError, ask, explain, status, update_feeds, update_geo};
+pub use safe::{
+    Applied, ApplyAsk, CONFIRM_S_MAX, CONFIRM_S_MIN, HistoryLine, HistoryShown, PlanAsk,
+    RollbackAsk,
+};
 pub use server::serve;
 pub use socket::{BindError, ControlSocket, bind};
 pub use watch::{Watch, watch};
@@ -33,8 +40,8 @@ pub use watchers::{WATCHERS_MAX, Watchers};
 
 /// Where the daemon listens, where nothing else is configured.
 pub const SOCKET: &str = "/run/seawall/control.sock";
-/// A request may have so many bytes.
-pub const REQUEST_BYTES_MAX: usize = 64 << 10;
+/// A request may have so many bytes: a configuration of 1 MiB, its quotes and line feeds written as two.
+pub const REQUEST_BYTES_MAX: usize = 4 << 20;
 /// An answer may have so many bytes.
 pub const ANSWER_BYTES_MAX: u64 = 16 << 20;
 
@@ -48,6 +55,32 @@ pub enum Request {
     Explain {
         /// The packet, or whose.
         subject: Subject,
+    },
+    /// What a configuration would change.
+    Plan(PlanAsk),
+    /// Puts a configuration in force.
+    Apply(ApplyAsk),
+    /// Keeps the change that waits.
+    Confirm {},
+    /// Takes back the change that waits, or goes back to what was in force.
+    Rollback(RollbackAsk),
+    /// What can be gone back to.
+    History {},
+    /// Fetch a feed now, or all of them.
+    FeedsUpdate {
+        /// Its name.
+        feed: Option<String>,
+        /// Take the copy although the guard doubts it.
+        force: bool,
+    },
+    /// Fetch the databases now.
+    GeoUpdate {
+        /// The country database from this URL.
+        url: Option<String>,
+        /// The country database from this file.
+        file: Option<PathBuf>,
+        /// Take it although it is suspicious.
+        force: bool,
     },
     /// Adds to the list `deny` or `allow`.
     ListAdd(ListAdd),
@@ -80,6 +113,8 @@ pub enum Request {
     LimitShow {},
     /// The events as they come, a line each, until the caller leaves.
     Watch {},
+    /// Takes the filter off and ends the daemon.
+    Detach {},
 }
 
 /// What is answered; what `T` is depends on the verb.
@@ -126,6 +161,61 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// Where it is none, or the kernel does not answer.
     fn explain(&self, subject: &Subject) -> Result<Explanation, ExplainError>;
+
+    /// What a configuration would change.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    fn plan(&self, ask: &PlanAsk) -> Result<Plan, String>;
+
+    /// Puts a configuration in force.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not, and what to do; nothing has changed.
+    fn apply(&self, caller: &Caller, ask: &ApplyAsk) -> Result<Applied, String>;
+
+    /// Keeps the change that waits.
+    ///
+    /// # Errors
+    ///
+    /// Where none waits, or its file cannot be written; it waits on then.
+    fn confirm(&self, caller: &Caller) -> Result<Applied, String>;
+
+    /// Takes back the change that waits, or goes back to what was in force.
+    ///
+    /// # Errors
+    ///
+    /// Why not; nothing has changed.
+    fn rollback(&self, caller: &Caller, ask: &RollbackAsk) -> Result<Applied, String>;
+
+    /// What can be gone back to.
+    fn history(&self) -> HistoryShown;
+
+    /// Fetches a feed, or all of them.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such feed.
+    fn update_feeds(
+        &self,
+        who: &Caller,
+        feed: Option<&str>,
+        force: bool,
+    ) -> Result<Vec<UpdateReport>, String>;
+
+    /// Fetches the databases, or takes the country database from elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none to fetch.
+    fn update_geo(
+        &self,
+        who: &Caller,
+        from: &From,
+        force: bool,
+    ) -> Result<Vec<UpdateReport>, String>;
 
     /// Adds to a list: all of it or nothing.
     ///
@@ -196,6 +286,13 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// Where it cannot be told.
     fn limit_show(&self) -> Result<LimitsShown, String>;
+
+    /// Takes the filter off and ends the daemon.
+    ///
+    /// # Errors
+    ///
+    /// Where a pin cannot be removed; the rest is removed all the same.
+    fn detach(&self, caller: &Caller) -> Result<Changed, String>;
 
     /// The first line to a watcher.
     fn watch(&self) -> Watched;

@@ -10,9 +10,11 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{Notify, watch},
     task::{JoinHandle, spawn_blocking},
+    time::interval,
 };
 
 use crate::{
+    audit,
     config::Config,
     control::{self, Handler, Watchers},
     datapath::{Datapath, bans::Bans},
@@ -33,16 +35,31 @@ mod lists;
 mod geo;
 mod limits;
 mod bans;
+mod record;
 mod reload;
+mod pending;
+mod safe;
 mod events;
+mod detach;
 mod sweep;
+mod updates;
+mod refresh;
 mod revive;
+mod service;
+mod watchdog;
 mod snapshot;
 mod answers;
+
+pub use change::ChangeError;
+use pending::Pending;
+pub use snapshot::limit_status;
+use watchdog::Pulses;
+pub use watchdog::{BEAT, Pulse};
 
 /// Everything that is running.
 struct Daemon {
     started: Instant,
+    started_epoch_s: u64,
     /// The configuration in force, as its file says.
     config: Mutex<Config>,
     /// What verbs changed of it.
@@ -50,12 +67,16 @@ struct Daemon {
     state: StateFolder,
     /// Held by whoever changes what is in force, from the first step to the last; before any other lock.
     road: Mutex<Sources>,
+    /// A change that is in force and waits to be confirmed.
+    pending: Mutex<Option<Pending>>,
     datapath: Mutex<Datapath>,
     /// What the generation in force was compiled from. Locked within the datapath alone, so that it is
     /// always that of the generation.
     origin: Mutex<Arc<Origin>>,
     /// Apart from the datapath: walking them may take seconds.
     bans: Mutex<Bans>,
+    /// Who changed what.
+    audit: audit::Log,
     /// What of the bans outlives a restart of the host.
     journal: BanJournal,
     supervisor: Option<Supervisor>,
@@ -63,17 +84,21 @@ struct Daemon {
     reloads: Mutex<ReloadStatus>,
     events: Mutex<(EventStatus, VecDeque<EventLine>)>,
     watchers: Watchers,
+    /// Feeds and databases from the network.
+    refresh: refresh::Refresh,
     /// Notified when a generation was switched in.
     switched: Notify,
+    /// Notified when the filter was taken off on purpose: the daemon ends.
+    detached: Notify,
 }
 
-/// Runs until SIGTERM or SIGINT.
+/// Runs until SIGTERM or SIGINT, which leave the filter in force, or until `seawall detach`.
 ///
 /// # Errors
 ///
 /// Where a part cannot be started; nothing is left then.
 pub fn run(config: Config) -> anyhow::Result<()> {
-    privileges::check()?;
+    privileges::check(&config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(config))
 }
@@ -87,42 +112,55 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let daemon = Arc::new(daemon);
 
     let (stop, stopped) = watch::channel(false);
+    let pulses = Pulses::default();
     let handler: Arc<dyn Handler> = daemon.clone();
     let source: Arc<dyn SnapshotSource> = daemon.clone();
     let servers = [
-        tokio::spawn(control::serve(control_listener, handler, stopped.clone())),
+        tokio::spawn(control::serve(
+            control_listener,
+            handler,
+            pulses.control.clone(),
+            stopped.clone(),
+        )),
         tokio::spawn(metrics::serve(metrics_listener, source, stopped.clone())),
-        tokio::spawn(events::follow(daemon.clone(), stopped.clone())),
+        tokio::spawn(events::follow(daemon.clone(), pulses.events.clone(), stopped.clone())),
         tokio::spawn(sweep::bans(daemon.clone(), stopped.clone())),
+        tokio::spawn(pending::watch_over(daemon.clone(), stopped.clone())),
+        tokio::spawn(refresh::follow(daemon.clone(), stopped.clone())),
         tokio::spawn(sweep::changes(daemon.clone(), stopped.clone())),
-        tokio::spawn(revive::watch_over(daemon.clone(), stopped)),
+        tokio::spawn(revive::watch_over(daemon.clone(), stopped.clone())),
+        tokio::spawn(watchdog::report(pulses.clone(), stopped)),
     ];
-    // Without systemd there is nobody to tell.
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    service::ready("serving");
     tracing::info!("ready");
 
-    attend(&daemon, &mut signals).await;
+    attend(&daemon, &mut signals, &pulses.signals).await;
 
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    service::stopping();
     tracing::info!("stopping");
     let _ = stop.send(true);
     for server in servers {
         let _ = server.await;
     }
-    spawn_blocking(move || take_down(&daemon)).await??;
+    spawn_blocking(move || take_down(&daemon)).await?;
     drop(control_socket);
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Answers signals until one says stop. While a reload runs, further SIGHUPs become one more.
-async fn attend(daemon: &Arc<Daemon>, signals: &mut Signals) {
+/// Answers signals until one says stop, or the filter is taken off. While a reload runs, further SIGHUPs
+/// become one more.
+async fn attend(daemon: &Arc<Daemon>, signals: &mut Signals, pulse: &Pulse) {
     let mut running: Option<JoinHandle<()>> = None;
     let mut wanted = false;
+    let mut beat = interval(BEAT);
     loop {
+        pulse.beat();
         tokio::select! {
+            _ = beat.tick() => {}
             _ = signals.terminate.recv() => break,
             _ = signals.interrupt.recv() => break,
+            () = daemon.detached.notified() => break,
             _ = signals.hangup.recv() => wanted = true,
             () = finished(&mut running) => running = None,
         }
@@ -133,7 +171,7 @@ async fn attend(daemon: &Arc<Daemon>, signals: &mut Signals) {
         }
     }
     if let Some(running) = running {
-        // A reload is not broken off: it ends by itself, and what it made is taken down whole.
+        // A reload is not broken off: it ends by itself.
         let _ = running.await;
     }
 }
@@ -150,12 +188,17 @@ async fn finished(running: &mut Option<JoinHandle<()>>) {
     }
 }
 
-/// The gateway drains behind the filter, which comes off last.
-fn take_down(daemon: &Daemon) -> anyhow::Result<()> {
+/// The gateway drains. The filter stays as it is: a daemon that is stopped, for an upgrade most of all, must
+/// not leave the host open.
+fn take_down(daemon: &Daemon) {
+    daemon.audit_own("stop", "the daemon", "");
     if let Some(supervisor) = &daemon.supervisor {
         supervisor.stop();
     }
-    Ok(lock(&daemon.datapath).stop()?)
+    let interfaces = lock(&daemon.datapath).interfaces().len();
+    if interfaces > 0 {
+        tracing::info!(interfaces, "the filter stays in force; `seawall detach` takes it off");
+    }
 }
 
 struct Signals {

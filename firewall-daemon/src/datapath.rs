@@ -1,7 +1,10 @@
 //! The handle on the kernel: a generation is a loaded program with its own tables, and a change of
 //! policy is one link update an interface.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
 
 use crate::{config::InterfaceConfig, policy::compile::CompiledPolicy};
 
@@ -63,6 +66,7 @@ impl Datapath {
     ) -> Result<Self, DatapathError> {
         attach::check_interfaces(&options.interfaces)?;
         let pins = PinFolder::claim(&options.pin_path)?;
+        pins.prepare()?;
         match load_and_attach(options, packet, policy, &pins) {
             Ok((generation, attachments)) => {
                 let bans = Bans::open(pins.path())?;
@@ -70,7 +74,7 @@ impl Datapath {
             }
             Err(error) => {
                 // What an earlier daemon left in force stays; of this one nothing does.
-                if !pins.holds_links() {
+                if pins.links().is_empty() {
                     let _ = pins.remove();
                 }
                 Err(error)
@@ -184,16 +188,35 @@ impl Datapath {
         KernelLogSource::open(&mut self.generation)
     }
 
-    /// Detaches everything and removes every pin.
+    /// Takes the filter off, and removes every pin: bans, buckets and counters are gone. Without this all of
+    /// it stays in force when the datapath is dropped.
     ///
     /// # Errors
     ///
     /// Where a pin cannot be removed; the rest is removed all the same.
-    pub fn stop(&mut self) -> Result<(), DatapathError> {
+    pub fn detach(&mut self) -> Result<(), DatapathError> {
         let detached = self.attachments.detach();
         let removed = self.pins.remove();
         detached.and(removed)
     }
+}
+
+/// The same where no daemon runs; answers the interfaces that the filter was on, by name, or by number where
+/// one is gone.
+///
+/// # Errors
+///
+/// Where a daemon runs, or a pin cannot be removed; the rest is removed all the same.
+pub fn detach(pin_path: &Path) -> Result<Vec<String>, DatapathError> {
+    if !pin_path.exists() {
+        return Ok(Vec::new());
+    }
+    let pins = PinFolder::claim(pin_path)?;
+    let links = pins.links();
+    let interfaces = links.iter().map(|(_, index)| attach::name_of(*index)).collect();
+    let detached = attach::detach(links.into_iter().map(|(pin, _)| pin));
+    detached.and(pins.remove())?;
+    Ok(interfaces)
 }
 
 fn load_and_attach(

@@ -55,7 +55,9 @@ impl Subject {
 pub const PORT_DEFAULT: u16 = 443;
 
 /// What the traffic from an address is taken to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Traffic {
     /// A segment that opens a TCP connection.

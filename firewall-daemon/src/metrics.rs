@@ -11,6 +11,8 @@ use prometheus_client::{
 use crate::status::{GatewayStatus, Snapshot};
 
 mod server;
+mod feeds;
+mod state;
 
 pub use server::{BindError, bind, serve};
 
@@ -24,7 +26,9 @@ pub fn encode(snapshot: &Snapshot) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("seawall");
     let mut families = Families { registry: &mut registry };
     families.daemon(snapshot);
+    families.state(snapshot);
     families.packets(snapshot);
+    families.feeds(snapshot);
     if let Some(gateway) = &snapshot.gateway {
         families.gateway(gateway);
     }
@@ -218,6 +222,14 @@ impl Families<'_> {
                 result("failed", figures.tls_handshakes_failed),
             ],
         );
+        let open = figures.upstream_connections_active;
+        self.gauge(
+            "gateway_upstream_connections_active",
+            "Connections to the upstream open now",
+            open,
+        );
+        let workers = u64::from(gateway.worker_pid.is_some());
+        self.gauge("gateway_workers", "Whether there is a gateway worker", workers);
         self.gauge(
             "gateway_connections_active",
             "Client connections open now",

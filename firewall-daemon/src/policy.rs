@@ -5,11 +5,15 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 use firewall_common::Country;
 use ipnetwork::IpNetwork;
 
-use crate::config::{Fate, PacketConfig, RuleConfig, Service};
+use crate::{
+    config::{Fate, PacketConfig, RuleConfig, Service},
+    feeds::store::StoreError,
+};
 
 pub mod prefix;
 pub mod list;
 pub mod geo;
+pub mod asn;
 mod sources;
 pub mod intervals;
 pub mod classes;
@@ -18,7 +22,7 @@ pub mod table;
 pub mod kinds;
 pub mod compile;
 
-pub use sources::Sources;
+pub use sources::{Sources, Stamp};
 
 use geo::GeoError;
 use intervals::Interval;
@@ -155,6 +159,14 @@ pub enum PolicyError {
     /// The country database.
     #[error(transparent)]
     Geo(#[from] GeoError),
+    /// The copy of a feed.
+    #[error("feed {name}: {source}")]
+    Feed {
+        /// The feed.
+        name: String,
+        /// What is wrong with its copy.
+        source: StoreError,
+    },
 }
 
 impl PolicyError {
@@ -162,7 +174,7 @@ impl PolicyError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::List(ListError::Read { .. }) | Self::Geo(_) => 1,
+            Self::List(ListError::Read { .. }) | Self::Geo(_) | Self::Feed { .. } => 1,
             Self::List(
                 ListError::TooLarge { .. }
                 | ListError::TooMany { .. }

@@ -8,7 +8,9 @@ use std::{
 
 mod error;
 pub mod file;
+pub mod swap;
 pub mod changes;
+pub mod history;
 pub mod bans;
 
 pub use changes::{Changes, Entry, GeoChange, LimitChange};

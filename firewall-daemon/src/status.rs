@@ -8,12 +8,18 @@ use std::{
 use firewall_gateway::figures::Figures;
 use serde::{Deserialize, Serialize};
 
+use crate::audit::Figures as AuditFigures;
 use crate::hex::{self, HexError};
 
 mod text;
 mod clock;
+mod feeds;
 
 pub use clock::utc;
+pub use feeds::{
+    DatabaseStatus, FeedOutcome, FeedResult, FeedStatus, ReasonCount, UpdateReport, UpdateStatus,
+    render_feeds,
+};
 pub use text::{duration, render, render_limits};
 
 /// Gives the state of this moment.
@@ -31,6 +37,9 @@ pub struct Snapshot {
     pub pid: u32,
     /// Since the daemon started.
     pub uptime_s: u64,
+    /// When the daemon started, in seconds since 1970.
+    #[serde(default)]
+    pub started_epoch_s: u64,
     /// The configuration file.
     pub config: PathBuf,
     /// What is wrong at this moment; nothing when all is well.
@@ -58,8 +67,15 @@ pub struct Snapshot {
     pub replies_failed: u64,
     /// Sampled drops.
     pub events: EventStatus,
+    /// Feeds, in the order of the configuration.
+    pub feeds: Vec<FeedStatus>,
+    /// Databases that are kept up to date.
+    pub databases: Vec<DatabaseStatus>,
     /// Reloads so far.
     pub reloads: ReloadStatus,
+    /// The audit log.
+    #[serde(default)]
+    pub audit: AuditFigures,
     /// The gateway, where one is configured.
     pub gateway: Option<GatewayStatus>,
 }

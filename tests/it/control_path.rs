@@ -4,6 +4,9 @@ mod bad_input;
 
 mod start_stop;
 
+/// The next daemon, under traffic.
+mod takeover;
+
 mod reload;
 
 mod worker;
@@ -15,3 +18,21 @@ mod watch;
 mod replay;
 /// Log lines of the daemon and of the XDP program.
 mod log;
+/// The guard, changes that take themselves back, the history.
+mod safe_change;
+/// Asking by the command and by a packet.
+mod asked;
+/// The everyday verbs.
+mod verbs;
+/// What they changed is kept.
+mod kept;
+/// What a service manager is told.
+mod service;
+/// The audit log.
+mod audit;
+/// A Prometheus that scrapes the daemon, its dashboard and its alerts.
+mod prometheus;
+/// Deny lists over HTTPS, and what their server may do wrong.
+mod feeds;
+/// Databases over HTTPS and from files, and addresses looked up.
+mod geo_data;

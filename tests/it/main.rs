@@ -9,6 +9,9 @@ mod harness;
 /// A server behind Seawall and one client, for the tests of the two paths below.
 mod site;
 
+/// Traffic out of a packet socket.
+mod frames;
+
 /// One packet at a time through the loaded program.
 mod packet_path;
 

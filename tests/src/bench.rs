@@ -2,7 +2,9 @@
 //! of this machine and beside what else there is, all in one run on one pair of interfaces.
 //! `cargo xtask bench flood`: what a SYN flood leaves to clients.
 //! `cargo xtask bench switch`: changes of policy under load.
+//! `cargo xtask bench takeover`: the daemon dies, stops, is upgraded and reloads under load.
 //! `cargo xtask bench limits`: limits that both cores take from.
+//! `cargo xtask bench control`: what a change by a verb takes, end to end.
 
 pub mod link;
 
@@ -34,8 +36,11 @@ mod syn_generator;
 mod syn_flood;
 
 mod switch;
+mod takeover;
 
 mod limits;
+
+mod control;
 
 use std::{
     path::{Path, PathBuf},
@@ -43,7 +48,7 @@ use std::{
     time::Instant,
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 
 use crate::{ending, requirement};
@@ -62,6 +67,9 @@ struct Arguments {
     /// The object of bench-ebpf.
     #[arg(long)]
     object: PathBuf,
+    /// Another build of the daemon, for `takeover`.
+    #[arg(long)]
+    other: Option<PathBuf>,
     /// One object of JSON instead of a table.
     #[arg(long)]
     json: bool,
@@ -75,8 +83,12 @@ enum What {
     Flood,
     /// Changes of policy under a million packets a second.
     Switch,
+    /// The daemon dies, stops, is upgraded and reloads under a million packets a second.
+    Takeover,
     /// Limits that both cores take from.
     Limits,
+    /// What a change by a verb takes.
+    Control,
 }
 
 /// Every receiver takes a turn so many times: the machine's mood changes, and the median forgives it.
@@ -93,7 +105,12 @@ fn run(arguments: &Arguments) -> Result<bool> {
         What::Packet => packet(&arguments.object)?,
         What::Flood => syn_flood::run(&arguments.object)?,
         What::Switch => switch::run(&arguments.object)?,
+        What::Takeover => {
+            let other = arguments.other.as_deref().context("--other names another build")?;
+            takeover::run(&arguments.object, other)?
+        }
         What::Limits => limits::run(&arguments.object)?,
+        What::Control => control::run()?,
     };
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);

@@ -78,7 +78,8 @@ impl Drop for Echo {
     }
 }
 
-fn config(identity: &Identity) -> Result<ServerConfig> {
+/// What serves with this certificate.
+pub(crate) fn config(identity: &Identity) -> Result<ServerConfig> {
     let chain = CertificateDer::pem_file_iter(&identity.certificate)?.collect::<Result<_, _>>()?;
     let key = PrivateKeyDer::from_pem_file(&identity.key)?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -37,6 +37,7 @@ pub mod process;
 pub mod wait;
 
 pub mod echo;
+pub mod publisher;
 pub mod seawall;
 pub mod upstream;
 
@@ -51,8 +52,12 @@ pub mod metrics;
 pub mod snmp;
 
 pub mod switching;
+pub mod takeover;
 
 pub mod demo;
+
+// What is written of the program.
+pub mod reference;
 
 // How fast.
 pub mod bench;

@@ -30,15 +30,31 @@ pub fn write(path: &Path, shape: Shape, networks: &[(IpNetwork, &str)]) -> Resul
 
 /// The bytes of such a database.
 pub fn build(shape: Shape, networks: &[(IpNetwork, &str)]) -> Result<Vec<u8>> {
-    let mut sorted = networks.to_vec();
-    sorted.sort_by_key(|(network, _)| depth(network));
-    let mut data = Vec::new();
-    let mut offsets = BTreeMap::new();
+    let records = networks.iter().map(|(network, country)| (*network, record(shape, country)));
+    database("Seawall-Test-Country", records.collect())
+}
+
+/// The bytes of a database that gives each network the number and the name of its autonomous system.
+pub fn build_asn(networks: &[(IpNetwork, u32, &str)]) -> Result<Vec<u8>> {
+    let records = networks.iter().map(|(network, asn, name)| {
+        let record = map(&[
+            ("autonomous_system_number", number(6, u64::from(*asn))),
+            ("autonomous_system_organization", string(name)),
+        ]);
+        (*network, record)
+    });
+    database("Seawall-Test-ASN", records.collect())
+}
+
+fn database(kind: &str, mut records: Vec<(IpNetwork, Vec<u8>)>) -> Result<Vec<u8>> {
+    records.sort_by_key(|(network, _)| depth(network));
+    let mut data: Vec<u8> = Vec::new();
+    let mut offsets: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
     let mut tree = Tree { nodes: vec![[Record::Empty; 2]] };
-    for (network, country) in sorted {
-        let offset = *offsets.entry(country).or_insert_with(|| {
+    for (network, record) in records {
+        let offset = *offsets.entry(record).or_insert_with_key(|record| {
             let offset = data.len();
-            data.extend(record(shape, country));
+            data.extend(record);
             offset
         });
         tree.insert(bits(&network), depth(&network), offset);
@@ -47,7 +63,7 @@ pub fn build(shape: Shape, networks: &[(IpNetwork, &str)]) -> Result<Vec<u8>> {
     bytes.extend([0; SEPARATOR]);
     bytes.extend(data);
     bytes.extend(METADATA_MARKER);
-    bytes.extend(metadata(tree.nodes.len()));
+    bytes.extend(metadata(kind, tree.nodes.len()));
     Ok(bytes)
 }
 
@@ -124,12 +140,12 @@ fn record(shape: Shape, country: &str) -> Vec<u8> {
     }
 }
 
-fn metadata(nodes: usize) -> Vec<u8> {
+fn metadata(kind: &str, nodes: usize) -> Vec<u8> {
     map(&[
         ("binary_format_major_version", number(5, 2)),
         ("binary_format_minor_version", number(5, 0)),
         ("build_epoch", number(9, 1_750_000_000)),
-        ("database_type", string("Seawall-Test-Country")),
+        ("database_type", string(kind)),
         ("description", map(&[("en", string("Documentation and test ranges"))])),
         ("ip_version", number(5, 6)),
         ("languages", [control(11, 1), string("en")].concat()),

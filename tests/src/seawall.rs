@@ -50,9 +50,13 @@ impl Seawall {
         Metrics::scrape(&world.server, METRICS)
     }
 
-    /// Stops it; anything but a clean end is an error.
-    pub fn stop(mut self) -> Result<()> {
-        let status = self.process.stop(STOP_TIMEOUT)?;
+    /// Takes the filter off and ends it; anything but a clean end is an error.
+    pub fn detach(mut self) -> Result<()> {
+        let socket = socket(self.config.parent().context("the configuration is in a folder")?);
+        let output = command(&["detach", "--socket"])?.arg(socket).output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        anyhow::ensure!(output.status.success(), "detach ended with {}: {said}", output.status);
+        let status = self.process.wait_for_exit(STOP_TIMEOUT)?;
         anyhow::ensure!(status.success(), "seawall stopped with {status}:\n{}", self.process.log());
         Ok(())
     }

@@ -180,7 +180,7 @@ pub fn measure(
         events: seen,
         generation: datapath.generation(),
     };
-    datapath.stop()?;
+    datapath.detach()?;
     ensure!(outcome.arrived != 0, "nothing arrived");
     Ok(outcome)
 }

@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: how fast it is, measured on this machine beside what else there is.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
@@ -32,8 +34,20 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// The daemon is killed, stopped, upgraded to another build and reloaded under a million packets a second.
+    Takeover {
+        /// One object of JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
     /// What limits let by while both cores take from them, beside what they were told.
     Limits {
+        /// One object of JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
+    /// What a change by a verb takes, from the start of the command to its end.
+    Control {
         /// One object of JSON instead of a table.
         #[arg(long)]
         json: bool,
@@ -46,16 +60,33 @@ pub fn run(options: &Options) -> Result<()> {
         What::Packet { json } => ("packet", json),
         What::Flood { json } => ("flood", json),
         What::Switch { json } => ("switch", json),
+        What::Takeover { json } => ("takeover", json),
         What::Limits { json } => ("limits", json),
+        What::Control { json } => ("control", json),
     };
     build::run()?;
     let toolchain = setup::bench()?;
     shell::step("bench: its XDP programs");
     let object = ebpf::build_object(&toolchain, ebpf::BENCH)?;
+    let other = matches!(options.what, What::Takeover { .. }).then(other_build).transpose()?;
     shell::step("bench");
     let mut arguments = vec![what.into(), "--object".into(), object.into_os_string()];
+    if let Some(other) = other {
+        arguments.extend(["--other".into(), other.into_os_string()]);
+    }
     if json {
         arguments.push("--json".into());
     }
     shell::become_program("seawall-bench", &arguments, &["TERM", "SEAWALL_DATA"])
+}
+
+/// The daemon, built apart and without optimisation: another file with other code, which has to get along
+/// with what the one of the release profile has pinned.
+fn other_build() -> Result<PathBuf> {
+    shell::step("bench: another build of the daemon");
+    let target = shell::workspace()?.join("target/other-build");
+    let mut command = shell::cargo()?;
+    command.args(["build", "--quiet", "--locked", "--package", "firewall-daemon"]);
+    shell::run(command.env("CARGO_TARGET_DIR", &target))?;
+    Ok(target.join("debug/seawall"))
 }

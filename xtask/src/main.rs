@@ -21,6 +21,10 @@ mod demo;
 
 mod bench;
 
+mod reference;
+
+mod package;
+
 mod ci;
 
 use std::process::ExitCode;
@@ -54,6 +58,10 @@ enum Verb {
     Demo(demo::Options),
     /// Measured figures of this machine, beside rivals.
     Bench(bench::Options),
+    /// Write docs/reference/cli.md anew, from the program.
+    Reference,
+    /// The Debian package; with --check its life in a fresh Debian.
+    Package(package::Options),
     /// What CI runs: check, then test.
     Ci,
 }
@@ -69,6 +77,8 @@ fn main() -> ExitCode {
         Verb::Trial(options) => trial::run(&options),
         Verb::Demo(options) => demo::run(&options),
         Verb::Bench(options) => bench::run(&options),
+        Verb::Reference => reference::run(),
+        Verb::Package(options) => package::run(&options),
         Verb::Ci => ci::run(),
     };
     match result {

@@ -8,6 +8,8 @@ mod packages;
 
 pub use toolchain::Toolchain;
 
+use std::process::Command;
+
 use anyhow::Result;
 
 use crate::shell;
@@ -46,6 +48,36 @@ pub fn clippy(toolchain: &Toolchain) -> Result<()> {
 pub fn bench() -> Result<Toolchain> {
     programs("benchmark", &[("nft", "nftables")])?;
     toolchain::find_or_install()
+}
+
+/// What `package` needs beside that; answers what Debian calls this machine's architecture.
+pub fn package() -> Result<String> {
+    let tools = [
+        ("dpkg-deb", "dpkg"),
+        ("dpkg-shlibdeps", "dpkg-dev"),
+        ("strip", "binutils"),
+        ("gzip", "gzip"),
+        ("md5sum", "coreutils"),
+    ];
+    programs("package", &tools)?;
+    let architecture = shell::output(Command::new("dpkg").arg("--print-architecture"))?;
+    Ok(architecture.trim().to_owned())
+}
+
+/// What `package --check` needs: a Debian to install into, a systemd to run there, and a judge.
+pub fn package_check() -> Result<()> {
+    let tools = [
+        ("debootstrap", "debootstrap"),
+        ("systemd-nspawn", "systemd-container"),
+        ("systemd-analyze", "systemd"),
+        ("lintian", "lintian"),
+    ];
+    programs("package check", &tools)
+}
+
+/// What `test` needs beside that: a Prometheus that scrapes the daemon, and the judge of its rules.
+pub fn test() -> Result<()> {
+    programs("test", &[("prometheus", "prometheus"), ("promtool", "prometheus")])
 }
 
 fn programs(kind: &str, tools: &[(&str, &str)]) -> Result<()> {

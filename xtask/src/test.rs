@@ -5,7 +5,7 @@ use std::env;
 use anyhow::{Context as _, Result};
 use clap::Args;
 
-use crate::{build, shell};
+use crate::{build, setup, shell};
 
 /// Options of `cargo xtask test`.
 #[derive(Args, Default)]
@@ -16,6 +16,7 @@ pub struct Options {
 
 /// Builds, then tests. In CI a test that cannot run is a failure; elsewhere it says that it did not.
 pub fn run(options: &Options) -> Result<()> {
+    setup::test()?;
     build::run()?;
     shell::step("test: every test of the workspace, release");
     let mut command = shell::cargo()?;

@@ -1,9 +1,13 @@
-//! `seawall geo`: which countries are let in.
+//! `seawall geo`: which countries are let in, and the databases that say which address is where.
 
 use clap::{Args, Subcommand};
 use firewall_common::Country;
 
-use super::{lists::To, print, print_changed};
+use super::{
+    geo_data::{self, GeoLookupArgs, GeoUpdateArgs},
+    lists::To,
+    print, print_changed,
+};
 use crate::{
     config::country,
     control::{self, CountryCode, GeoAsk, GeoShown, Request},
@@ -34,6 +38,8 @@ enum GeoVerb {
         #[command(flatten)]
         to: To,
     },
+    Update(GeoUpdateArgs),
+    Lookup(GeoLookupArgs),
 }
 
 #[derive(Args, Debug)]
@@ -54,6 +60,8 @@ pub fn run(args: GeoArgs) -> anyhow::Result<()> {
         GeoVerb::Only(Countries { countries, to }) => (to, GeoAsk::Only(of(countries))),
         GeoVerb::Reset { to } => (to, GeoAsk::Reset {}),
         GeoVerb::Show { to } => return show(&to),
+        GeoVerb::Update(args) => return geo_data::update(&args),
+        GeoVerb::Lookup(args) => return geo_data::lookup(&args),
     };
     print_changed(&to, &Request::Geo { change })
 }

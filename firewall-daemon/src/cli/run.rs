@@ -6,7 +6,8 @@ use clap::Args;
 
 use crate::{config::Config, daemon, logging};
 
-/// Run the daemon: attach the packet filter and start the gateway. SIGHUP reloads, SIGTERM stops.
+/// Run the daemon: attach the packet filter and start the gateway. SIGHUP reloads; SIGTERM stops, and leaves
+/// the filter in force.
 #[derive(Args, Debug)]
 pub struct RunArgs {
     /// The configuration file.

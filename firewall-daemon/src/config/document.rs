@@ -8,6 +8,7 @@ use crate::config::scalar::{Address, FilePath, Flag, InterfaceName};
 pub mod packet;
 pub mod rules;
 pub mod limits;
+pub mod feeds;
 pub mod gateway;
 
 use gateway::GatewayDocument;

@@ -3,13 +3,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
+    time::Duration,
 };
 
 use firewall_common::Country;
 use ipnetwork::IpNetwork;
 
 use crate::{
-    config::{LimitsConfig, RuleConfig, Service, SynCookiesConfig},
+    config::{FeedConfig, GeoUpdateConfig, LimitsConfig, RuleConfig, Service, SynCookiesConfig},
     policy::GeoMode,
 };
 
@@ -18,12 +19,16 @@ use crate::{
 pub struct PacketConfig {
     /// Prefixes that outrank every rule.
     pub protected: Vec<IpNetwork>,
+    /// What else no change may cut.
+    pub protect: ProtectConfig,
     /// Prefixes that pass.
     pub allow: ListConfig,
     /// Prefixes that are dropped.
     pub deny: ListConfig,
     /// Named prefixes, for rules.
     pub sets: BTreeMap<String, ListConfig>,
+    /// Deny lists that others keep.
+    pub feeds: Vec<FeedConfig>,
     /// Countries.
     pub geo: Option<GeoConfig>,
     /// What is only counted.
@@ -54,6 +59,17 @@ pub struct PacketConfig {
     pub pin_path: PathBuf,
 }
 
+/// The `protect` section: whom a change of policy must not cut. They are asked about, not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProtectConfig {
+    /// Who runs the command over SSH, and who else is logged in.
+    pub ssh_peer: bool,
+    /// The default gateways.
+    pub gateway: bool,
+    /// The resolvers of /etc/resolv.conf.
+    pub resolvers: bool,
+}
+
 /// What becomes of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -70,15 +86,18 @@ pub struct ListConfig {
     pub prefixes: Vec<IpNetwork>,
     /// Files of prefixes.
     pub files: Vec<PathBuf>,
+    /// Autonomous systems: the networks that the database gives them.
+    pub asns: Vec<u32>,
 }
 
 impl ListConfig {
     /// The names of its lists: `inline` where the configuration itself has prefixes, then each
-    /// file's name without its extension.
+    /// file's name without its extension, then `as64496` for each autonomous system.
     #[must_use]
     pub fn names(&self, inline: &str) -> Vec<String> {
         let inline = (!self.prefixes.is_empty()).then(|| inline.to_owned());
-        inline.into_iter().chain(self.file_names()).collect()
+        let asns = self.asns.iter().map(|asn| format!("as{asn}"));
+        inline.into_iter().chain(self.file_names()).chain(asns).collect()
     }
 
     /// The names of the lists that are files.
@@ -98,6 +117,12 @@ pub struct GeoConfig {
     pub mode: Option<GeoMode>,
     /// At least one where there is a mode, else none.
     pub countries: BTreeSet<Country>,
+    /// A MaxMind DB file of autonomous systems.
+    pub asn_database: Option<PathBuf>,
+    /// A database that is older is warned of.
+    pub age_max: Duration,
+    /// How the databases are kept up to date.
+    pub update: Option<GeoUpdateConfig>,
 }
 
 /// The `shadow` section: what would be dropped is counted and passes.

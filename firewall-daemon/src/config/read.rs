@@ -11,7 +11,7 @@ use serde_saphyr::Location;
 use crate::config::document::Document;
 
 /// The file may have so many bytes; lists belong into files of their own.
-const FILE_BYTES_MAX: u64 = 1 << 20;
+pub const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +48,14 @@ impl ConfigError {
         }
     }
 
+    /// The same error, of a file that stands elsewhere.
+    #[must_use]
+    pub fn in_file(mut self, file: &Path) -> Self {
+        let (Self::Read { path, .. } | Self::Content { path, .. }) = &mut self;
+        *path = file.to_path_buf();
+        self
+    }
+
     /// An error at a place in the file.
     pub(super) fn at(path: &Path, location: Location, message: String) -> Self {
         Self::Content {
@@ -59,15 +67,16 @@ impl ConfigError {
     }
 }
 
-/// Reads a file as a document.
-pub(super) fn document(path: &Path) -> Result<Document, ConfigError> {
+/// Reads a file, and not much more of it than it may have.
+pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, ConfigError> {
     let failed = |source| ConfigError::Read { path: path.to_path_buf(), source };
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(failed)?;
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
-    parse(path, bytes)
+    Ok(bytes)
 }
 
+/// A file's content as a document.
 pub(super) fn parse(path: &Path, bytes: Vec<u8>) -> Result<Document, ConfigError> {
     let at_start = |message| ConfigError::at(path, Location::UNKNOWN, message);
     if bytes.len() as u64 > FILE_BYTES_MAX {

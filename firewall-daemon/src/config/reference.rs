@@ -45,6 +45,7 @@ fn documents() -> String {
         include_str!("document/packet.rs"),
         include_str!("document/rules.rs"),
         include_str!("document/limits.rs"),
+        include_str!("document/feeds.rs"),
         include_str!("document/gateway.rs"),
     ]
     .concat()

@@ -6,7 +6,7 @@ use firewall_common::Country;
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use crate::{config::country, policy::prefix};
+use crate::{config::country, fetch, policy::prefix};
 
 pub mod ports;
 
@@ -125,6 +125,24 @@ impl<'de> Deserialize<'de> for Address {
             SocketAddr::from_str(text).ok().filter(|address| address.port() != 0)
         })
         .map(Self)
+    }
+}
+
+/// What can be fetched.
+#[derive(Clone, Debug)]
+pub struct Url(pub String);
+
+impl<'de> Deserialize<'de> for Url {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = text(deserializer, "a URL")?;
+        match fetch::check_url(&text) {
+            Ok(()) => Ok(Self(text)),
+            Err(expected) => {
+                // A key in its query stays out of logs.
+                let found = fetch::shown(&text);
+                Err(D::Error::custom(format_args!("expected {expected}, found {found:?}")))
+            }
+        }
     }
 }
 

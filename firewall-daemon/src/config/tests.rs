@@ -5,6 +5,7 @@ use super::*;
 mod packet;
 mod rules;
 mod limits;
+mod feeds;
 
 const LEAST: &str = "interfaces: [{name: eth0}]\npacket: {}\n";
 

@@ -25,6 +25,7 @@ use crate::{
 
 mod packet;
 mod rules;
+mod feeds;
 mod limits;
 mod gateway;
 
@@ -37,12 +38,14 @@ const METRICS_LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 9_464);
 /// Checks a document that was read from `path`.
 pub(super) fn config(path: &Path, document: Document) -> Result<Config, ConfigError> {
     let check = Check { path, folder: path.parent().unwrap_or(Path::new("")) };
+    let state = StateConfig { path: check.absolute("path", document.state.path, state::PATH)? };
     Ok(Config {
         path: path.to_path_buf(),
+        text: Default::default(),
         interfaces: check.interfaces(document.interfaces)?,
-        packet: check.packet(document.packet)?,
+        packet: check.packet(document.packet, &state.path)?,
         gateway: document.gateway.map(|gateway| check.gateway(gateway)).transpose()?,
-        state: StateConfig { path: check.absolute("path", document.state.path, state::PATH)? },
+        state,
         control: ControlConfig {
             socket: check.absolute("socket", document.control.socket, CONTROL_SOCKET)?,
         },

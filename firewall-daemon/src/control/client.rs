@@ -12,13 +12,16 @@ use serde::de::DeserializeOwned;
 use super::{ANSWER_BYTES_MAX, Answer, Request};
 use crate::{
     explain::{Explanation, Subject},
-    status::Snapshot,
+    status::{Snapshot, UpdateReport},
 };
 
 /// A daemon that takes longer is not well.
 const WAIT: Duration = Duration::from_secs(5);
-/// A change of a policy waits for those before it.
-const CHANGE_WAIT: Duration = Duration::from_secs(60);
+/// A change reads lists of millions of lines, starts a worker, and waits for those before it.
+const CHANGE_WAIT: Duration = Duration::from_secs(120);
+
+/// Lists are fetched meanwhile, one after the other.
+const UPDATE_WAIT: Duration = Duration::from_secs(600);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +79,33 @@ pub fn status(path: &Path) -> Result<Snapshot, ClientError> {
 /// Where no daemon answers, or it refuses.
 pub fn explain(path: &Path, subject: Subject) -> Result<Explanation, ClientError> {
     ask_within(path, &Request::Explain { subject }, WAIT)
+}
+
+/// Fetches a feed, or all of them.
+///
+/// # Errors
+///
+/// Where no daemon answers, or there is no such feed.
+pub fn update_feeds(
+    path: &Path,
+    feed: Option<String>,
+    force: bool,
+) -> Result<Vec<UpdateReport>, ClientError> {
+    ask_within(path, &Request::FeedsUpdate { feed, force }, UPDATE_WAIT)
+}
+
+/// Fetches the databases, or takes the country database from a URL or a file.
+///
+/// # Errors
+///
+/// Where no daemon answers, or there is none to fetch.
+pub fn update_geo(
+    path: &Path,
+    url: Option<String>,
+    file: Option<PathBuf>,
+    force: bool,
+) -> Result<Vec<UpdateReport>, ClientError> {
+    ask_within(path, &Request::GeoUpdate { url, file, force }, UPDATE_WAIT)
 }
 
 /// Asks for what one of the other verbs does.

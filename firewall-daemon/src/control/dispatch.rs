@@ -5,6 +5,7 @@ use std::{fmt::Display, io};
 use serde::Serialize;
 
 use super::{Answer, Caller, Handler, Request, server::written};
+use crate::geo::update::From;
 
 /// What a request is answered. It may take its time.
 pub(super) fn answer(
@@ -25,6 +26,23 @@ pub(super) fn answer(
         Request::GeoShow {} => told(handler.geo_show()),
         Request::Limit(ask) => told(handler.limit(&caller.named(), &ask)),
         Request::LimitShow {} => told(handler.limit_show()),
+        Request::Plan(ask) => told(handler.plan(&ask)),
+        Request::Apply(ask) => told(handler.apply(&caller.named(), &ask)),
+        Request::Confirm {} => told(handler.confirm(&caller.named())),
+        Request::Rollback(ask) => told(handler.rollback(&caller.named(), &ask)),
+        Request::History {} => written(&Answer::Ok(handler.history())),
+        Request::Detach {} => told(handler.detach(&caller.named())),
+        Request::FeedsUpdate { feed, force } => {
+            told(handler.update_feeds(&caller.named(), feed.as_deref(), force))
+        }
+        Request::GeoUpdate { url, file, force } => {
+            let from = match (url, file) {
+                (Some(url), _) => From::Url(url),
+                (None, Some(file)) => From::File(file),
+                (None, None) => From::Configured,
+            };
+            told(handler.update_geo(&caller.named(), &from, force))
+        }
         Request::Watch {} => written(&Answer::Ok(handler.watch())),
     }
 }

@@ -8,10 +8,11 @@ use tokio::{
     net::{UnixListener, UnixStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::spawn_blocking,
-    time::timeout,
+    time::{interval, timeout},
 };
 
 use super::{Answer, Caller, Handler, REQUEST_BYTES_MAX, Request, dispatch};
+use crate::daemon::{BEAT, Pulse};
 
 /// Callers at once; one more waits.
 const CONNECTIONS_MAX: usize = 16;
@@ -24,17 +25,21 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub async fn serve(
     listener: UnixListener,
     handler: Arc<dyn Handler>,
+    pulse: Pulse,
     mut stop: watch::Receiver<bool>,
 ) {
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut beat = interval(BEAT);
     loop {
-        let Ok(permit) = permits.clone().acquire_owned().await else { return };
+        pulse.beat();
+        // While every place is taken it beats too: that it is busy is no reason to end the daemon.
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener, &permits) => accepted,
+            _ = beat.tick() => continue,
             _ = stop.wait_for(|stop| *stop) => break,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, permit)) => {
                 let (handler, stop) = (handler.clone(), stop.clone());
                 tokio::spawn(async move {
                     if let Err(error) = connection(stream, permit, handler, stop).await {
@@ -49,6 +54,15 @@ pub async fn serve(
         }
     }
     handler.watchers().ended().await;
+}
+
+/// The next caller there is a place for.
+async fn accept(
+    listener: &UnixListener,
+    permits: &Arc<Semaphore>,
+) -> io::Result<(UnixStream, OwnedSemaphorePermit)> {
+    let permit = permits.clone().acquire_owned().await.map_err(io::Error::other)?;
+    Ok((listener.accept().await?.0, permit))
 }
 
 async fn connection(
@@ -128,11 +142,14 @@ mod tests {
     use super::*;
     use crate::{
         control::{
-            BanAdd, BansShown, Changed, GeoAsk, GeoShown, LimitSet, LimitsShown, ListAdd, ListKind,
-            ListRemove, ListShown, Watched, Watchers,
+            Applied, ApplyAsk, BanAdd, BansShown, Changed, GeoAsk, GeoShown, HistoryShown,
+            LimitSet, LimitsShown, ListAdd, ListKind, ListRemove, ListShown, PlanAsk, RollbackAsk,
+            Watched, Watchers,
         },
         explain::{ExplainError, Explanation, Question, Subject},
-        status::Snapshot,
+        geo::update::From,
+        plan::Plan,
+        status::{Snapshot, UpdateReport},
     };
 
     #[derive(Default)]
@@ -147,6 +164,39 @@ mod tests {
 
         fn explain(&self, subject: &Subject) -> Result<Explanation, ExplainError> {
             Question::new(subject).map(|_| Explanation::default())
+        }
+
+        fn plan(&self, _: &PlanAsk) -> Result<Plan, String> {
+            Ok(Plan::default())
+        }
+
+        fn apply(&self, _: &Caller, _: &ApplyAsk) -> Result<Applied, String> {
+            Err("refused".to_owned())
+        }
+
+        fn confirm(&self, _: &Caller) -> Result<Applied, String> {
+            Ok(Applied::default())
+        }
+
+        fn rollback(&self, _: &Caller, _: &RollbackAsk) -> Result<Applied, String> {
+            Ok(Applied::default())
+        }
+
+        fn history(&self) -> HistoryShown {
+            HistoryShown::default()
+        }
+
+        fn update_feeds(
+            &self,
+            _: &Caller,
+            feed: Option<&str>,
+            _: bool,
+        ) -> Result<Vec<UpdateReport>, String> {
+            feed.map_or_else(|| Ok(Vec::new()), |feed| Err(format!("no {feed}")))
+        }
+
+        fn update_geo(&self, _: &Caller, _: &From, _: bool) -> Result<Vec<UpdateReport>, String> {
+            Ok(Vec::new())
         }
 
         fn list_add(&self, caller: &Caller, ask: &ListAdd) -> Result<Changed, String> {
@@ -189,6 +239,10 @@ mod tests {
             Err("not here".to_owned())
         }
 
+        fn detach(&self, _: &Caller) -> Result<Changed, String> {
+            Err("nothing is attached".to_owned())
+        }
+
         fn watch(&self) -> Watched {
             Watched::Begin { interfaces: Vec::new(), sample_one_in: 1 }
         }
@@ -199,7 +253,7 @@ mod tests {
     }
 
     /// What a caller is told who sends this.
-    async fn told(request: &[u8]) -> String {
+    async fn asked_for(request: &[u8]) -> String {
         let (mut caller, daemon) = UnixStream::pair().expect("a pair");
         let permits = Arc::new(Semaphore::new(1));
         let permit = permits.acquire_owned().await.expect("a permit");
@@ -229,6 +283,22 @@ mod tests {
             ("status".to_owned(), "expected a request such as"),
             ("{\"verb\":\"detach\"}".to_owned(), "unknown variant `detach`"),
             ("{\"verb\":\"status\",\"x\":1}".to_owned(), "unknown field `x`"),
+            ("{\"verb\":\"confirm\"}".to_owned(), "{\"ok\":{"),
+            ("{\"verb\":\"history\"}".to_owned(), "\"records\":[]"),
+            ("{\"verb\":\"rollback\",\"to\":-1,\"guard\":true}".to_owned(), "invalid value"),
+            ("{\"verb\":\"plan\",\"file\":\"f\",\"text\":\"\"}".to_owned(), "{\"ok\":{"),
+            (
+                "{\"verb\":\"apply\",\"file\":\"f\",\"text\":\"\",\"guard\":true}".to_owned(),
+                "{\"error\":\"refused\"}",
+            ),
+            (
+                "{\"verb\":\"apply\",\"file\":\"f\",\"text\":\"\"}".to_owned(),
+                "missing field `guard`",
+            ),
+            (
+                "{\"verb\":\"plan\",\"file\":\"f\",\"text\":\"\",\"x\":1}".to_owned(),
+                "unknown field `x`",
+            ),
             ("\u{0}".to_owned(), "expected a request such as"),
             (packet(&"00".repeat(14)), "{\"ok\":{"),
             (packet(&"00".repeat(3_520)), "{\"ok\":{"),
@@ -262,19 +332,22 @@ mod tests {
             (explain("{\"packet\":{\"hex\":\"00\",\"x\":1}}"), "unknown field `x`"),
             (explain("{\"packet\":{\"hex\":\"00\"},\"address\":{}}"), "expected a request such"),
         ] {
-            let answer = told(format!("{request}\n").as_bytes()).await;
+            let answer = asked_for(format!("{request}\n").as_bytes()).await;
             assert!(answer.contains(expected), "{request}: {answer}");
         }
-        let long = told(&[b' '; REQUEST_BYTES_MAX + 1]).await;
-        assert!(long.contains("expected at most 65536 bytes"), "{long}");
-        let answer = told(b"\xff\xfe\x00\n").await;
+        let long = asked_for(&vec![b' '; REQUEST_BYTES_MAX + 1]).await;
+        assert!(long.contains("expected at most 4194304 bytes"), "{long}");
+        let answer = asked_for(b"\xff\xfe\x00\n").await;
         assert!(answer.starts_with("{\"error\":\"expected a request such as"));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_caller_who_says_nothing_is_told_and_left() {
-        assert_eq!(told(b"").await, "{\"error\":\"expected a request within 2 s\"}\n");
-        assert_eq!(told(b"{\"verb\"").await, "{\"error\":\"expected a request within 2 s\"}\n");
+        assert_eq!(asked_for(b"").await, "{\"error\":\"expected a request within 2 s\"}\n");
+        assert_eq!(
+            asked_for(b"{\"verb\"").await,
+            "{\"error\":\"expected a request within 2 s\"}\n"
+        );
     }
 
     #[tokio::test]

@@ -5,11 +5,14 @@ use std::net::IpAddr;
 use super::{Daemon, lock};
 use crate::{
     control::{
-        BanAdd, BansShown, Caller, Changed, GeoAsk, GeoShown, Handler, LimitSet, LimitsShown,
-        ListAdd, ListKind, ListRemove, ListShown, Watched, Watchers,
+        Applied, ApplyAsk, BanAdd, BansShown, Caller, Changed, GeoAsk, GeoShown, Handler,
+        HistoryShown, LimitSet, LimitsShown, ListAdd, ListKind, ListRemove, ListShown, PlanAsk,
+        RollbackAsk, Watched, Watchers,
     },
     explain::{ExplainError, Explanation, Facts, Question, Subject},
-    status::{Snapshot, SnapshotSource as _},
+    geo::update::From,
+    plan::Plan,
+    status::{Snapshot, SnapshotSource as _, UpdateReport},
 };
 
 impl Handler for Daemon {
@@ -41,6 +44,44 @@ impl Handler for Daemon {
             (facts, lock(&self.origin).clone())
         };
         Ok(question.answer(facts, &origin))
+    }
+
+    fn plan(&self, ask: &PlanAsk) -> Result<Plan, String> {
+        self.plan_of(ask).map_err(|error| error.to_string())
+    }
+
+    fn apply(&self, caller: &Caller, ask: &ApplyAsk) -> Result<Applied, String> {
+        self.apply_file(caller, ask).map_err(|error| error.to_string())
+    }
+
+    fn confirm(&self, caller: &Caller) -> Result<Applied, String> {
+        self.confirm_change(caller).map_err(|error| error.to_string())
+    }
+
+    fn rollback(&self, caller: &Caller, ask: &RollbackAsk) -> Result<Applied, String> {
+        self.roll_back(caller, ask).map_err(|error| error.to_string())
+    }
+
+    fn history(&self) -> HistoryShown {
+        self.history_shown()
+    }
+
+    fn update_feeds(
+        &self,
+        who: &Caller,
+        feed: Option<&str>,
+        force: bool,
+    ) -> Result<Vec<UpdateReport>, String> {
+        Daemon::update_feeds(self, who, feed, force)
+    }
+
+    fn update_geo(
+        &self,
+        who: &Caller,
+        from: &From,
+        force: bool,
+    ) -> Result<Vec<UpdateReport>, String> {
+        Daemon::update_geo(self, who, from, force)
     }
 
     fn list_add(&self, caller: &Caller, ask: &ListAdd) -> Result<Changed, String> {
@@ -81,6 +122,10 @@ impl Handler for Daemon {
 
     fn limit_show(&self) -> Result<LimitsShown, String> {
         Ok(self.show_limits())
+    }
+
+    fn detach(&self, caller: &Caller) -> Result<Changed, String> {
+        Daemon::detach(self, caller).map_err(|error| error.to_string())
     }
 
     fn watch(&self) -> Watched {

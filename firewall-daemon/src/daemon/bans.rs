@@ -13,6 +13,7 @@ use super::{
 use crate::{
     control::{BANS_LISTED_MAX, BanAdd, BanShown, BansShown, Caller, Changed, ListKind},
     datapath::bans::{Bans, normal},
+    guard,
     state::bans::{BanLine, KeptBan},
 };
 
@@ -108,6 +109,16 @@ impl Daemon {
             let source = source_of(line);
             before.push((source, bans.find(source)?, self.journal.get(source)));
         }
+        let was: Vec<String> = before
+            .iter()
+            .map(|(source, ban, _)| match ban {
+                Some(ban) => {
+                    format!("{} banned for {} s more", of_table(*source), ban.left.as_secs())
+                }
+                None => format!("{} not banned", of_table(*source)),
+            })
+            .collect();
+        let was = was.join(", ");
         let undo = |bans: &mut Bans| {
             for (source, ban, _) in &before {
                 let undone = match ban {
@@ -141,23 +152,25 @@ impl Daemon {
         // Others may write while this one waits for the disk.
         drop(bans);
         let kept = self.journal.sync(appended).map_err(ChangeError::from);
-        let kept = kept.and_then(|()| self.audit_ban(cause));
+        let kept = kept.and_then(|()| self.audit_ban(cause, was));
         if kept.is_err() {
             undo(&mut lock(&self.bans));
         }
         kept
     }
 
-    /// Records a ban or the end of one. The second call site of the audit, beside that of a change.
-    fn audit_ban(&self, cause: &Cause) -> Result<(), ChangeError> {
-        let Cause { who, verb, what, why } = cause;
-        tracing::info!(who = %who, verb, what, why, "changed");
-        Ok(())
-    }
-
     /// What is protected or allowed passes, whether it is banned or not.
     fn check_bannable(&self, address: IpAddr) -> Result<(), ChangeError> {
         let current = self.policy_in_force();
+        // Those whom no policy may cut either; of IPv6 all of the /64 would be banned with them.
+        let protect = &current.config.packet.protect;
+        let mut protected = guard::addresses(protect, None).into_iter();
+        if let Some(one) = protected.find(|one| normal(one.address) == normal(address)) {
+            return Err(ChangeError::Refused(format!(
+                "{address} cannot be banned: {} is {}; end it first, or switch that off by packet.protect",
+                one.address, one.why
+            )));
+        }
         let holders = Holders::new(self, &current);
         let prefix = of_address(address);
         if let Some(around) = holders.protected_around(prefix) {

@@ -1,24 +1,26 @@
 //! The one road into force: a reload, a verb, a feed and a time that is over all go it, one at a time.
 //!
 //! ```text
-//! propose -> lay changes over -> read -> compile -> worker -> load -> stage file -> switch -> audit -> commit
+//! propose -> lay changes over -> read -> compile -> guard -> load -> worker -> stage file -> switch -> audit -> commit
 //! ```
 //! Where a step fails, those before it are undone: the old policy is in force and the files are as they
 //! were.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use super::{Daemon, host, lock, snapshot::policy_status};
+use super::{Daemon, host, lock, pending::Pending, snapshot::policy_status};
 use crate::{
+    audit::AuditError,
     config::{Config, ConfigError, PacketConfig},
     control::Caller,
     datapath::{DatapathError, PacketOptions, generation::Generation},
     explain::Origin,
+    guard::{self, Session},
     policy::{
         PolicyError, PolicySource, Sources,
         compile::{self, CompileError, CompiledPolicy},
     },
-    state::{Changes, StateError},
+    state::{Changes, StateError, file::Staged},
     supervisor::{self, Supervisor, Worker},
 };
 
@@ -40,12 +42,27 @@ pub enum ChangeError {
     /// The state folder.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The audit log.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// The gateway.
     #[error("{0:#}")]
     Gateway(anyhow::Error),
     /// It makes no sense beside what is in force.
     #[error("{0}")]
     Refused(String),
+}
+
+impl ChangeError {
+    /// 2 where the content of a file is wrong, 1 where something cannot be done.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(error) => error.exit_code(),
+            Self::Policy(error) => error.exit_code(),
+            _ => 1,
+        }
+    }
 }
 
 /// What is in force, or is to be.
@@ -70,18 +87,40 @@ pub struct Cause {
     pub what: String,
     /// Why, in their words.
     pub why: Option<String>,
+    /// Whether protected addresses are asked about.
+    pub guard: bool,
+    /// The SSH session that it was asked in.
+    pub session: Option<Session>,
 }
 
 impl Cause {
     /// By a caller.
     pub fn new(who: &Caller, verb: &'static str, what: impl Into<String>) -> Self {
-        Self { who: who.clone(), verb, what: what.into(), why: None }
+        Self { who: who.clone(), verb, what: what.into(), why: None, guard: true, session: None }
     }
 
     /// In whose words.
     pub fn because(self, why: Option<String>) -> Self {
         Self { why, ..self }
     }
+
+    /// Whether protected addresses are asked about, that of a session among them.
+    pub fn guarded(self, guard: bool, session: Option<Session>) -> Self {
+        Self { guard, session, ..self }
+    }
+}
+
+/// What becomes of the configuration's file.
+pub enum Keep {
+    /// It stays.
+    Nothing,
+    /// It is replaced.
+    File(Staged),
+    /// It is replaced once the change is confirmed; else the change is taken back after this time.
+    Confirmed {
+        /// The time.
+        within: Duration,
+    },
 }
 
 /// What would come into force: read and compiled, and nothing touched.
@@ -130,10 +169,33 @@ impl Daemon {
         cause: &Cause,
         propose: impl FnOnce(&Policy) -> Result<(Policy, T), ChangeError>,
     ) -> Result<(u32, T), ChangeError> {
+        self.change(cause, Keep::Nothing, propose)
+    }
+
+    /// The same; `keep` says what becomes of the configuration's file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::put_in_force`].
+    pub fn change<T>(
+        &self,
+        cause: &Cause,
+        keep: Keep,
+        propose: impl FnOnce(&Policy) -> Result<(Policy, T), ChangeError>,
+    ) -> Result<(u32, T), ChangeError> {
         let mut sources = lock(&self.road);
+        if let Some(pending) = &*lock(&self.pending) {
+            return Err(pending.refusal());
+        }
         let before = self.policy_in_force();
         let (next, told) = propose(&before)?;
         let prepared = Prepared::new(&next.config, &next.changes, &mut sources)?;
+        if cause.guard {
+            match self.cuts(&prepared, cause.session) {
+                cuts if cuts.is_empty() => {}
+                cuts => return Err(ChangeError::Refused(guard::refusal(&cuts))),
+            }
+        }
         let number = lock(&self.datapath).generation() + 1;
         let options = PacketOptions::from(&prepared.packet);
         let pin_path = &next.config.packet.pin_path;
@@ -147,10 +209,17 @@ impl Daemon {
         let Prepared { packet, source, compiled } = prepared;
         let status = policy_status(&source, &compiled.summary, &packet);
         let origin = Arc::new(Origin::new(source, &packet));
-        let old = self.switch(generation, origin)?;
-        let kept = self
-            .audit(cause, &before, &next)
-            .and_then(|()| file.map_or(Ok(()), |file| file.commit().map_err(ChangeError::from)));
+        let old = self.switch(Old { generation, origin })?;
+        let (config_file, within) = match keep {
+            Keep::Nothing => (None, None),
+            Keep::File(file) => (Some(file), None),
+            Keep::Confirmed { within } => (None, Some(within)),
+        };
+        // Between the switch and the commit: what cannot be recorded is not to be in force.
+        let kept = self.audit(cause, Some(number), &before, &next).and_then(|()| {
+            let mut files = file.into_iter().chain(config_file);
+            Ok(files.try_for_each(Staged::commit)?)
+        });
         if let Err(error) = kept {
             self.switch_back(old, &before);
             return Err(error);
@@ -159,8 +228,20 @@ impl Daemon {
         if let Some(worker) = worker {
             worker.promote();
         }
-        *lock(&self.policy) = status;
-        lock(&self.events).0.sample_one_in = packet.events.sample_one_in;
+        let status = std::mem::replace(&mut *lock(&self.policy), status);
+        let sample_one_in =
+            std::mem::replace(&mut lock(&self.events).0.sample_one_in, packet.events.sample_one_in);
+        if let Some(within) = within {
+            let cause = cause.clone();
+            self.await_confirmation(within, |deadline| Pending {
+                cause,
+                deadline,
+                old,
+                before,
+                status,
+                sample_one_in,
+            });
+        }
         host::log(&packet);
         *lock(&self.config) = next.config;
         *lock(&self.changes) = next.changes;
@@ -171,17 +252,17 @@ impl Daemon {
     }
 
     /// The generation and what it was compiled from change in one step.
-    fn switch(&self, next: Generation, origin: Arc<Origin>) -> Result<Old, DatapathError> {
+    pub(super) fn switch(&self, next: Old) -> Result<Old, DatapathError> {
         let mut datapath = lock(&self.datapath);
-        let generation = datapath.switch(next)?;
-        let origin = std::mem::replace(&mut *lock(&self.origin), origin);
+        let generation = datapath.switch(next.generation)?;
+        let origin = std::mem::replace(&mut *lock(&self.origin), next.origin);
         Ok(Old { generation, origin })
     }
 
     /// A change that cannot be kept is not in force either. The old program was in these links a moment
     /// ago: the kernel takes it back.
     fn switch_back(&self, old: Old, before: &Policy) {
-        match self.switch(old.generation, old.origin) {
+        match self.switch(old) {
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "a change that cannot be kept stays in force"),
         }
@@ -193,13 +274,10 @@ impl Daemon {
         }
     }
 
-    /// Records a change. Here, between the switch and the commit, since what cannot be recorded is not
-    /// to be in force.
-    fn audit(&self, _cause: &Cause, _before: &Policy, _next: &Policy) -> Result<(), ChangeError> {
-        Ok(())
-    }
-
-    fn stage_worker(&self, next: &Policy) -> Result<Option<StagedWorker<'_>>, ChangeError> {
+    pub(super) fn stage_worker(
+        &self,
+        next: &Policy,
+    ) -> Result<Option<StagedWorker<'_>>, ChangeError> {
         let (Some(supervisor), Some(gateway), true) =
             (&self.supervisor, &next.config.gateway, next.gateway)
         else {
@@ -213,21 +291,29 @@ impl Daemon {
     }
 }
 
-/// What was in force a moment ago.
-struct Old {
+/// A generation and what it was compiled from.
+pub struct Old {
     generation: Generation,
     origin: Arc<Origin>,
 }
 
+impl Old {
+    /// Its number.
+    pub fn number(&self) -> u32 {
+        self.generation.number()
+    }
+}
+
 /// A new worker beside the old one; it ends where it is not promoted.
-struct StagedWorker<'a> {
+pub struct StagedWorker<'a> {
     supervisor: &'a Supervisor,
     policy: firewall_gateway::policy::GatewayPolicy,
     worker: Option<Arc<Worker>>,
 }
 
 impl StagedWorker<'_> {
-    fn promote(mut self) {
+    /// From here on it serves.
+    pub fn promote(mut self) {
         if let Some(worker) = self.worker.take() {
             self.supervisor.promote(worker, self.policy.clone());
         }

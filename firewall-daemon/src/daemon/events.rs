@@ -16,7 +16,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{Daemon, lock};
+use super::{Daemon, lock, watchdog::Pulse};
 use crate::{
     datapath::{KernelLogSource, PolicyNames},
     hex,
@@ -29,7 +29,7 @@ const RECENT_MAX: usize = 32;
 const BEAT: Duration = Duration::from_millis(100);
 
 /// Reads events and log lines until `stop` says true.
-pub async fn follow(daemon: Arc<Daemon>, mut stop: watch::Receiver<bool>) {
+pub async fn follow(daemon: Arc<Daemon>, pulse: Pulse, mut stop: watch::Receiver<bool>) {
     let mut events = match lock(&daemon.datapath).event_source() {
         Ok(events) => events,
         Err(error) => return tracing::error!(%error, "events cannot be read"),
@@ -38,6 +38,7 @@ pub async fn follow(daemon: Arc<Daemon>, mut stop: watch::Receiver<bool>) {
     let mut beat = interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        pulse.beat();
         tokio::select! {
             _ = beat.tick() => {}
             // Each generation has a log of its own.

@@ -3,20 +3,26 @@
 use super::{
     Daemon,
     change::{Cause, ChangeError, Policy},
+    service,
+    snapshot::now_epoch_s,
 };
 use crate::{config::Config, control::Caller};
 
 /// Reloads, and says how it went: in the log, in the counters and in the status.
 pub fn reload(daemon: &Daemon) {
     tracing::info!("reloading");
+    service::reloading();
     match attempt(daemon) {
         Ok(generation) => {
             tracing::info!(generation, "reloaded");
             daemon.record_reload(None);
+            service::ready("serving");
         }
         Err(error) => {
             let error = error.to_string();
             tracing::error!(error, "reload refused: the old policy stays in force");
+            service::ready(&format!("reload refused, the old policy is in force: {error}"));
+            daemon.audit_own("reload", "SIGHUP", &format!("refused: {error}"));
             daemon.record_reload(Some(error));
         }
     }
@@ -24,11 +30,16 @@ pub fn reload(daemon: &Daemon) {
 
 fn attempt(daemon: &Daemon) -> Result<u32, ChangeError> {
     let cause = Cause::new(&Caller::daemon(), "reload", "SIGHUP");
-    let (generation, ()) = daemon.put_in_force(&cause, |current| {
+    let (generation, kept) = daemon.put_in_force(&cause, |current| {
         let new = Config::load(&current.config.path)?;
         check_frozen(&current.config, &new)?;
-        Ok((Policy { config: new, changes: current.changes.clone(), gateway: true }, ()))
+        let kept = new.clone();
+        Ok((Policy { config: new, changes: current.changes.clone(), gateway: true }, kept))
     })?;
+    let at = now_epoch_s();
+    if let Err(error) = daemon.state.history().keep(&kept, &cause.who.user, "reload", at) {
+        tracing::warn!(%error, "not kept in the history");
+    }
     Ok(generation)
 }
 

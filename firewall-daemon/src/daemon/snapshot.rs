@@ -5,7 +5,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::{Daemon, host, lock};
+use super::{Daemon, host, lock, updates};
 use crate::{
     config::{LimitsConfig, PacketConfig, PortProtocol, RateConfig, ShadowConfig},
     datapath::{DatapathError, RuleCount},
@@ -19,19 +19,24 @@ use crate::{
 
 impl SnapshotSource for Daemon {
     fn snapshot(&self) -> Snapshot {
-        let (path, warnings) = {
+        let (path, packet, mut warnings) = {
             let config = lock(&self.config);
-            (config.path.clone(), host::warnings(&config.packet))
+            (config.path.clone(), config.packet.clone(), host::warnings(&config.packet))
         };
+        warnings.extend(updates::warnings(&packet, lock(&self.policy).geo.as_ref(), now_epoch_s()));
         let mut snapshot = Snapshot {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: process::id(),
             uptime_s: self.started.elapsed().as_secs(),
+            started_epoch_s: self.started_epoch_s,
             config: path,
             warnings,
             policy: lock(&self.policy).clone(),
             changes: lock(&self.changes).count() as u64,
             reloads: lock(&self.reloads).clone(),
+            audit: self.audit.figures(),
+            feeds: self.refresh.feeds(&packet),
+            databases: self.refresh.databases(&packet),
             gateway: self.supervisor.as_ref().map(Supervisor::status),
             ..Snapshot::default()
         };

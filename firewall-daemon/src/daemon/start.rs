@@ -12,12 +12,15 @@ use tokio::sync::Notify;
 use super::{
     Daemon,
     change::Prepared,
-    host,
+    host, pending,
+    refresh::Refresh,
     snapshot::{now_epoch_s, policy_status},
+    updates,
 };
 use crate::{
+    audit,
     config::Config,
-    control::Watchers,
+    control::{Caller, Watchers},
     datapath::{Datapath, DatapathError, DatapathOptions, PacketOptions, bans::Bans},
     explain::Origin,
     policy::Sources,
@@ -33,7 +36,9 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         tracing::warn!(%error, "no change will be taken: the state folder cannot be written");
     }
     let changes = state.changes()?.going_on(now_epoch_s());
+    let audit = audit::Log::open_when_possible(&state.path().join(audit::FILE));
     let journal = BanJournal::open(state.path())?;
+    updates::recover(&config);
     let mut sources = Sources::default();
     let Prepared { packet, source, compiled } = Prepared::new(&config, &changes, &mut sources)?;
     let supervisor = match &config.gateway {
@@ -69,8 +74,14 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
     let origin = Origin::new(source, &packet);
     let sample_one_in = packet.events.sample_one_in;
     let events = EventStatus { sample_one_in, ..EventStatus::default() };
+    let kept = state.history().keep(&config, &Caller::daemon().user, "start", now_epoch_s());
+    if let Err(error) = kept {
+        tracing::warn!(%error, "not kept in the history");
+    }
     let daemon = Daemon {
+        pending: Mutex::new(None),
         started: Instant::now(),
+        started_epoch_s: now_epoch_s(),
         config: Mutex::new(config),
         changes: Mutex::new(Arc::new(changes)),
         state,
@@ -78,14 +89,24 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         datapath: Mutex::new(datapath),
         origin: Mutex::new(Arc::new(origin)),
         bans: Mutex::new(bans),
+        audit,
         journal,
         supervisor,
         policy: Mutex::new(policy),
         reloads: Mutex::new(ReloadStatus::default()),
         events: Mutex::new((events, VecDeque::new())),
         watchers: Watchers::default(),
+        refresh: Refresh::default(),
         switched: Notify::new(),
+        detached: Notify::new(),
     };
+    pending::left_behind(&daemon);
     daemon.restore_bans();
+    let (what, generation) = {
+        let config = super::lock(&daemon.config);
+        let what = format!("seawall {} with {}", env!("CARGO_PKG_VERSION"), config.path.display());
+        (what, super::lock(&daemon.datapath).generation())
+    };
+    daemon.audit_own("start", &what, &format!("generation {generation}"));
     Ok(daemon)
 }

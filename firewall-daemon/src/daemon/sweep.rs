@@ -70,6 +70,7 @@ impl Daemon {
     fn sweep_bans(&self) -> Result<u64, ChangeError> {
         let bans = lock(&self.bans).sweep()?;
         self.journal.sweep(now_epoch_s())?;
+        self.audit.settle()?;
         Ok(bans)
     }
 

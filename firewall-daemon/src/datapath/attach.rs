@@ -10,7 +10,10 @@ use aya::programs::{
     links::{FdLink, PinnedLink},
     xdp::XdpLink,
 };
-use nix::{errno::Errno, net::if_::if_nametoindex};
+use nix::{
+    errno::Errno,
+    net::if_::{if_nameindex, if_nametoindex},
+};
 
 use crate::{
     config::{AttachPolicy, InterfaceConfig},
@@ -70,37 +73,84 @@ fn index_of(name: &str) -> Result<u32, DatapathError> {
     if_nametoindex(name).map_err(|_| DatapathError::NoInterface { name: name.to_owned() })
 }
 
+/// The name of an interface; its number where it is gone.
+pub fn name_of(index: Option<u32>) -> String {
+    let Some(index) = index else { return "unknown".to_owned() };
+    let interfaces = if_nameindex().ok();
+    let found = interfaces.as_ref().and_then(|all| all.iter().find(|one| one.index() == index));
+    found.map_or_else(|| format!("#{index}"), |one| one.name().to_string_lossy().into_owned())
+}
+
 impl Attachments {
-    /// Attaches to all interfaces or to none. A link that a daemon left when it died is taken over:
-    /// its program is replaced, so no packet goes unjudged in between.
+    /// Attaches to all interfaces or to none. A link that an earlier daemon left is taken over: its program
+    /// is replaced, so no packet goes unjudged in between. That comes last, as the program that was in it
+    /// cannot be put back: where another interface refuses, the earlier daemon's filter stays in force.
     pub fn attach(
         interfaces: &[InterfaceConfig],
         generation: &mut Generation,
         pins: &PinFolder,
     ) -> Result<Self, DatapathError> {
-        let mut attached = Self { interfaces: Vec::new(), pins: Vec::new() };
+        let mut anew = Self { interfaces: Vec::new(), pins: Vec::new() };
+        let (mut left, mut taken) = (Vec::new(), Vec::new());
         for interface in interfaces {
             let index = index_of(&interface.name)?;
-            let program = generation.program()?;
-            let mode = match take_over(interface, index, program, pins) {
-                Some(mode) => Ok(mode),
-                None => make_room(interface, index)
-                    .and_then(|()| attach_anew(interface, index, program, pins)),
-            };
-            match mode {
-                Ok(mode) => {
-                    let name = interface.name.clone();
-                    attached.interfaces.push(AttachedInterface { name, index, mode });
-                    attached.pins.push(pins.link(index, mode.label()));
-                }
-                Err(error) => {
-                    // What was attached so far comes off again; the first error is the one to tell.
-                    let _ = attached.detach();
-                    return Err(error);
+            match left_link(interface, index, pins) {
+                Some(mode) => left.push((interface, index, mode)),
+                None => {
+                    let program = generation.program()?;
+                    if let Err(error) = anew.add(interface, index, program, pins) {
+                        // What was attached so far comes off again; the first error is the one to tell.
+                        let _ = anew.detach();
+                        return Err(error);
+                    }
                 }
             }
         }
-        Ok(attached)
+        for (interface, index, mode) in left {
+            let (pin, program) = (pins.link(index, mode.label()), generation.program()?);
+            if let Err(reason) = replace(&pin, program) {
+                // Its interface is gone, or it is no link: it only bars the way.
+                tracing::warn!(pin = %pin.display(), reason, "a pinned link of no use: removing it");
+                let _ = unpin(&pin);
+                if let Err(error) = anew.add(interface, index, program, pins) {
+                    let _ = anew.detach();
+                    return Err(error);
+                }
+                continue;
+            }
+            tracing::info!(interface = interface.name, "took over the link of an earlier daemon");
+            taken.push((AttachedInterface { name: interface.name.clone(), index, mode }, pin));
+        }
+        for (interface, pin) in taken {
+            anew.interfaces.push(interface);
+            anew.pins.push(pin);
+        }
+        anew.remove_others(pins);
+        Ok(anew)
+    }
+
+    fn add(
+        &mut self,
+        interface: &InterfaceConfig,
+        index: u32,
+        program: &mut Xdp,
+        pins: &PinFolder,
+    ) -> Result<(), DatapathError> {
+        make_room(interface, index)?;
+        let mode = attach_anew(interface, index, program, pins)?;
+        self.interfaces.push(AttachedInterface { name: interface.name.clone(), index, mode });
+        self.pins.push(pins.link(index, mode.label()));
+        Ok(())
+    }
+
+    /// An earlier daemon was on interfaces that this one is not to be on.
+    fn remove_others(&self, pins: &PinFolder) {
+        for (pin, _) in pins.links() {
+            if !self.pins.contains(&pin) {
+                tracing::warn!(pin = %pin.display(), "detaching from what is no longer configured");
+                let _ = unpin(&pin);
+            }
+        }
     }
 
     /// The interfaces.
@@ -130,24 +180,27 @@ impl Attachments {
     /// Takes the program off every interface.
     pub fn detach(&mut self) -> Result<(), DatapathError> {
         self.interfaces.clear();
-        let mut result = Ok(());
-        for pin in self.pins.drain(..) {
-            let removed = unpin(&pin).map_err(|source| DatapathError::Pin {
-                path: pin.clone(),
-                action: "remove",
-                source,
-            });
-            result = result.and(removed);
-        }
-        result
+        detach(self.pins.drain(..))
     }
+}
+
+/// Removes pinned links, and with them the program from their interfaces.
+pub fn detach(pins: impl Iterator<Item = PathBuf>) -> Result<(), DatapathError> {
+    let removed = pins.map(|path| {
+        unpin(&path).map_err(|source| DatapathError::Pin { path, action: "remove", source })
+    });
+    // All of them, whatever becomes of one.
+    removed.fold(Ok(()), Result::and)
 }
 
 /// The link is held by its pin, so a refusal leaves the program in it that was there.
 fn replace(pin: &Path, program: &mut Xdp) -> Result<(), String> {
     let link = PinnedLink::from_pin(pin).map_err(|error| error.to_string())?;
     let link = XdpLink::try_from(FdLink::from(link)).map_err(|error| error.to_string())?;
-    program.attach_to_link(link).map(|_| ()).map_err(|error| error.to_string())
+    let id = program.attach_to_link(link).map_err(|error| error.to_string())?;
+    // The pin alone is to hold the link: held by the program too, it would stay when its pin goes.
+    let link = program.take_link(id).map_err(|error| error.to_string())?;
+    FdLink::try_from(link).map(drop).map_err(|error| error.to_string())
 }
 
 /// Removes a pin while the link is held, and lets go of the link last: then the kernel detaches before
@@ -159,30 +212,22 @@ fn unpin(pin: &Path) -> io::Result<()> {
     }
 }
 
-fn take_over(
-    interface: &InterfaceConfig,
-    index: u32,
-    program: &mut Xdp,
-    pins: &PinFolder,
-) -> Option<AttachMode> {
+/// How a link that an earlier daemon left is attached, where that is as the configuration wants it. One of
+/// another mode bars the way.
+fn left_link(interface: &InterfaceConfig, index: u32, pins: &PinFolder) -> Option<AttachMode> {
     let modes: &[AttachMode] = match interface.mode {
         AttachPolicy::Native => &[AttachMode::Native],
         AttachPolicy::NativeOrGeneric => &[AttachMode::Native, AttachMode::Generic],
         AttachPolicy::Generic => &[AttachMode::Generic],
     };
+    let is_left = |mode: &AttachMode| pins.link(index, mode.label()).exists();
+    let left = modes.iter().copied().find(is_left);
     for mode in [AttachMode::Native, AttachMode::Generic] {
-        let pin = pins.link(index, mode.label());
-        if !pin.exists() {
-            continue;
+        if left != Some(mode) && is_left(&mode) {
+            let _ = unpin(&pins.link(index, mode.label()));
         }
-        if modes.contains(&mode) && replace(&pin, program).is_ok() {
-            tracing::info!(interface = interface.name, "took over the link of an earlier daemon");
-            return Some(mode);
-        }
-        // A link of another mode, or of an interface that is gone: it only bars the way.
-        let _ = unpin(&pin);
     }
-    None
+    left
 }
 
 /// Names a program of someone else, or removes it where the configuration says so. It is gone then, also

@@ -36,6 +36,18 @@ pub enum DatapathError {
         /// The folder.
         path: PathBuf,
     },
+    /// What is pinned is of a layout that this version does not know.
+    #[error(
+        "pin_path {path}: expected what layout {known} or an earlier one pinned, found {found}; start the version that made it, or take the filter off with `seawall detach`"
+    )]
+    PinsUnknown {
+        /// The folder.
+        path: PathBuf,
+        /// What is there.
+        found: String,
+        /// The newest that is known.
+        known: u32,
+    },
     /// A pin could not be made, read or removed.
     #[error("pin {path}: cannot {action}: {source}")]
     Pin {

@@ -13,7 +13,7 @@ use crate::{
         EventsConfig, Fate, KernelLog, LimitsConfig, PacketConfig, PortProtocol, RateConfig,
         SynCookiesConfig,
     },
-    policy::rules::limit,
+    policy::{compile::CompiledPolicy, rules::limit},
 };
 
 /// What a generation may change beside its tables.
@@ -107,6 +107,12 @@ impl PacketOptions {
         settings.exact_time =
             u32::from(windows.any(|window| (1..TICKED_WINDOW_MIN).contains(&window)));
         settings
+    }
+
+    /// The same for a policy that is asked in memory.
+    #[must_use]
+    pub fn settings_of(&self, policy: &CompiledPolicy) -> Settings {
+        self.settings(0, policy.rules.masks, policy.rules.table.as_deref())
     }
 
     /// The tables by port, where any port has a limit or SYN cookies.

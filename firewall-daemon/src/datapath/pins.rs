@@ -3,7 +3,7 @@
 use std::{
     fs::{self, DirBuilder, File},
     io,
-    os::unix::fs::DirBuilderExt as _,
+    os::unix::fs::{DirBuilderExt as _, symlink},
     path::{Path, PathBuf},
 };
 
@@ -23,6 +23,8 @@ use crate::datapath::error::DatapathError;
 
 /// What the name of a pinned link begins with.
 const LINK: &str = "link_";
+/// A symbolic link that points to the number of the layout: a BPF file system holds no files.
+const ABI: &str = "abi";
 
 /// A folder on a bpffs that this process alone uses.
 pub struct PinFolder {
@@ -52,9 +54,40 @@ impl PinFolder {
         let folder = File::open(path).map_err(failed("open the folder"))?;
         let claim = Flock::lock(folder, FlockArg::LockExclusiveNonblock)
             .map_err(|_| DatapathError::PinFolderInUse { path: path.to_path_buf() })?;
-        let folder = Self { path: path.to_path_buf(), _claim: claim };
-        folder.remove_unlike()?;
-        Ok(folder)
+        Ok(Self { path: path.to_path_buf(), _claim: claim })
+    }
+
+    /// Makes ready for a generation of this version: what a newer one has pinned is refused and left as it
+    /// is, and of what an older one has pinned that goes which this one cannot read.
+    pub fn prepare(&self) -> Result<(), DatapathError> {
+        let path = self.path.join(ABI);
+        let unknown = |found: String| DatapathError::PinsUnknown {
+            path: self.path.clone(),
+            found,
+            known: maps::ABI,
+        };
+        let failed = |action| {
+            let path = path.clone();
+            move |source| DatapathError::Pin { path, action, source }
+        };
+        let found = match fs::read_link(&path) {
+            Ok(target) => {
+                let target = target.to_string_lossy().into_owned();
+                let number = target.parse::<u32>().ok().filter(|number| *number <= maps::ABI);
+                Some(number.ok_or_else(|| unknown(format!("layout {target:?}")))?)
+            }
+            // Before the fifth nothing said so; each map is looked at by itself.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(failed("read")(error)),
+        };
+        self.remove_unlike()?;
+        if found == Some(maps::ABI) {
+            return Ok(());
+        }
+        if found.is_some() {
+            fs::remove_file(&path).map_err(failed("remove"))?;
+        }
+        symlink(maps::ABI.to_string(), &path).map_err(failed("make"))
     }
 
     /// Removes the shared maps of an earlier version that this one cannot read: the loader would use
@@ -107,15 +140,16 @@ impl PinFolder {
         self.path.join(format!("{LINK}{interface_index}_{mode}"))
     }
 
-    /// Whether a link is pinned here: then a program is attached by it.
-    pub fn holds_links(&self) -> bool {
-        fs::read_dir(&self.path).is_ok_and(|mut entries| {
-            entries.any(|entry| {
-                entry.is_ok_and(|entry| {
-                    entry.file_name().as_encoded_bytes().starts_with(LINK.as_bytes())
-                })
-            })
-        })
+    /// The links that are pinned here, each with the index of its interface: a program is attached by
+    /// each.
+    pub fn links(&self) -> Vec<(PathBuf, Option<u32>)> {
+        let Ok(entries) = fs::read_dir(&self.path) else { return Vec::new() };
+        let link = |name: String| {
+            let index = name.strip_prefix(LINK)?.split('_').next()?.parse().ok();
+            Some((self.path.join(&name), index))
+        };
+        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        names.filter_map(link).collect()
     }
 
     /// Removes every pin, and the folder where it is not the mount point itself.
@@ -135,7 +169,11 @@ impl PinFolder {
             Err(error) => result = Err(failed(&self.path)(error)),
         }
         match fs::remove_dir(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::ResourceBusy => {
+            // Under its systemd unit the daemon may write in the folder and not beside it: an empty one stays.
+            Err(error)
+                if ![io::ErrorKind::ResourceBusy, io::ErrorKind::ReadOnlyFilesystem]
+                    .contains(&error.kind()) =>
+            {
                 result.and(Err(failed(&self.path)(error)))
             }
             Ok(()) | Err(_) => result,

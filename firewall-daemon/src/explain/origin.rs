@@ -49,6 +49,22 @@ impl Origin {
         }
     }
 
+    /// Every list: whether it is protected, allowed or denied, its name, its prefixes.
+    #[must_use]
+    pub fn all_lists(&self) -> Vec<(&'static str, String, Arc<Vec<IpNetwork>>)> {
+        let section = |at: usize| match at {
+            0 => "protected",
+            at if at <= self.allow_lists => "allow",
+            _ => "deny",
+        };
+        let named = self.names.iter().zip(&self.lists).enumerate();
+        let named = named.map(|(at, (name, list))| {
+            let section = section(at);
+            (section, if at == 0 { section.to_owned() } else { name.clone() }, list.clone())
+        });
+        named.collect()
+    }
+
     /// The protected prefixes.
     pub(crate) fn protected(&self) -> &[IpNetwork] {
         self.lists.first().map_or(&[], |list| list.as_slice())

@@ -29,6 +29,7 @@ const BUFFER_BYTES_MAX: usize = 8_192;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const OLDER: &str = "text/plain; version=0.0.4; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// The address cannot be had.
@@ -100,10 +101,44 @@ async fn connection(stream: TcpStream, source: Arc<dyn SnapshotSource>) {
 }
 
 fn answer(request: &Request<Incoming>, source: &dyn SnapshotSource) -> Response<Full<Bytes>> {
-    respond(request.method(), request.uri().path(), source)
+    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let plain = accept.is_some_and(wants_plain);
+    respond(request.method(), request.uri().path(), plain, source)
 }
 
-fn respond(method: &Method, path: &str, source: &dyn SnapshotSource) -> Response<Full<Bytes>> {
+/// Whether a caller asks for the older text format and not for OpenMetrics, as `promtool check metrics` needs.
+fn wants_plain(accept: &str) -> bool {
+    accept.contains("text/plain") && !accept.contains("openmetrics")
+}
+
+/// OpenMetrics in the text format 0.0.4, in which a counter is named like its samples.
+fn older(metrics: &str) -> String {
+    let mut out = String::with_capacity(metrics.len());
+    let counters: Vec<&str> = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"))
+        .collect();
+    for line in metrics.lines().filter(|line| *line != "# EOF" && !line.starts_with("# UNIT ")) {
+        let comment = line.strip_prefix("# ").and_then(|rest| rest.split_once(' '));
+        match comment.and_then(|(kind, rest)| Some((kind, rest.split_once(' ')?))) {
+            Some((kind, (name, rest))) if counters.contains(&name) => {
+                out.push_str(&format!("# {kind} {name}_total {rest}\n"));
+            }
+            _ => {
+                out.push_str(line);
+                out.push('\n');
+            }
+        }
+    }
+    out
+}
+
+fn respond(
+    method: &Method,
+    path: &str,
+    plain: bool,
+    source: &dyn SnapshotSource,
+) -> Response<Full<Bytes>> {
     if !matches!(path, "/metrics" | "/healthz") {
         return text(StatusCode::NOT_FOUND, "expected /metrics or /healthz\n".to_owned());
     }
@@ -120,6 +155,12 @@ fn respond(method: &Method, path: &str, source: &dyn SnapshotSource) -> Response
         };
     }
     match encode(&snapshot) {
+        Ok(metrics) if plain => {
+            let mut found = text(StatusCode::OK, older(&metrics));
+            let kind = header::HeaderValue::from_static(OLDER);
+            found.headers_mut().insert(header::CONTENT_TYPE, kind);
+            found
+        }
         Ok(metrics) => {
             let mut found = text(StatusCode::OK, metrics);
             let kind = header::HeaderValue::from_static(OPENMETRICS);
@@ -163,10 +204,28 @@ mod tests {
             (Method::GET, "/", None, 404),
             (Method::POST, "/metrics/", None, 404),
         ] {
-            let response = respond(&method, path, &Fixed(fault));
+            let response = respond(&method, path, false, &Fixed(fault));
             assert_eq!(response.status().as_u16(), status, "{method} {path}");
         }
-        let found = respond(&Method::GET, "/metrics", &Fixed(None));
+        let found = respond(&Method::GET, "/metrics", false, &Fixed(None));
         assert_eq!(found.headers()[header::CONTENT_TYPE], OPENMETRICS);
+        let found = respond(&Method::GET, "/metrics", true, &Fixed(None));
+        assert_eq!(found.headers()[header::CONTENT_TYPE], OLDER);
+    }
+
+    #[test]
+    fn the_older_format_names_a_counter_like_its_samples() {
+        let newer = "# HELP a b.\n# TYPE a counter\n# UNIT a seconds\na_total 1\n# TYPE g gauge\ng 2\n# EOF\n";
+        let expected =
+            "# HELP a_total b.\n# TYPE a_total counter\na_total 1\n# TYPE g gauge\ng 2\n";
+        assert_eq!(older(newer), expected);
+        // (what a caller accepts, whether it is the older format)
+        for (accept, expected) in [
+            ("text/plain", true),
+            ("*/*", false),
+            ("application/openmetrics-text;version=1.0.0,text/plain;q=0.5", false),
+        ] {
+            assert_eq!(wants_plain(accept), expected, "{accept}");
+        }
     }
 }

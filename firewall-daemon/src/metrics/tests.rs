@@ -1,11 +1,19 @@
 //! The page against its reference: what is in one is in the other.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use firewall_gateway::figures::{LabelCount, RequestCount};
+use serde_json::Value;
 
 use super::*;
-use crate::status::{GeoStatus, InterfaceStatus, PacketCount, RuleStatus};
+use crate::status::{
+    DatabaseStatus, FeedOutcome, FeedResult, FeedStatus, GeoStatus, InterfaceStatus, LimitStatus,
+    PacketCount, ReasonCount, ReloadOutcome, RuleStatus, UpdateStatus,
+};
 
 fn full() -> Snapshot {
     let mut gateway = GatewayStatus { restarts: 2, ..GatewayStatus::default() };
@@ -30,6 +38,26 @@ fn full() -> Snapshot {
         gateway: Some(gateway),
         ..Snapshot::default()
     };
+    let updates = UpdateStatus {
+        new: 2,
+        unchanged: 5,
+        refused: vec![ReasonCount { reason: "html".into(), count: 1 }],
+        last: Some(FeedOutcome {
+            at_epoch_s: 1,
+            result: FeedResult::Refused,
+            reason: Some("html".into()),
+            error: None,
+        }),
+        next_epoch_s: None,
+    };
+    snapshot.feeds = vec![FeedStatus {
+        name: "ipsum".into(),
+        prefixes: 120_000,
+        checked_epoch_s: Some(1_780_000_001),
+        updates: updates.clone(),
+        ..FeedStatus::default()
+    }];
+    snapshot.databases = vec![DatabaseStatus { database: "country".into(), updates }];
     snapshot.policy.geo = Some(GeoStatus {
         mode: "only".into(),
         countries: vec!["DE".into()],
@@ -38,7 +66,62 @@ fn full() -> Snapshot {
         build_epoch_s: 1_780_000_000,
         networks: 9,
     });
+    snapshot.policy.limits = vec![LimitStatus {
+        scope: "source".into(),
+        rate_pps: Some(10),
+        burst_packets: Some(20),
+        rate_bytes_per_s: Some(30),
+        burst_bytes: Some(40),
+    }];
+    snapshot.reloads.last = Some(ReloadOutcome { at_epoch_s: 1_780_000_001, error: None });
     snapshot
+}
+
+/// Numbers that are names, or that another figure says better.
+fn is_no_figure(pointer: &str) -> bool {
+    ["/pid", "/gateway/worker_pid", "/interfaces/0/index", "/uptime_s"].contains(&pointer)
+        // It is a label.
+        || pointer == "/gateway/figures/requests/0/status"
+}
+
+/// Where numbers stand in a value.
+fn numbers(value: &Value, pointer: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Number(_) => found.push(pointer.to_owned()),
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                numbers(item, &format!("{pointer}/{index}"), found);
+            }
+        }
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                numbers(field, &format!("{pointer}/{name}"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn every_figure_of_the_status_is_a_metric() {
+    let status = serde_json::to_value(full()).expect("JSON");
+    // Where a part is absent its figures are not compared: every part is there.
+    let absent: Vec<_> = ["/policy/geo", "/gateway", "/reloads/last"]
+        .into_iter()
+        .filter(|part| status.pointer(part).is_none_or(Value::is_null))
+        .collect();
+    assert!(absent.is_empty(), "{absent:?}");
+    let page = encode(&full()).expect("text");
+    let mut found = Vec::new();
+    numbers(&status, "", &mut found);
+    assert!(found.len() > 50, "{found:?}");
+    for pointer in found.iter().filter(|pointer| !is_no_figure(pointer)) {
+        let mut other = status.clone();
+        let number = other.pointer_mut(pointer).expect("it is there");
+        *number = Value::from(number.as_u64().expect("a whole number") + 17);
+        let snapshot: Snapshot = serde_json::from_value(other).expect("a status");
+        assert_ne!(encode(&snapshot).expect("text"), page, "{pointer} has no metric");
+    }
 }
 
 #[test]
@@ -54,6 +137,13 @@ fn lines() {
         "seawall_rule_packets_total{rule=\"no-ssh\"} 3",
         "seawall_rule_bytes_total{rule=\"no-ssh\"} 180",
         "seawall_bans 4",
+        "seawall_feed_prefixes{feed=\"ipsum\"} 120000",
+        "seawall_feed_confirmed_timestamp_seconds{feed=\"ipsum\"} 1780000001",
+        "seawall_feed_last_update_ok{feed=\"ipsum\"} 0",
+        "seawall_feed_updates_total{feed=\"ipsum\",result=\"unchanged\"} 5",
+        "seawall_feed_refusals_total{feed=\"ipsum\",reason=\"html\"} 1",
+        "seawall_geo_updates_total{database=\"country\",result=\"new\"} 2",
+        "seawall_geo_update_refusals_total{database=\"country\",reason=\"html\"} 1",
         "seawall_reloads_total{result=\"error\"} 0",
         "seawall_geo_database_build_timestamp_seconds 1780000000",
         "seawall_gateway_requests_total{protocol=\"h2\",status=\"200\"} 5",
@@ -69,17 +159,54 @@ fn lines() {
     assert!(text.ends_with("# EOF\n"));
 }
 
+/// Type and names of the labels of every metric on a page.
+fn described(page: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
+    let mut found = BTreeMap::new();
+    for line in page.lines() {
+        if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|it| it.split_once(' ')) {
+            found.insert(name.to_owned(), (kind.to_owned(), BTreeSet::new()));
+        } else if let Some((series, _)) = line.split_once(' ').filter(|_| !line.starts_with('#')) {
+            let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+            let family = ["_total", "_bucket", "_sum", "_count"]
+                .into_iter()
+                .filter_map(|suffix| name.strip_suffix(suffix))
+                .find(|family| found.contains_key(*family))
+                .unwrap_or(name);
+            let labels = labels.split(',').filter_map(|label| label.split_once("=\""));
+            let labels = labels.map(|(name, _)| name.to_owned());
+            if let Some((_, known)) = found.get_mut(family) {
+                known.extend(labels);
+            }
+        }
+    }
+    found
+}
+
 #[test]
-fn the_reference_names_every_metric_and_no_other() {
-    let text = encode(&full()).expect("text");
-    let written: BTreeSet<&str> =
-        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+fn the_reference_has_every_metric_with_its_type_and_labels_and_no_other() {
+    let written = described(&encode(&full()).expect("text"));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference/metrics.md");
     let reference = fs::read_to_string(path).expect("docs/reference/metrics.md");
-    let listed: BTreeSet<&str> = reference
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
-        .map(|name| name.strip_suffix("_total").unwrap_or(name))
-        .collect();
+    let mut listed = BTreeMap::new();
+    for row in reference.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let [_, name, kind, labels, ..] = cells[..] else { panic!("{row}") };
+        let name = name.trim_matches('`');
+        let name = name.strip_suffix("_total").filter(|_| kind == "counter").unwrap_or(name);
+        // Of `label`: `value`, `value`; the names alone.
+        let labels = labels.split(';').filter_map(|label| label.split('`').nth(1));
+        let labels = labels.flat_map(|label| label.split(',')).map(str::to_owned).collect();
+        listed.insert(name.to_owned(), (kind.to_owned(), labels));
+    }
     assert_eq!(written, listed);
+}
+
+#[test]
+fn names_follow_the_guide() {
+    for (name, (kind, _)) in described(&encode(&full()).expect("text")) {
+        assert!(name.starts_with("seawall_"), "{name}");
+        for unit in ["_ms", "_us", "_ns", "_minutes", "_kilobytes", "_total"] {
+            assert!(!name.ends_with(unit), "{name} ({kind})");
+        }
+    }
 }

@@ -61,11 +61,31 @@ pub enum GeoError {
         /// Its type, as its maker calls it.
         kind: String,
     },
+    /// The other way round.
+    #[error(
+        "database of autonomous systems {path}: expected records with autonomous_system_number or asn, found none in this database of type {kind:?}; an ASN database has them"
+    )]
+    NoSystems {
+        /// The file.
+        path: PathBuf,
+        /// Its type, as its maker calls it.
+        kind: String,
+    },
+    /// An autonomous system that has no network.
+    #[error(
+        "database of autonomous systems {path}: expected a network of AS{asn}, found none; is it the right number in `asns`?"
+    )]
+    UnknownSystem {
+        /// The file.
+        path: PathBuf,
+        /// Its number.
+        asn: u32,
+    },
 }
 
 /// The fields that say a country. All others are passed over.
 #[derive(Deserialize)]
-struct Record<'a> {
+pub struct Record<'a> {
     #[serde(borrow, default)]
     country: Option<Place<'a>>,
     #[serde(borrow, default)]
@@ -77,11 +97,14 @@ struct Record<'a> {
 /// MaxMind's nested country. Other makers give the same name to a text, which is none of ours.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Place<'a> {
+pub enum Place<'a> {
+    /// MaxMind's.
     Nested {
+        /// Its code.
         #[serde(borrow, default)]
         iso_code: Option<&'a str>,
     },
+    /// A text, which is none of ours.
     Other(serde::de::IgnoredAny),
 }
 
@@ -95,7 +118,9 @@ impl<'a> Place<'a> {
 }
 
 impl Record<'_> {
-    fn country(&self) -> Option<Country> {
+    /// Its country, where it says one.
+    #[must_use]
+    pub fn country(&self) -> Option<Country> {
         let nested = |place: &Option<Place<'_>>| Country::parse(place.as_ref()?.code()?);
         nested(&self.country)
             .or_else(|| nested(&self.registered_country))
@@ -109,14 +134,9 @@ impl Record<'_> {
 ///
 /// Where the file is missing, is not such a database, or names no country.
 pub fn read(path: &Path) -> Result<(Vec<(IpNetwork, Country)>, GeoDatabase), GeoError> {
-    let failed = |source| GeoError::Read { path: path.to_path_buf(), source };
     let too_large = |unit, max| GeoError::TooLarge { path: path.to_path_buf(), unit, max };
-    if fs::metadata(path).map_err(failed)?.len() > FILE_BYTES_MAX {
-        return Err(too_large("bytes", FILE_BYTES_MAX));
-    }
-    let bytes = fs::read(path).map_err(failed)?;
     let format = |source| GeoError::Format { path: path.to_path_buf(), source };
-    let reader = Reader::from_source(bytes).map_err(format)?;
+    let reader = open(path)?;
 
     let mut networks = Vec::new();
     let (mut ipv4_networks, mut ipv6_networks) = (0, 0);
@@ -145,19 +165,40 @@ pub fn read(path: &Path) -> Result<(Vec<(IpNetwork, Country)>, GeoDatabase), Geo
         }
         networks.push((network, country));
     }
-    let metadata = reader.metadata();
-    let kind: String = metadata.database_type.chars().take(KIND_CHARACTERS_MAX).collect();
+    let kind = kind(&reader);
     if networks.is_empty() {
         return Err(GeoError::NoCountries { path: path.to_path_buf(), kind });
     }
     let database = GeoDatabase {
         path: path.to_path_buf(),
         kind,
-        build_epoch_s: metadata.build_epoch,
+        build_epoch_s: reader.metadata().build_epoch,
         ipv4_networks,
         ipv6_networks,
     };
     Ok((networks, database))
+}
+
+/// Reads a database into memory.
+///
+/// # Errors
+///
+/// Where the file is missing, too large, or none of this format.
+pub fn open(path: &Path) -> Result<Reader<Vec<u8>>, GeoError> {
+    let failed = |source| GeoError::Read { path: path.to_path_buf(), source };
+    if fs::metadata(path).map_err(failed)?.len() > FILE_BYTES_MAX {
+        let (path, unit, max) = (path.to_path_buf(), "bytes", FILE_BYTES_MAX);
+        return Err(GeoError::TooLarge { path, unit, max });
+    }
+    let bytes = fs::read(path).map_err(failed)?;
+    Reader::from_source(bytes)
+        .map_err(|source| GeoError::Format { path: path.to_path_buf(), source })
+}
+
+/// The type of a database, as its maker calls it.
+#[must_use]
+pub fn kind(reader: &Reader<Vec<u8>>) -> String {
+    reader.metadata().database_type.chars().take(KIND_CHARACTERS_MAX).collect()
 }
 
 /// A name longer than this is cut: it comes from a file and goes to logs.

@@ -2,7 +2,7 @@
 //! million prefixes takes longer to read than to put in force.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, Metadata},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
@@ -12,11 +12,13 @@ use std::{
 
 use ipnetwork::IpNetwork;
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     config::{ListConfig, PacketConfig},
+    feeds::store::{self, StoreError},
     policy::{
-        GeoSource, List, PolicyError, PolicySource,
+        GeoSource, List, PolicyError, PolicySource, asn,
         geo::{self, GeoError},
         list::{self, ListError},
     },
@@ -27,14 +29,19 @@ use crate::{
 const SETTLED: Duration = Duration::from_secs(2);
 
 /// The files that were read, each with what it was then. It holds the files of one policy, no others.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Sources {
     lists: FxHashMap<PathBuf, Kept<Vec<IpNetwork>>>,
     databases: FxHashMap<PathBuf, Kept<GeoSource>>,
+    /// With which of them were asked for.
+    systems: FxHashMap<PathBuf, Kept<(BTreeSet<u32>, Systems)>>,
 }
 
+/// The networks of autonomous systems, by their number.
+type Systems = BTreeMap<u32, Arc<Vec<IpNetwork>>>;
+
 /// What was read of a file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Kept<T> {
     /// Nothing where it was still changing.
     stamp: Option<Stamp>,
@@ -42,8 +49,9 @@ struct Kept<T> {
 }
 
 /// What differs when a file does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stamp {
     device: u64,
     inode: u64,
     bytes: u64,
@@ -52,6 +60,18 @@ struct Stamp {
 }
 
 impl Stamp {
+    /// What a file is now; nothing where it cannot be asked.
+    #[must_use]
+    pub fn at(path: &Path) -> Option<Self> {
+        fs::metadata(path).ok().map(|metadata| Self::of(&metadata))
+    }
+
+    /// How long the file is.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     fn of(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),
@@ -110,15 +130,22 @@ impl Sources {
                 })
             }
         };
-        let mut deny = self.lists("deny", &config.deny)?;
+        let systems = self.systems(config)?;
+        let mut deny = self.lists("deny", &config.deny, &systems)?;
+        for feed in &config.feeds {
+            let prefixes = self.feed(&feed.copy);
+            let prefixes =
+                prefixes.map_err(|source| PolicyError::Feed { name: feed.name.clone(), source })?;
+            deny.push(List { name: feed.name.clone(), shadow: false, prefixes });
+        }
         for list in &mut deny {
             list.shadow = config.shadow.lists.contains(&list.name);
         }
         let source = PolicySource {
             protected: config.protected.clone(),
-            allow: self.lists("allow", &config.allow)?,
+            allow: self.lists("allow", &config.allow, &systems)?,
             deny,
-            sets: self.sets(&config.sets)?,
+            sets: self.sets(&config.sets, &systems)?,
             geo,
             rules: config.rules.clone(),
             public_ports: config.public_ports.clone(),
@@ -130,7 +157,12 @@ impl Sources {
 
     /// A list for what stands in the configuration, where anything does, and one for each file; the names
     /// are those that the configuration was checked with.
-    fn lists(&mut self, inline: &str, config: &ListConfig) -> Result<Vec<List>, ListError> {
+    fn lists(
+        &mut self,
+        inline: &str,
+        config: &ListConfig,
+        systems: &Systems,
+    ) -> Result<Vec<List>, ListError> {
         let mut contents = Vec::new();
         if !config.prefixes.is_empty() {
             contents.push(Arc::new(config.prefixes.clone()));
@@ -138,6 +170,7 @@ impl Sources {
         for file in &config.files {
             contents.push(self.list(file)?);
         }
+        contents.extend(config.asns.iter().filter_map(|asn| systems.get(asn)).cloned());
         let named = config.names(inline).into_iter().zip(contents);
         Ok(named.map(|(name, prefixes)| List { name, shadow: false, prefixes }).collect())
     }
@@ -145,6 +178,7 @@ impl Sources {
     fn sets(
         &mut self,
         sets: &BTreeMap<String, ListConfig>,
+        systems: &Systems,
     ) -> Result<Vec<(String, Vec<IpNetwork>)>, ListError> {
         let mut read = Vec::new();
         for (name, config) in sets {
@@ -156,6 +190,9 @@ impl Sources {
                     list::read(file, &mut prefixes)?;
                 }
                 prefixes.extend_from_slice(&content);
+            }
+            for networks in config.asns.iter().filter_map(|asn| systems.get(asn)) {
+                prefixes.extend_from_slice(networks);
             }
             read.push((name.clone(), prefixes));
         }
@@ -170,6 +207,31 @@ impl Sources {
         })
     }
 
+    /// The last good copy of a feed; empty where there is none yet.
+    fn feed(&mut self, path: &Path) -> Result<Arc<Vec<IpNetwork>>, StoreError> {
+        kept(&mut self.lists, path, || {
+            Ok(store::read(path)?.map(|copy| copy.prefixes).unwrap_or_default())
+        })
+    }
+
+    /// The networks of all autonomous systems that the lists name; the database is read only for them.
+    fn systems(&mut self, config: &PacketConfig) -> Result<Systems, GeoError> {
+        let wanted: BTreeSet<u32> = named(config).flat_map(|list| list.asns.clone()).collect();
+        let database = config.geo.as_ref().and_then(|geo| geo.asn_database.as_ref());
+        let Some(path) = database.filter(|_| !wanted.is_empty()) else {
+            return Ok(Systems::new());
+        };
+        if self.systems.get(path).is_some_and(|kept| kept.content.0 != wanted) {
+            self.systems.clear();
+        }
+        let read = kept(&mut self.systems, path, || {
+            let found = asn::read(path, &wanted)?.found.into_iter();
+            let found = found.map(|(asn, networks)| (asn, Arc::new(networks)));
+            Ok::<_, GeoError>((wanted.clone(), found.collect()))
+        })?;
+        Ok(read.1.clone())
+    }
+
     fn database(&mut self, path: &Path) -> Result<Arc<GeoSource>, GeoError> {
         kept(&mut self.databases, path, || {
             let (networks, database) = geo::read(path)?;
@@ -179,11 +241,20 @@ impl Sources {
 
     /// What a policy no longer names takes no more room.
     fn forget_others(&mut self, config: &PacketConfig) {
-        let lists = || [&config.allow, &config.deny].into_iter().chain(config.sets.values());
-        self.lists.retain(|path, _| lists().any(|list| list.files.contains(path)));
+        self.lists.retain(|path, _| {
+            named(config).any(|list| list.files.contains(path))
+                || config.feeds.iter().any(|feed| feed.copy == *path)
+        });
         let database = config.geo.as_ref().map(|geo| &geo.database);
         self.databases.retain(|path, _| database == Some(path));
+        let systems = config.geo.as_ref().and_then(|geo| geo.asn_database.as_ref());
+        self.systems.retain(|path, _| systems == Some(path));
     }
+}
+
+/// Every list and set of a policy.
+fn named(config: &PacketConfig) -> impl Iterator<Item = &ListConfig> {
+    [&config.allow, &config.deny].into_iter().chain(config.sets.values())
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! What verbs changed: laid over the configuration, whose file no verb writes.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use firewall_common::Country;
 use ipnetwork::IpNetwork;
@@ -77,7 +80,7 @@ pub struct GeoChange {
     pub mode: GeoMode,
     /// Which; with `block` there may be none.
     #[serde(with = "countries_text")]
-    pub countries: std::collections::BTreeSet<Country>,
+    pub countries: BTreeSet<Country>,
     /// Who changed it.
     pub who: String,
     /// When, in seconds since 1970.
@@ -273,8 +276,6 @@ mod mode_text {
 }
 
 mod countries_text {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     pub fn serialize<S: serde::Serializer>(

@@ -41,6 +41,19 @@ impl Staged {
         Ok(staged)
     }
 
+    /// Whoever may read the old file may read the new one; a new file is its owner's alone.
+    ///
+    /// # Errors
+    ///
+    /// Where the file system refuses.
+    pub fn like_the_old(self) -> Result<Self, StateError> {
+        if let Ok(old) = fs::metadata(&self.target) {
+            let set = fs::set_permissions(&self.temporary, old.permissions());
+            set.map_err(self.failed("give it the old one's mode"))?;
+        }
+        Ok(self)
+    }
+
     /// Puts it in its place. Whoever reads sees the old or the new, after a loss of power too.
     ///
     /// # Errors
@@ -93,6 +106,6 @@ pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, StateError> {
 }
 
 /// A rename is on the disk once its folder is.
-fn sync_folder(path: &Path) -> io::Result<()> {
+pub fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
 }

@@ -30,6 +30,14 @@ fn write(out: &mut String, snapshot: &Snapshot) -> fmt::Result {
     if snapshot.changes > 0 {
         writeln!(out, "changes     {} by verbs, over the configuration", snapshot.changes)?;
     }
+    for feed in &snapshot.feeds {
+        let copy = match feed.checked_epoch_s {
+            Some(_) => format!("{} prefixes", feed.prefixes),
+            None => "NO COPY YET".to_owned(),
+        };
+        let refused = feed.updates.refusals();
+        writeln!(out, "feed        {}: {copy}, {refused} updates refused", feed.name)?;
+    }
     for interface in &snapshot.interfaces {
         writeln!(out, "interface   {} ({} mode)", interface.name, interface.mode)?;
     }
@@ -38,6 +46,16 @@ fn write(out: &mut String, snapshot: &Snapshot) -> fmt::Result {
     if let Some(error) = reloads.last.as_ref().and_then(|last| last.error.as_ref()) {
         writeln!(out, "            last refused: {}", error.escape_debug())?;
     }
+    let audit = &snapshot.audit;
+    write!(out, "audit       {} records", audit.sequence)?;
+    if audit.owed + audit.lost + audit.failures > 0 {
+        write!(
+            out,
+            ", {} owed, {} lost, {} failed writes",
+            audit.owed, audit.lost, audit.failures
+        )?;
+    }
+    writeln!(out)?;
     writeln!(
         out,
         "\n{:<7} {:<13} {:<8} {:>20} {:>22}",

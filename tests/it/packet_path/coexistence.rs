@@ -132,7 +132,7 @@ fn another_program_is_named_and_left_as_it_was() {
         }
         drop(foreign);
         let mut datapath = start(&world, AttachPolicy::Native, false).expect("the way is free");
-        datapath.stop().expect("it stops");
+        datapath.detach().expect("it stops");
         assert_eq!(query(&world), None, "{way:?} {mode:?}");
     }
 }
@@ -153,7 +153,7 @@ fn another_program_is_replaced_where_that_is_asked_for() {
                 let ours = query(&world).expect("ours is there");
                 assert_ne!(ours.id, foreign.id());
                 assert_eq!(ours.mode, "native");
-                datapath.stop().expect("it stops");
+                datapath.detach().expect("it stops");
             }
             Err(error) => {
                 assert_eq!(way, Way::Link, "{error}");

@@ -1,28 +1,18 @@
 //! Changes of policy under traffic; `cargo xtask bench switch` has a thousand of them at a million packets a
 //! second.
 
-use std::{
-    os::fd::AsRawFd as _,
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-    time::Duration,
-};
-
-use anyhow::{Context as _, Result};
 use firewall_daemon::policy::PolicySource;
-use nix::{
-    ifaddrs::getifaddrs,
-    sys::socket::{AddressFamily, LinkAddr, MsgFlags, SockFlag, SockType, sendto, socket},
-};
 use seawall_tests::{
-    bench::link::{Link, SENDER},
+    bench::link::Link,
     engine::Engine,
     requirement,
     switching::{
-        self, Traffic,
+        self,
         sides::{Group, Networks, Side, options},
     },
 };
+
+use crate::frames::Frames;
 
 const SWITCHES: u32 = 20;
 /// Of either family.
@@ -31,45 +21,6 @@ const NETWORKS: usize = 900;
 const FRAMES: usize = 4_096;
 
 const SAMPLE_ONE_IN: u32 = 100;
-
-/// Frames out of a packet socket, some ten thousand a second.
-struct Frames {
-    frames: Vec<Vec<u8>>,
-    stopped: AtomicBool,
-}
-
-impl Traffic for Frames {
-    fn send(&self) -> Result<()> {
-        // So many at once, with a pause behind: the other end's queue holds 256.
-        const BURST: usize = 64;
-        const PAUSE: Duration = Duration::from_millis(1);
-        let target = sender()?;
-        // Protocol 0: it sends, and is handed nothing.
-        let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::empty(), None)?;
-        for burst in self.frames.chunks(BURST).cycle() {
-            if self.stopped.load(Ordering::Relaxed) {
-                break;
-            }
-            for frame in burst {
-                // A full queue refuses some; what arrives is counted where it arrives.
-                let _ = sendto(socket.as_raw_fd(), frame, &target, MsgFlags::empty());
-            }
-            thread::sleep(PAUSE);
-        }
-        Ok(())
-    }
-
-    fn stop(&self) -> Result<()> {
-        self.stopped.store(true, Ordering::Relaxed);
-        Ok(())
-    }
-}
-
-fn sender() -> Result<LinkAddr> {
-    let mut addresses = getifaddrs()?.filter(|address| address.interface_name == SENDER);
-    let found = addresses.find_map(|address| address.address?.as_link_addr().copied());
-    found.with_context(|| format!("{SENDER} has no link address"))
-}
 
 #[test]
 fn no_packet_is_judged_by_a_mixture_and_none_by_nobody() {
@@ -80,7 +31,7 @@ fn no_packet_is_judged_by_a_mixture_and_none_by_nobody() {
     let outcome = link
         .run(|| {
             let networks = Networks::draw(NETWORKS);
-            let frames = Frames { frames: networks.frames(FRAMES), stopped: false.into() };
+            let frames = Frames::new(networks.frames(FRAMES));
             switching::measure(&link, &networks, &frames, SWITCHES, SAMPLE_ONE_IN)
         })
         .expect("it can be measured");

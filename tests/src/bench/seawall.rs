@@ -271,7 +271,7 @@ impl Receiver for InForce {
     }
 
     fn detach(&mut self) -> Result<()> {
-        Ok(self.datapath.stop()?)
+        Ok(self.datapath.detach()?)
     }
 
     fn counts(&self) -> Result<Counts> {

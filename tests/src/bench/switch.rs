@@ -49,7 +49,7 @@ pub fn run(object: &Path) -> Result<(Report, Vec<String>)> {
     let link = Link::create_spread()?;
     link.run(|| {
         let networks = Networks::draw(NETWORKS);
-        let generator = load(object, &networks.frames(FRAMES))?;
+        let generator = load(object, &networks.frames(FRAMES), FRAME_BYTES)?;
         let outcome = switching::measure(&link, &networks, &generator, SWITCHES, SAMPLE_ONE_IN)?;
         let mut problems = outcome.problems();
         if outcome.arrived_pps < ARRIVED_PPS_MIN {
@@ -79,7 +79,8 @@ pub fn run(object: &Path) -> Result<(Report, Vec<String>)> {
     })
 }
 
-fn load(object: &Path, frames: &[Vec<u8>]) -> Result<Paced> {
+/// The generator of these frames, a power of two of them, each of so many bytes, which are those of the mix.
+pub fn load(object: &Path, frames: &[Vec<u8>], frame_bytes: usize) -> Result<Paced> {
     let count = frames.len() as u32;
     let mut ebpf = EbpfLoader::new()
         .override_global("MIX_COUNT", &count, true)
@@ -93,5 +94,5 @@ fn load(object: &Path, frames: &[Vec<u8>]) -> Result<Paced> {
         let frame = frame.map_err(|_| anyhow!("a frame does not have {FRAME_BYTES} bytes"))?;
         map.set(index as u32, frame, 0)?;
     }
-    Paced::load(ebpf, "generate_mixed", SENDER, vec![0; FRAME_BYTES])
+    Paced::load(ebpf, "generate_mixed", SENDER, vec![0; frame_bytes])
 }

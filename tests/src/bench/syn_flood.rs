@@ -200,7 +200,7 @@ fn flood(object: &Path, with_seawall: bool) -> Result<Outcome> {
             eprintln!("  {} {}: {}", row.verdict.label(), row.reason.label(), row.packets);
         }
         ensure!(datapath.losses()?.replies == 0, "answers could not be written");
-        datapath.stop()?;
+        datapath.detach()?;
     }
     Ok(outcome)
 }

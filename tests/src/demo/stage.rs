@@ -44,7 +44,7 @@ impl Stage {
         let Self { seawall, mut upstream, world, .. } = self;
         let prefix = world.prefix().to_owned();
         let pin_path = world.pin_path();
-        let stopped = seawall.stop();
+        let stopped = seawall.detach();
         let mut left = attached(&world);
         if pin_path.exists() {
             left.push(format!("pins in {}", pin_path.display()));

@@ -8,6 +8,7 @@ use serde_saphyr::Spanned;
 use crate::config::{
     document::{
         Entries,
+        feeds::{FeedDocument, GeoUpdateDocument},
         limits::{LimitsDocument, SynCookiesDocument},
         rules::RuleDocument,
     },
@@ -21,11 +22,15 @@ pub struct PacketDocument {
     #[serde(default)]
     pub protected: Vec<Prefix>,
     #[serde(default)]
+    pub protect: ProtectDocument,
+    #[serde(default)]
     pub allow: ListDocument,
     #[serde(default)]
     pub deny: ListDocument,
     #[serde(default)]
     pub sets: Given<Spanned<BTreeMap<Name, ListDocument>>>,
+    #[serde(default)]
+    pub feeds: Given<Entries<FeedDocument>>,
     #[serde(default)]
     pub geo: Given<Spanned<GeoDocument>>,
     #[serde(default)]
@@ -56,6 +61,18 @@ pub struct PacketDocument {
     pub pin_path: Given<Spanned<FilePath>>,
 }
 
+/// `packet.protect`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProtectDocument {
+    #[serde(default)]
+    pub ssh_peer: Given<Flag>,
+    #[serde(default)]
+    pub gateway: Given<Flag>,
+    #[serde(default)]
+    pub resolvers: Given<Flag>,
+}
+
 /// `packet.allow`, `packet.deny` and an entry of `packet.sets`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,6 +81,8 @@ pub struct ListDocument {
     pub prefixes: Vec<Spanned<Prefix>>,
     #[serde(default)]
     pub files: Vec<Spanned<FilePath>>,
+    #[serde(default)]
+    pub asns: Vec<Spanned<Number<1, 4_294_967_295>>>,
 }
 
 /// `packet.geo`.
@@ -75,6 +94,12 @@ pub struct GeoDocument {
     pub only: Given<Entries<CountryCode>>,
     #[serde(default)]
     pub block: Given<Entries<CountryCode>>,
+    #[serde(default)]
+    pub asn_database: Given<FilePath>,
+    #[serde(default)]
+    pub age_max_days: Given<Number<1, 3_650>>,
+    #[serde(default)]
+    pub update: Given<Spanned<GeoUpdateDocument>>,
 }
 
 /// `packet.shadow`.

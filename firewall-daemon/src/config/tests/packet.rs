@@ -133,7 +133,7 @@ fn what_is_wrong_with_a_list_is_said_with_its_place() {
         ),
         (
             packet("sets: {a: {file: x}}"),
-            "3:14: unknown field `file`, expected one of prefixes, files",
+            "3:14: unknown field `file`, expected one of prefixes, files, asns",
         ),
         (
             packet("sets: {a: {}, a: {}}"),
@@ -205,7 +205,7 @@ fn what_is_wrong_with_a_word_or_number_is_said_with_its_place() {
     refused(&[
         (
             packet("rate_limit: {rate_pps: 10, burst_packets: 10}"),
-            "3:3: unknown field `rate_limit`, expected one of protected, allow, deny, sets, geo, shadow, default, public_ports, rules, limits, syn_cookies, malformed, tcp_flags, fragments, non_ip, events, kernel_log, pin_path",
+            "3:3: unknown field `rate_limit`, expected one of protected, protect, allow, deny, sets, feeds, geo, shadow, default, public_ports, rules, limits, syn_cookies, malformed, tcp_flags, fragments, non_ip, events, kernel_log, pin_path",
         ),
         (packet("default: deny"), "3:12: unknown variant `deny`, expected one of drop, pass"),
         (packet("malformed: no"), "3:14: unknown variant `no`, expected one of drop, pass"),

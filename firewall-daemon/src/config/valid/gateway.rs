@@ -17,7 +17,7 @@ use crate::config::{
 
 const LISTENS_MAX: usize = LISTEN_ADDRESSES_MAX;
 
-const GATEWAY_USER: &str = "seawall";
+const GATEWAY_USER: &str = "seawall-gateway";
 const UPSTREAM_CONNECTIONS_MAX: u32 = 256;
 
 impl Check<'_> {

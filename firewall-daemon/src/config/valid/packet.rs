@@ -1,6 +1,10 @@
 //! What one value of the `packet` section alone cannot tell: lists, sets, countries, shadow.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
 
 use ipnetwork::IpNetwork;
 use serde_saphyr::{Location, Spanned};
@@ -8,10 +12,10 @@ use serde_saphyr::{Location, Spanned};
 use crate::{
     config::{
         ConfigError, EventsConfig, Fate, GeoConfig, KernelLog, ListConfig, PacketConfig,
-        ShadowConfig,
+        ProtectConfig, ShadowConfig,
         document::packet::{
             EventsDocument, FateDocument, GeoDocument, KernelLogDocument, ListDocument,
-            PacketDocument, ShadowDocument,
+            PacketDocument, ProtectDocument, ShadowDocument,
         },
         scalar::{CountryCode, Flag, Given, Name, Prefix, ports::PublicService},
         valid::Check,
@@ -22,19 +26,34 @@ use crate::{
 /// Sets at most: a source's class says with a bit in which of them it is.
 const SETS_MAX: usize = 64;
 
+/// Free databases are made anew every month.
+const AGE_MAX_DAYS: u64 = 45;
 const PIN_PATH: &str = "/sys/fs/bpf/seawall";
 const SAMPLE_ONE_IN: u32 = 100;
 const EVENTS_PER_S_MAX: u32 = 1_000;
 
 impl Check<'_> {
-    pub(super) fn packet(&self, packet: PacketDocument) -> Result<PacketConfig, ConfigError> {
-        let deny = self.deny(packet.deny)?;
-        let sets = self.sets(packet.sets.0)?;
+    pub(super) fn packet(
+        &self,
+        packet: PacketDocument,
+        state: &Path,
+    ) -> Result<PacketConfig, ConfigError> {
         let geo = packet.geo.0.map(|geo| self.geo(geo)).transpose()?;
+        let asns = geo.as_ref().is_some_and(|geo| geo.asn_database.is_some());
+        let allow = self.list(packet.allow, asns)?;
+        let deny = self.deny(packet.deny, asns)?;
+        let sets = self.sets(packet.sets.0, asns)?;
+        let feeds = self.feeds(packet.feeds.0, &deny, state)?;
+        let denying: Vec<String> = deny
+            .names("deny")
+            .into_iter()
+            .chain(feeds.iter().map(|feed| feed.name.clone()))
+            .collect();
         Ok(PacketConfig {
             protected: prefixes(packet.protected),
-            allow: self.list(packet.allow),
-            shadow: self.shadow(packet.shadow, &deny, geo.as_ref())?,
+            protect: protect(&packet.protect),
+            allow,
+            shadow: self.shadow(packet.shadow, &denying, geo.as_ref())?,
             default: fate(packet.default, Fate::Pass),
             public_ports: self.disjoint(
                 "public_ports",
@@ -61,21 +80,31 @@ impl Check<'_> {
             pin_path: self.absolute("pin_path", packet.pin_path.0, PIN_PATH)?,
             deny,
             sets,
+            feeds,
             geo,
         })
     }
 
-    fn list(&self, list: ListDocument) -> ListConfig {
-        ListConfig {
+    fn list(&self, list: ListDocument, asn_database: bool) -> Result<ListConfig, ConfigError> {
+        if let Some(asn) = list.asns.first()
+            && !asn_database
+        {
+            let message = "asns: expected packet.geo.asn_database, which says whose networks they are, found none";
+            return self.error(asn.referenced, message.to_owned());
+        }
+        Ok(ListConfig {
             prefixes: list.prefixes.into_iter().map(|prefix| prefix.value.0).collect(),
             files: list.files.into_iter().map(|file| self.file(file.value)).collect(),
-        }
+            asns: self.each_once("asns", list.asns, |asn| asn.cast::<u32>())?,
+        })
     }
 
     /// A deny list is counted, and put in shadow, by its name.
-    fn deny(&self, document: ListDocument) -> Result<ListConfig, ConfigError> {
-        let files: Vec<Location> = document.files.iter().map(|file| file.referenced).collect();
-        let list = self.list(document);
+    fn deny(&self, document: ListDocument, asn_database: bool) -> Result<ListConfig, ConfigError> {
+        let files = document.files.iter().map(|file| file.referenced);
+        let files: Vec<Location> =
+            files.chain(document.asns.iter().map(|asn| asn.referenced)).collect();
+        let list = self.list(document, asn_database)?;
         let names = list.names("deny");
         // The name of the prefixes comes first, so none is there before it.
         let places = names.len() - files.len();
@@ -96,6 +125,7 @@ impl Check<'_> {
     fn sets(
         &self,
         sets: Option<Spanned<BTreeMap<Name, ListDocument>>>,
+        asn_database: bool,
     ) -> Result<BTreeMap<String, ListConfig>, ConfigError> {
         let Some(sets) = sets else { return Ok(BTreeMap::new()) };
         let found = sets.value.len();
@@ -103,18 +133,28 @@ impl Check<'_> {
             let message = format!("sets: expected at most {SETS_MAX} sets, found {found}");
             return self.error(sets.referenced, message);
         }
-        Ok(sets.value.into_iter().map(|(Name(name), list)| (name, self.list(list))).collect())
+        let sets = sets.value.into_iter();
+        sets.map(|(Name(name), list)| Ok((name, self.list(list, asn_database)?))).collect()
     }
 
     fn geo(&self, geo: Spanned<GeoDocument>) -> Result<GeoConfig, ConfigError> {
-        let GeoDocument { database, only, block } = geo.value;
+        let GeoDocument { database, only, block, asn_database, age_max_days, update } = geo.value;
+        let database = self.file(database);
+        let asn_database = asn_database.0.map(|path| self.file(path));
+        let age_max_days = age_max_days.0.map_or(AGE_MAX_DAYS, |days| days.0);
+        let update = update.0.map(|update| self.geo_update(update, asn_database.is_some()));
+        let open = GeoConfig {
+            database,
+            mode: None,
+            countries: BTreeSet::new(),
+            asn_database,
+            age_max: Duration::from_secs(age_max_days * 86_400),
+            update: update.transpose()?,
+        };
         let (key, mode, countries) = match (only.0, block.0) {
             (Some(only), None) => ("only", GeoMode::Only, only),
             (None, Some(block)) => ("block", GeoMode::Block, block),
-            (None, None) => {
-                let countries = BTreeSet::new();
-                return Ok(GeoConfig { database: self.file(database), mode: None, countries });
-            }
+            (None, None) => return Ok(open),
             (Some(_), Some(_)) => {
                 let message = "geo: expected either `only` or `block`, found both; remove one";
                 return self.error(geo.referenced, message.to_owned());
@@ -128,21 +168,16 @@ impl Check<'_> {
             return self.error(countries.referenced, message);
         }
         let countries = self.each_once(key, countries.value, |CountryCode(country)| country)?;
-        Ok(GeoConfig {
-            database: self.file(database),
-            mode: Some(mode),
-            countries: countries.into_iter().collect(),
-        })
+        Ok(GeoConfig { mode: Some(mode), countries: countries.into_iter().collect(), ..open })
     }
 
     /// What is in shadow is there: a shadow over nothing would hide that the real rule still drops.
     fn shadow(
         &self,
         shadow: ShadowDocument,
-        deny: &ListConfig,
+        names: &[String],
         geo: Option<&GeoConfig>,
     ) -> Result<ShadowConfig, ConfigError> {
-        let names = deny.names("deny");
         for list in &shadow.lists {
             if !names.contains(&list.value) {
                 let message = format!(
@@ -197,6 +232,12 @@ pub(super) fn one_of<'a>(
 
 fn prefixes(prefixes: Vec<Prefix>) -> Vec<IpNetwork> {
     prefixes.into_iter().map(|Prefix(prefix)| prefix).collect()
+}
+
+fn protect(protect: &ProtectDocument) -> ProtectConfig {
+    let on = |flag: &Given<Flag>| flag.0.as_ref().is_none_or(|Flag(on)| *on);
+    let ProtectDocument { ssh_peer, gateway, resolvers } = protect;
+    ProtectConfig { ssh_peer: on(ssh_peer), gateway: on(gateway), resolvers: on(resolvers) }
 }
 
 fn fate(fate: Given<FateDocument>, default: Fate) -> Fate {

@@ -157,7 +157,7 @@ fn a_pinned_map_of_another_layout_is_made_anew() {
         }
         assert_eq!(SHARED_MAPS.map(|name| layout(&pins.join(name))), right, "{words}");
         assert_eq!(ground.get("/").send(ground.client()).unwrap().status, 200, "{words}");
-        running.stop().unwrap();
+        running.detach().unwrap();
     }
 }
 

@@ -73,7 +73,7 @@ fn a_tag_stripped_before_the_program_changes_no_verdict() {
             let ethertype = u16::from_be_bytes([event.captured()[12], event.captured()[13]]);
             println!("{what}: the program saw {ethertype:#06x}");
             assert_eq!(ethertype, seen, "{what}");
-            datapath.stop().unwrap();
+            datapath.detach().unwrap();
         }
     }
 }
@@ -135,7 +135,7 @@ fn an_answer_has_the_tags_of_its_frame() {
         let answer = answer.unwrap_or_else(|error| panic!("{error}: {:?}", counts(&datapath)));
         let found = u16::from_be_bytes([answer.captured()[12], answer.captured()[13]]);
         assert_eq!(found, ethertype, "offload {offload}");
-        datapath.stop().unwrap();
+        datapath.detach().unwrap();
         while seen.next_event().is_some() {}
     }
 }
