@@ -13,6 +13,8 @@ mod status;
 mod replay;
 mod explain;
 mod watch;
+mod top;
+mod doctor;
 mod plan;
 mod apply;
 mod confirm;
@@ -53,6 +55,8 @@ enum Verb {
     Status(status::StatusArgs),
     Explain(explain::ExplainArgs),
     Watch(watch::WatchArgs),
+    Top(top::TopArgs),
+    Doctor(doctor::DoctorArgs),
     Feeds(feeds::FeedsArgs),
     Replay(replay::ReplayArgs),
     Plan(plan::PlanArgs),
@@ -86,6 +90,13 @@ pub fn main() -> ExitCode {
         Verb::Status(args) => status::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Watch(args) => watch::run(&args),
+        Verb::Top(args) => top::run(&args),
+        Verb::Doctor(args) => match doctor::run(&args) {
+            Ok(true) => Ok(()),
+            // The findings say it all.
+            Ok(false) => return ExitCode::FAILURE,
+            Err(error) => Err(error),
+        },
         Verb::Feeds(args) => feeds::run(&args),
         Verb::Replay(args) => replay::run(&args),
         Verb::Plan(args) => plan::run(&args),
@@ -180,6 +191,15 @@ mod tests {
             &["seawall", "watch", "--count", "0"],
             &["seawall", "watch", "--json", "--pcap", "drops.pcapng"],
             &["seawall", "watch", "extra"],
+            &["seawall", "watch", "--reason", "rude"],
+            &["seawall", "watch", "--country", "de"],
+            &["seawall", "watch", "--source", "203.0.113.7/24"],
+            &["seawall", "watch", "--protocol", "sctp"],
+            &["seawall", "top", "extra"],
+            &["seawall", "top", "--interval", "0s"],
+            &["seawall", "top", "--interval", "2h"],
+            &["seawall", "doctor", "extra"],
+            &["seawall", "doctor", "--config"],
             &["seawall", "plan"],
             &["seawall", "plan", "a", "b"],
             &["seawall", "apply"],

@@ -13,6 +13,8 @@ pub mod state;
 pub mod supervisor;
 pub mod status;
 pub mod explain;
+pub mod doctor;
+pub mod top;
 pub mod guard;
 pub mod plan;
 pub mod audit;

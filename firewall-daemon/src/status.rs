@@ -1,6 +1,9 @@
 //! What the daemon says of itself: the one source of `seawall status` and of the metrics.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 use firewall_gateway::figures::Figures;
 use serde::{Deserialize, Serialize};
@@ -247,6 +250,14 @@ impl EventLine {
     /// Where the text is not hexadecimal.
     pub fn captured_bytes(&self) -> Result<Vec<u8>, HexError> {
         hex::parse(&self.captured)
+    }
+
+    /// The address of its source, without the port.
+    #[must_use]
+    pub fn source_address(&self) -> Option<IpAddr> {
+        let text = self.source.as_deref()?;
+        let with_port = || text.parse::<SocketAddr>().ok().map(|found| found.ip());
+        text.parse().ok().or_else(with_port)
     }
 }
 

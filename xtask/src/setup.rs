@@ -15,12 +15,14 @@ use anyhow::Result;
 use crate::shell;
 
 /// The programs that the demo and the tests call, and the Debian package of each.
-const RUNTIME_TOOLS: [(&str, &str); 6] = [
+const RUNTIME_TOOLS: [(&str, &str); 8] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("curl", "curl"),
     ("ethtool", "ethtool"),
+    ("nft", "nftables"),
     ("openssl", "openssl"),
+    ("tmux", "tmux"),
     ("nsenter", "util-linux"),
 ];
 

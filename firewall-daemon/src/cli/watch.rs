@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+mod filter;
+
 use anyhow::Context as _;
 use clap::{Args, value_parser};
 use tokio::signal::unix::{SignalKind, signal};
@@ -13,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::is_broken_pipe;
 use crate::{
     capture::Writer,
-    control::{self, Watched},
+    control::{self, ListKind, ListShown, Request, Watched},
     status::{EventLine, utc},
 };
 
@@ -28,7 +30,9 @@ pub struct WatchArgs {
     /// Print JSON, an object a line.
     #[arg(long)]
     json: bool,
-    /// End after so many events.
+    #[command(flatten)]
+    filter: filter::Filter,
+    /// End after so many events that are shown.
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// The daemon's control socket.
@@ -49,6 +53,7 @@ pub fn run(args: &WatchArgs) -> anyhow::Result<()> {
 async fn watch(args: &WatchArgs) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    args.filter.check_lists(|| lists(&args.socket))?;
     let mut watch = control::watch(&args.socket).await?;
     let mut output = None;
     let (mut shown, mut lost) = (0, 0);
@@ -60,10 +65,12 @@ async fn watch(args: &WatchArgs) -> anyhow::Result<()> {
         };
         match watched {
             Ok(Watched::Begin { interfaces, sample_one_in }) => {
+                args.filter.check_interfaces(&interfaces)?;
                 // Not before the daemon has agreed: a file that is there stays as it is until then.
                 output = Some(Output::open(args)?);
                 eprintln!("watching {}: {}", interfaces.join(" "), sampling(sample_one_in));
             }
+            Ok(Watched::Event(event)) if !args.filter.admits(&event) => {}
             Ok(Watched::Event(event)) => {
                 shown += 1;
                 if let Some(output) = &mut output {
@@ -93,6 +100,20 @@ async fn watch(args: &WatchArgs) -> anyhow::Result<()> {
         eprintln!("{shown} events, {lost} lost since they were read too slowly");
     }
     ended
+}
+
+/// The lists of the policy in force.
+fn lists(socket: &Path) -> anyhow::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for list in [ListKind::Deny, ListKind::Allow] {
+        let shown: ListShown = control::ask(socket, &Request::ListShow { list })?;
+        names.extend(shown.configured.into_iter().map(|list| list.name));
+        if !shown.entries.is_empty() {
+            names.push(list.label().to_owned());
+        }
+    }
+    names.dedup();
+    Ok(names)
 }
 
 fn sampling(one_in: u32) -> String {

@@ -12,7 +12,7 @@ use netlink_packet_core::{
 };
 use netlink_packet_route::{
     RouteNetlinkMessage,
-    link::{LinkAttribute, LinkMessage, LinkXdp},
+    link::{LinkAttribute, LinkFlags, LinkMessage, LinkXdp},
 };
 use rustix::{
     io::Errno,
@@ -64,6 +64,21 @@ impl fmt::Display for AttachedProgram {
     }
 }
 
+/// An interface of this network namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// Whether it is switched on.
+    pub up: bool,
+    /// Whether it has a carrier too.
+    pub running: bool,
+    /// Bytes of a packet, without the link header.
+    pub mtu: u32,
+    /// Receive queues.
+    pub rx_queues: u32,
+    /// The program on it. Where an offloaded program is beside another, the other.
+    pub program: Option<AttachedProgram>,
+}
+
 /// The program on an interface of this network namespace. Where an offloaded program is beside
 /// another, the other.
 ///
@@ -71,15 +86,40 @@ impl fmt::Display for AttachedProgram {
 ///
 /// Where there is no such interface, or the kernel's answer cannot be read.
 pub fn query(interface_index: u32) -> io::Result<Option<AttachedProgram>> {
+    describe(interface_index).map(|described| described.program)
+}
+
+/// An interface, as the kernel describes it.
+///
+/// # Errors
+///
+/// Where there is no such interface, or the kernel's answer cannot be read.
+pub fn describe(interface_index: u32) -> io::Result<Described> {
     let request = RouteNetlinkMessage::GetLink(link(interface_index, Vec::new()));
     let Some(RouteNetlinkMessage::NewLink(answer)) = exchange(request, NLM_F_REQUEST)? else {
         return Err(unexpected("the description of an interface", "another message"));
     };
-    let found = answer.attributes.iter().find_map(|attribute| match attribute {
-        LinkAttribute::Xdp(attributes) => first(attributes),
-        _ => None,
-    });
-    Ok(found.map(|(id, mode)| AttachedProgram { id, name: program_name(id), mode }))
+    let flags = answer.header.flags;
+    let mut described = Described {
+        up: flags.contains(LinkFlags::Up),
+        running: flags.contains(LinkFlags::Running),
+        mtu: 0,
+        rx_queues: 0,
+        program: None,
+    };
+    for attribute in &answer.attributes {
+        match attribute {
+            LinkAttribute::Mtu(mtu) => described.mtu = *mtu,
+            LinkAttribute::NumRxQueues(queues) => described.rx_queues = *queues,
+            LinkAttribute::Xdp(attributes) => {
+                let found = first(attributes);
+                described.program =
+                    found.map(|(id, mode)| AttachedProgram { id, name: program_name(id), mode });
+            }
+            _ => {}
+        }
+    }
+    Ok(described)
 }
 
 fn first(attributes: &[LinkXdp]) -> Option<(u32, &'static str)> {
