@@ -14,6 +14,10 @@ mod worker;
 mod explain;
 /// What is dropped, as it comes.
 mod watch;
+/// What of the machine keeps the filter from working.
+mod doctor;
+/// What a person sees on a terminal.
+mod screens;
 /// What a policy says of a capture.
 mod replay;
 /// Log lines of the daemon and of the XDP program.
