@@ -100,7 +100,7 @@ fn the_doctor_says_what_is_true_of_this_machine() {
     assert_eq!((code, bad(&findings)), (Some(0), vec![]), "beside a daemon: {findings:?}");
     assert!(found(&findings, "eth0 XDP").starts_with("Seawall's \"seawall"), "{findings:?}");
     assert_eq!(found(&findings, "pins"), "1 links and a daemon");
-    seawall.stop().unwrap();
+    seawall.detach().unwrap();
 }
 
 #[test]
@@ -140,13 +140,19 @@ fn the_doctor_finds_what_is_planted() {
             |ground| {
                 nft(
                     ground,
-                    "table inet shut { chain in { type filter hook input priority 0; policy drop; } }",
+                    "table inet shut { chain in { type filter hook input priority 0; policy drop; }; }\n",
                 );
             },
             |ground| nft(ground, "delete table inet shut"),
             ("", ""),
         ),
-        ("state folder", "error", nothing, nothing, ("state: {", "state: { path: /proc/sys }\n#")),
+        (
+            "state folder",
+            "error",
+            nothing,
+            nothing,
+            ("state: {", "state: { path: /dev/null/state }\n#"),
+        ),
         (
             "eth0 MTU",
             "warning",

@@ -4,7 +4,7 @@ use std::{
     fs,
     net::{IpAddr, SocketAddr, UdpSocket},
     process::{self, Command},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
     thread,
     time::Duration,
 };
@@ -35,7 +35,10 @@ struct Terminal {
 
 impl Terminal {
     fn start(site: &Site, line: &str) -> Self {
-        let socket = format!("seawall-{}-{}", process::id(), site.ground.world.server.name());
+        // One that ends may still hold its socket.
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let socket = format!("seawall-{}-{number}", process::id());
         let terminal = Self { socket };
         // The shell's last word shows that the screen came back, and with what the command ended.
         let line = format!("{line}; echo ended with $?; read wait");
@@ -139,7 +142,7 @@ fn top_and_watch_in_a_terminal() {
         assert_eq!(bans(&site), "0 bans\n");
         terminal.press("b");
         terminal.press("y");
-        let banned = terminal.shows(&["drop ban", "bans 1"]);
+        let banned = terminal.shows(&["is banned until", "bans 1"]);
         println!("top, after a ban:\n{banned}");
         assert!(bans(&site).contains(&source));
         terminal.press("q");
