@@ -1,3 +1,5 @@
+//! What is on the screen, and what keys do.
+
 use std::time::Duration;
 
 use ratatui::{Terminal, backend::TestBackend};

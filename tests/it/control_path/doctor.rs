@@ -110,8 +110,10 @@ fn the_doctor_finds_what_is_planted() {
     }
     /// What is planted, and how it is healed.
     type Plant = fn(&Ground);
+    /// The check that finds it and its level, both, and what is replaced in the configuration.
+    type Fault<'a> = (&'a str, &'a str, Plant, Plant, (&'a str, &'a str));
     let nothing: Plant = |_| ();
-    let faults: [(&str, &str, Plant, Plant, (&str, &str)); 10] = [
+    let faults: [Fault<'_>; 10] = [
         (
             "eth0 link",
             "error",
