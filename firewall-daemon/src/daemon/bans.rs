@@ -13,7 +13,7 @@ use super::{
 use crate::{
     control::{BANS_LISTED_MAX, BanAdd, BanShown, BansShown, Caller, Changed, ListKind},
     datapath::bans::{Bans, normal},
-    guard,
+    guard::{self, Protected},
     state::bans::{BanLine, KeptBan},
 };
 
@@ -32,9 +32,7 @@ impl Daemon {
             )));
         }
         let mut told = Changed::default();
-        for address in &ask.addresses {
-            self.check_bannable(*address)?;
-        }
+        self.check_bannable(&ask.addresses)?;
         let ends_epoch_s = now_epoch_s().saturating_add(ask.for_s);
         let kept = KeptBan { ends_epoch_s, reason: reason.clone(), who: caller.user.clone() };
         let lines: Vec<BanLine> = sources
@@ -160,36 +158,13 @@ impl Daemon {
     }
 
     /// What is protected or allowed passes, whether it is banned or not.
-    fn check_bannable(&self, address: IpAddr) -> Result<(), ChangeError> {
+    fn check_bannable(&self, addresses: &[IpAddr]) -> Result<(), ChangeError> {
         let current = self.policy_in_force();
-        // Those whom no policy may cut either; of IPv6 all of the /64 would be banned with them.
-        let protect = &current.config.packet.protect;
-        let mut protected = guard::addresses(protect, None).into_iter();
-        if let Some(one) = protected.find(|one| normal(one.address) == normal(address)) {
-            return Err(ChangeError::Refused(format!(
-                "{address} cannot be banned: {} is {}; end it first, or switch that off by packet.protect",
-                one.address, one.why
-            )));
-        }
+        // Those whom no policy may cut either; of IPv6 all of the /64 would be banned with them. Asked for
+        // once: the kernel walks its whole table of connections to say who is logged in.
+        let protected = guard::addresses(&current.config.packet.protect, None);
         let holders = Holders::new(self, &current);
-        let prefix = of_address(address);
-        if let Some(around) = holders.protected_around(prefix) {
-            return Err(ChangeError::Refused(format!(
-                "{address} is within {}, which is protected, and what is protected passes all the same: \
-                 take it off packet.protected first",
-                shown(around)
-            )));
-        }
-        match holders.around(ListKind::Allow, prefix) {
-            None => Ok(()),
-            Some(stand) => Err(ChangeError::Refused(format!(
-                "{address} is within {} of the list {}, and what is allowed passes all the same: {}; take \
-                 it off first",
-                shown(stand.prefix),
-                stand.list,
-                holders.place(&stand)
-            ))),
-        }
+        addresses.iter().try_for_each(|address| bannable(*address, &protected, &holders))
     }
 
     fn not_banned(&self, source: IpAddr) -> ChangeError {
@@ -229,6 +204,37 @@ impl Daemon {
         if restored > 0 {
             tracing::info!(bans = restored, "put back from the journal");
         }
+    }
+}
+
+fn bannable(
+    address: IpAddr,
+    protected: &[Protected],
+    holders: &Holders<'_>,
+) -> Result<(), ChangeError> {
+    if let Some(one) = protected.iter().find(|one| normal(one.address) == normal(address)) {
+        return Err(ChangeError::Refused(format!(
+            "{address} cannot be banned: {} is {}; end it first, or switch that off by packet.protect",
+            one.address, one.why
+        )));
+    }
+    let prefix = of_address(address);
+    if let Some(around) = holders.protected_around(prefix) {
+        return Err(ChangeError::Refused(format!(
+            "{address} is within {}, which is protected, and what is protected passes all the same: \
+             take it off packet.protected first",
+            shown(around)
+        )));
+    }
+    match holders.around(ListKind::Allow, prefix) {
+        None => Ok(()),
+        Some(stand) => Err(ChangeError::Refused(format!(
+            "{address} is within {} of the list {}, and what is allowed passes all the same: {}; take \
+             it off first",
+            shown(stand.prefix),
+            stand.list,
+            holders.place(&stand)
+        ))),
     }
 }
 
