@@ -95,6 +95,22 @@ pub struct RuleTable {
 }
 
 impl RuleTable {
+    /// The bits of the rules whose conditions on the packet itself hold.
+    #[must_use]
+    #[inline(always)]
+    pub fn matching(&self, packet: &Packet) -> u64 {
+        match packet.protocol {
+            Protocol::Tcp => {
+                self.tcp[usize::from(packet.destination_port)]
+                    & self.flags[usize::from(packet.tcp_flags)]
+            }
+            Protocol::Udp => self.udp[usize::from(packet.destination_port)],
+            Protocol::Icmp => self.icmp[usize::from(packet.icmp[0])],
+            Protocol::Icmpv6 => self.icmpv6[usize::from(packet.icmp[0])],
+            Protocol::Other | Protocol::None => self.protocols[usize::from(packet.number)],
+        }
+    }
+
     /// A table without a rule, on the heap: it is too large for a stack.
     #[cfg(feature = "user")]
     #[must_use]
@@ -115,26 +131,6 @@ pub struct Ruling {
     pub verdict: Verdict,
     /// Why.
     pub reason: Reason,
-}
-
-/// The bits of the rules whose conditions on the packet itself hold; the tables are the caller's.
-#[inline(always)]
-pub fn matching(
-    packet: &Packet,
-    tcp: impl Fn(u16) -> u64,
-    udp: impl Fn(u16) -> u64,
-    flags: impl Fn(u8) -> u64,
-    icmp: impl Fn(u8) -> u64,
-    icmpv6: impl Fn(u8) -> u64,
-    protocols: impl Fn(u8) -> u64,
-) -> u64 {
-    match packet.protocol {
-        Protocol::Tcp => tcp(packet.destination_port) & flags(packet.tcp_flags),
-        Protocol::Udp => udp(packet.destination_port),
-        Protocol::Icmp => icmp(packet.icmp[0]),
-        Protocol::Icmpv6 => icmpv6(packet.icmp[0]),
-        Protocol::Other | Protocol::None => protocols(packet.number),
-    }
 }
 
 /// The first rule that decides, and the limits before it.

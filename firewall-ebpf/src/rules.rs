@@ -6,7 +6,7 @@ use firewall_common::{
     bucket::Limit,
     limits::PORT_LIMITS_MAX,
     port_limits::PortTable,
-    rules::{self, RuleLimit, RuleTable},
+    rules::{RuleLimit, RuleTable},
 };
 
 use crate::opaque::opaque;
@@ -19,16 +19,7 @@ static PORTS: Array<PortTable> = Array::with_max_entries(1, BPF_F_RDONLY_PROG);
 /// A bit for each rule whose conditions on the packet itself hold.
 #[inline(always)]
 pub fn matching(packet: &Packet) -> u64 {
-    let Some(table) = RULES.get(0) else { return 0 };
-    rules::matching(
-        packet,
-        |port| table.tcp[usize::from(port)],
-        |port| table.udp[usize::from(port)],
-        |flags| table.flags[usize::from(flags)],
-        |kind| table.icmp[usize::from(kind)],
-        |kind| table.icmpv6[usize::from(kind)],
-        |number| table.protocols[usize::from(number)],
-    )
+    RULES.get(0).map_or(0, |table| table.matching(packet))
 }
 
 /// What a rule with verdict `limit` takes from.

@@ -8,7 +8,7 @@ use firewall_common::{
     bucket::Limit,
     class::{Class, ClassId, Kind, NO_NAME},
     pipeline::{self, Draw, End, Tables},
-    rules::{self, NO_RULE, RuleLimit},
+    rules::{NO_RULE, RuleLimit},
     settings::Settings,
 };
 
@@ -102,16 +102,7 @@ impl Tables for Judge<'_> {
     }
 
     fn matching_rules(&self, packet: &Packet) -> u64 {
-        let Some(table) = &self.policy.rules.table else { return 0 };
-        rules::matching(
-            packet,
-            |port| table.tcp[usize::from(port)],
-            |port| table.udp[usize::from(port)],
-            |flags| table.flags[usize::from(flags)],
-            |kind| table.icmp[usize::from(kind)],
-            |kind| table.icmpv6[usize::from(kind)],
-            |number| table.protocols[usize::from(number)],
-        )
+        self.policy.rules.table.as_ref().map_or(0, |table| table.matching(packet))
     }
 
     fn rule_limit(&self, _: u32) -> Option<&RuleLimit> {
