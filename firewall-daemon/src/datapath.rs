@@ -22,7 +22,7 @@ mod events;
 mod kernel_log;
 
 pub use attach::{AttachMode, AttachedInterface};
-pub use counters::{CounterRow, Losses, RuleCount};
+pub use counters::{CounterRow, Losses, RuleCount, counter_rows};
 pub use error::DatapathError;
 pub use events::EventSource;
 pub use generation::PolicyNames;

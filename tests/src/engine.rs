@@ -7,15 +7,11 @@ use aya::{
     TestRun as _, TestRunOptions,
     maps::{Map, MapData, MapInfo, PerCpuArray},
 };
-use firewall_common::{
-    Protocol, Reason, Verdict,
-    counter::{self, Count},
-    maps,
-};
+use firewall_common::{Verdict, counter::Count, maps};
 use firewall_daemon::{
     config::{EventsConfig, Fate, KernelLog, LimitsConfig},
     datapath::{
-        CounterRow, EventSource, Losses, PacketOptions, bans::Bans, explain::Explained,
+        self, CounterRow, EventSource, Losses, PacketOptions, bans::Bans, explain::Explained,
         generation::Generation,
     },
     policy::{PolicySource, compile},
@@ -68,30 +64,18 @@ pub fn judged_by_cpu(pins: &Path) -> Result<Vec<u64>> {
 
 /// Packets by label, of the counters that are pinned in a folder.
 pub fn pinned_counts(pins: &Path) -> Result<Counts> {
-    let counters = counters_by_cpu(pins)?;
-    let mut counts = Counts::new();
-    for verdict in Verdict::ALL {
-        for reason in Reason::ALL {
-            for protocol in Protocol::ALL {
-                let values = counters.get(&counter::slot(verdict, reason, protocol), 0)?;
-                let packets: u64 = values.iter().map(|count| count.packets).sum();
-                if packets != 0 {
-                    counts.insert(label(verdict, reason, protocol), packets);
-                }
-            }
-        }
-    }
-    Ok(counts)
-}
-
-fn label(verdict: Verdict, reason: Reason, protocol: Protocol) -> String {
-    format!("{} {} {}", verdict.label(), reason.label(), protocol.label())
+    Ok(labelled(&datapath::counter_rows(&counters_by_cpu(pins)?)?))
 }
 
 /// Packets by label.
 #[must_use]
 pub fn labelled(rows: &[CounterRow]) -> Counts {
-    rows.iter().map(|row| (label(row.verdict, row.reason, row.protocol), row.packets)).collect()
+    rows.iter()
+        .map(|row| {
+            let (verdict, reason) = (row.verdict.label(), row.reason.label());
+            (format!("{verdict} {reason} {}", row.protocol.label()), row.packets)
+        })
+        .collect()
 }
 
 /// No limit, no events, no log; what may be dropped or let pass is dropped.

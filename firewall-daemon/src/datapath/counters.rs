@@ -1,5 +1,7 @@
 //! Reading what the program counted.
 
+use std::borrow::Borrow;
+
 use aya::{
     Pod,
     maps::{MapData, PerCpuArray},
@@ -60,21 +62,7 @@ impl Generation {
     ///
     /// Where the kernel does not answer.
     pub fn counters(&self) -> Result<Vec<CounterRow>, DatapathError> {
-        let array = array::<Count>(self, maps::COUNTERS)?;
-        let mut rows = Vec::new();
-        for verdict in Verdict::ALL {
-            for reason in Reason::ALL {
-                for protocol in Protocol::ALL {
-                    let counts = get(&array, maps::COUNTERS, slot(verdict, reason, protocol))?;
-                    let packets = counts.iter().map(|count| count.packets).sum();
-                    let bytes = counts.iter().map(|count| count.bytes).sum();
-                    if packets != 0 {
-                        rows.push(CounterRow { verdict, reason, protocol, packets, bytes });
-                    }
-                }
-            }
-        }
-        Ok(rows)
+        counter_rows(&array(self, maps::COUNTERS)?)
     }
 
     /// What the program could not do.
@@ -114,6 +102,30 @@ impl Generation {
     }
 }
 
+/// The same of a table of counters, whoever has opened it.
+///
+/// # Errors
+///
+/// Where the kernel does not answer.
+pub fn counter_rows<M: Borrow<MapData>>(
+    array: &PerCpuArray<M, Count>,
+) -> Result<Vec<CounterRow>, DatapathError> {
+    let mut rows = Vec::new();
+    for verdict in Verdict::ALL {
+        for reason in Reason::ALL {
+            for protocol in Protocol::ALL {
+                let counts = get(array, maps::COUNTERS, slot(verdict, reason, protocol))?;
+                let packets = counts.iter().map(|count| count.packets).sum();
+                let bytes = counts.iter().map(|count| count.bytes).sum();
+                if packets != 0 {
+                    rows.push(CounterRow { verdict, reason, protocol, packets, bytes });
+                }
+            }
+        }
+    }
+    Ok(rows)
+}
+
 fn array<'a, V: Pod>(
     generation: &'a Generation,
     name: &'static str,
@@ -121,8 +133,8 @@ fn array<'a, V: Pod>(
     generation.map(name)?.try_into().map_err(|source| DatapathError::Map { name, source })
 }
 
-fn get<V: Pod>(
-    array: &PerCpuArray<&MapData, V>,
+fn get<M: Borrow<MapData>, V: Pod>(
+    array: &PerCpuArray<M, V>,
     name: &'static str,
     index: u32,
 ) -> Result<aya::maps::PerCpuValues<V>, DatapathError> {
