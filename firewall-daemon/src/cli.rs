@@ -141,9 +141,12 @@ fn print(text: &str) -> anyhow::Result<()> {
 
 /// Asks for a change, and prints what came into force.
 fn print_changed(to: &lists::To, request: &Request) -> anyhow::Result<()> {
-    let changed: Changed = control::ask(&to.socket, request)?;
+    show_changed(to, &control::ask(&to.socket, request)?)
+}
+
+fn show_changed(to: &lists::To, changed: &Changed) -> anyhow::Result<()> {
     if to.json {
-        return print(&(serde_json::to_string_pretty(&changed)? + "\n"));
+        return print(&(serde_json::to_string_pretty(changed)? + "\n"));
     }
     let notes = changed.notes.iter().map(|note| format!("note: {note}"));
     let lines: Vec<String> = changed.changed.iter().cloned().chain(notes).collect();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{lists::To, print};
+use super::{lists::To, print, show_changed};
 use crate::{
     config::Config,
     control::{self, Changed, ClientError, Request},
@@ -32,13 +32,10 @@ pub fn run(args: &DetachArgs) -> anyhow::Result<()> {
         Err(ClientError::Connect { .. }) => left(args)?,
         Err(error) => return Err(error.into()),
     };
-    if args.to.json {
-        return print(&(serde_json::to_string_pretty(&changed)? + "\n"));
+    if changed.changed.is_empty() && !args.to.json {
+        return print("nothing was attached\n");
     }
-    match changed.changed.as_slice() {
-        [] => print("nothing was attached\n"),
-        lines => print(&(lines.join("\n") + "\n")),
-    }
+    show_changed(&args.to, &changed)
 }
 
 fn left(args: &DetachArgs) -> anyhow::Result<Changed> {
@@ -46,7 +43,5 @@ fn left(args: &DetachArgs) -> anyhow::Result<Changed> {
         Some(pin_path) => pin_path.clone(),
         None => Config::load(&args.config)?.packet.pin_path,
     };
-    let interfaces = datapath::detach(&pin_path)?;
-    let changed = interfaces.iter().map(|name| format!("detached from {name}")).collect();
-    Ok(Changed { changed, ..Changed::default() })
+    Ok(Changed::detached(&datapath::detach(&pin_path)?))
 }

@@ -142,6 +142,15 @@ pub struct Changed {
     pub notes: Vec<String>,
 }
 
+impl Changed {
+    /// The filter came off these interfaces.
+    #[must_use]
+    pub fn detached(interfaces: &[String]) -> Self {
+        let changed = interfaces.iter().map(|name| format!("detached from {name}")).collect();
+        Self { changed, ..Self::default() }
+    }
+}
+
 /// `deny list`, `allow list`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListShown {

@@ -19,7 +19,6 @@ impl Daemon {
         self.audit_detach(caller, &names.join(" "));
         self.detached.notify_one();
         detached?;
-        let changed = names.iter().map(|name| format!("detached from {name}")).collect();
-        Ok(Changed { changed, ..Changed::default() })
+        Ok(Changed::detached(&names))
     }
 }

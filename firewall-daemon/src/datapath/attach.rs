@@ -96,14 +96,7 @@ impl Attachments {
             let index = index_of(&interface.name)?;
             match left_link(interface, index, pins) {
                 Some(mode) => left.push((interface, index, mode)),
-                None => {
-                    let program = generation.program()?;
-                    if let Err(error) = anew.add(interface, index, program, pins) {
-                        // What was attached so far comes off again; the first error is the one to tell.
-                        let _ = anew.detach();
-                        return Err(error);
-                    }
-                }
+                None => anew.add(interface, index, generation.program()?, pins)?,
             }
         }
         for (interface, index, mode) in left {
@@ -112,10 +105,7 @@ impl Attachments {
                 // Its interface is gone, or it is no link: it only bars the way.
                 tracing::warn!(pin = %pin.display(), reason, "a pinned link of no use: removing it");
                 let _ = unpin(&pin);
-                if let Err(error) = anew.add(interface, index, program, pins) {
-                    let _ = anew.detach();
-                    return Err(error);
-                }
+                anew.add(interface, index, program, pins)?;
                 continue;
             }
             tracing::info!(interface = interface.name, "took over the link of an earlier daemon");
@@ -129,6 +119,7 @@ impl Attachments {
         Ok(anew)
     }
 
+    /// Attaches to one more. Where that fails, what was attached so far comes off again.
     fn add(
         &mut self,
         interface: &InterfaceConfig,
@@ -136,8 +127,12 @@ impl Attachments {
         program: &mut Xdp,
         pins: &PinFolder,
     ) -> Result<(), DatapathError> {
-        make_room(interface, index)?;
-        let mode = attach_anew(interface, index, program, pins)?;
+        let attached =
+            make_room(interface, index).and_then(|()| attach_anew(interface, index, program, pins));
+        let mode = attached.inspect_err(|_| {
+            // The first error is the one to tell.
+            let _ = self.detach();
+        })?;
         self.interfaces.push(AttachedInterface { name: interface.name.clone(), index, mode });
         self.pins.push(pins.link(index, mode.label()));
         Ok(())
