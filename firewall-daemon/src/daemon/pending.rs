@@ -147,8 +147,8 @@ pub async fn watch_over(daemon: Arc<Daemon>, mut stop: watch::Receiver<bool>) {
 }
 
 impl Daemon {
-    /// Takes back the change that waits, where it is due or `anyway`. Returns the generation in force then;
-    /// nothing where none waited.
+    /// Takes back the change that waits; with `only_due` where its time is over alone. Returns the
+    /// generation in force then; nothing where none was taken back.
     pub(super) fn take_back(&self, who: &Caller, why: &str, only_due: bool) -> Option<u32> {
         let _road = lock(&self.road);
         let pending = {

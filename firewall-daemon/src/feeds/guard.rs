@@ -19,6 +19,34 @@ pub struct Bounds {
     pub grow_max_percent: u32,
 }
 
+/// What a size is outside of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outside {
+    /// Too much is gone.
+    Below {
+        /// So many of a hundred may be.
+        max: u32,
+    },
+    /// Too much is new.
+    Above {
+        /// So many of a hundred may be.
+        max: u32,
+    },
+}
+
+impl Bounds {
+    /// What `new` is outside of, after `old`; nothing where it is within.
+    #[must_use]
+    pub fn outside(self, old: usize, new: usize) -> Option<Outside> {
+        let (was, is) = (old as u128 * 100, new as u128 * 100);
+        let (shrink, grow) = (self.shrink_max_percent, self.grow_max_percent);
+        if is < was.saturating_sub(old as u128 * u128::from(shrink)) {
+            return Some(Outside::Below { max: shrink });
+        }
+        (is > was + old as u128 * u128::from(grow)).then_some(Outside::Above { max: grow })
+    }
+}
+
 /// What is suspicious about a copy.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GuardError {
@@ -98,15 +126,12 @@ pub fn check(
         }
     }
     let Some(old) = old.map(<[_]>::len).filter(|old| *old > 0) else { return Ok(()) };
-    let (was, is) = (old as u128 * 100, new.len() as u128 * 100);
-    let (shrink, grow) = (bounds.shrink_max_percent, bounds.grow_max_percent);
-    if is < was.saturating_sub(old as u128 * u128::from(shrink)) {
-        return Err(GuardError::Shrink { old, new: new.len(), max: shrink });
+    let new = new.len();
+    match bounds.outside(old, new) {
+        None => Ok(()),
+        Some(Outside::Below { max }) => Err(GuardError::Shrink { old, new, max }),
+        Some(Outside::Above { max }) => Err(GuardError::Grow { old, new, max }),
     }
-    if is > was + old as u128 * u128::from(grow) {
-        return Err(GuardError::Grow { old, new: new.len(), max: grow });
-    }
-    Ok(())
 }
 
 fn too_wide(prefix: &IpNetwork) -> bool {

@@ -2,7 +2,6 @@
 //! where it came from and how long it is, so that a file that was cut off is not taken for a short list.
 
 use std::{
-    ffi::OsString,
     fs::{self, File, FileTimes},
     io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _},
     path::{Path, PathBuf},
@@ -15,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     fetch::Validators,
     policy::{list::PREFIXES_MAX, prefix},
+    state::file,
 };
 
 /// What the first line begins with: the file is a list file all the same.
@@ -174,8 +174,7 @@ pub fn stage(path: &Path, header: &Header, prefixes: &[IpNetwork]) -> Result<Pat
 pub fn commit(path: &Path) -> Result<(), StoreError> {
     let failed = |source| StoreError::Write { path: path.to_path_buf(), source };
     fs::rename(staged(path), path).map_err(failed)?;
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+    file::sync_folder(path).map_err(failed)
 }
 
 /// Takes a staged copy away.
@@ -195,9 +194,7 @@ pub fn confirm(path: &Path, now: SystemTime) -> Result<(), StoreError> {
 }
 
 fn staged(path: &Path) -> PathBuf {
-    let mut name = path.file_name().map_or_else(OsString::new, OsString::from);
-    name.push(".new");
-    path.with_file_name(name)
+    file::beside(path, ".new")
 }
 
 fn epoch_s(time: SystemTime) -> u64 {

@@ -7,7 +7,7 @@ use ipnetwork::IpNetwork;
 
 use super::{Database, GeoRefusal};
 use crate::{
-    feeds::guard::Bounds,
+    feeds::guard::{Bounds, Outside},
     policy::{
         asn,
         geo::{self, Record},
@@ -118,11 +118,11 @@ pub fn check(
     force: bool,
 ) -> Result<Facts, GeoRefusal> {
     let (facts, _) = read(database, new)?;
-    // An old one that cannot be read is no reason to keep it.
-    let old = old.filter(|_| !force).and_then(|old| read(database, old).ok());
     if force {
         return Ok(facts);
     }
+    // An old one that cannot be read is no reason to keep it.
+    let old = old.and_then(|old| read(database, old).ok());
     if facts.build_epoch_s > now_epoch_s + AHEAD_MAX.as_secs() {
         return Err(CheckError::Ahead { now: now_epoch_s, new: facts.build_epoch_s }.into());
     }
@@ -136,15 +136,11 @@ pub fn check(
 }
 
 fn size(old: usize, new: usize, bounds: Bounds) -> Result<(), CheckError> {
-    let (was, is) = (old as u128 * 100, new as u128 * 100);
-    let (shrink, grow) = (bounds.shrink_max_percent, bounds.grow_max_percent);
-    if is < was.saturating_sub(old as u128 * u128::from(shrink)) {
-        return Err(CheckError::Shrink { old, new, max: shrink });
+    match bounds.outside(old, new) {
+        None => Ok(()),
+        Some(Outside::Below { max }) => Err(CheckError::Shrink { old, new, max }),
+        Some(Outside::Above { max }) => Err(CheckError::Grow { old, new, max }),
     }
-    if is > was + old as u128 * u128::from(grow) {
-        return Err(CheckError::Grow { old, new, max: grow });
-    }
-    Ok(())
 }
 
 type Countries = Vec<(IpNetwork, Country)>;

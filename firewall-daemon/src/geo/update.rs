@@ -19,6 +19,7 @@ use crate::{
     config::{GeoConfig, GeoUpdateConfig, Provider},
     feeds::guard::Bounds,
     fetch::{self, FetchError, Fetched, Validators, Wanted},
+    state::file::beside,
 };
 
 /// A licence key or token has a tenth of it.
@@ -248,10 +249,4 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), GeoRefusal> {
         let _ = fs::remove_file(path);
         GeoRefusal::Store { what: "write", path: path.to_path_buf(), source }
     })
-}
-
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(ending);
-    path.with_file_name(name)
 }

@@ -105,6 +105,14 @@ pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, StateError> {
     Ok(bytes)
 }
 
+/// The file of the same name with an ending behind it.
+#[must_use]
+pub fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(ending);
+    path.with_file_name(name)
+}
+
 /// A rename is on the disk once its folder is.
 pub fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()

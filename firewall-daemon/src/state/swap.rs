@@ -2,11 +2,11 @@
 //! meanwhile.
 
 use std::{
-    ffi::OsString,
-    fs::{self, File},
-    io,
+    fs, io,
     path::{Path, PathBuf},
 };
+
+use super::file::{self, sync_folder};
 
 /// A file in its place, whose forerunner is kept beside it until it is certain.
 #[derive(Debug)]
@@ -77,13 +77,7 @@ pub fn recover(path: &Path) -> io::Result<()> {
 }
 
 fn old(path: &Path) -> PathBuf {
-    let mut name = path.file_name().map_or_else(OsString::new, OsString::from);
-    name.push(".old");
-    path.with_file_name(name)
-}
-
-fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+    file::beside(path, ".old")
 }
 
 #[cfg(test)]
