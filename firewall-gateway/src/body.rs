@@ -7,18 +7,26 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::rejection::Rejection;
+use crate::{
+    clients::pace::Pace,
+    limits::{BODY_STALL_MAX_MS, Limits},
+    rejection::Rejection,
+};
 
 /// A body that ends with an error as soon as it is too large, too slow or broken.
 pub struct RequestBody<B> {
     inner: B,
     left_bytes: u64,
+    deadline: Instant,
+    pace: Pace,
+    waiting_since: Option<Instant>,
     timeout: Pin<Box<Sleep>>,
     fate: Arc<BodyFate>,
 }
@@ -52,25 +60,33 @@ impl BodyFate {
 }
 
 impl<B: Body> RequestBody<B> {
-    /// Bounds `inner` to `bytes_max` and `deadline`.
+    /// Bounds `inner` to the limits' size and pace, and to `deadline`.
     ///
     /// # Errors
     /// The announced length is over the limit: nothing of the body is read then.
     pub fn new(
         inner: B,
-        bytes_max: u64,
+        limits: &Limits,
         deadline: Instant,
         fate: Arc<BodyFate>,
     ) -> Result<Self, Rejection> {
-        if inner.size_hint().lower() > bytes_max {
+        if inner.size_hint().lower() > limits.body_bytes_max {
             return Err(Rejection::BodyTooLarge);
         }
         fate.complete.store(inner.is_end_stream(), Relaxed);
-        Ok(Self { inner, left_bytes: bytes_max, timeout: Box::pin(sleep_until(deadline)), fate })
+        Ok(Self {
+            inner,
+            left_bytes: limits.body_bytes_max,
+            deadline,
+            pace: Pace::new(Duration::from_millis(BODY_STALL_MAX_MS), limits.bytes_per_s_min),
+            waiting_since: None,
+            timeout: Box::pin(sleep_until(deadline)),
+            fate,
+        })
     }
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for RequestBody<B> {
+impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> Body for RequestBody<B> {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -80,22 +96,35 @@ impl<B: Body<Data = Bytes> + Unpin> Body for RequestBody<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) else {
+            // Only while we want a byte and there is none: an upstream that is slow to take the body
+            // is not the client's fault.
+            if this.waiting_since.is_none() {
+                let now = Instant::now();
+                this.waiting_since = Some(now);
+                this.timeout.as_mut().reset(this.deadline.min(now + this.pace.left()));
+            }
             ready!(this.timeout.as_mut().poll(cx));
-            return Poll::Ready(Some(Err(this.refuse(Rejection::BodyTimeout))));
+            let late = this.timeout.deadline() >= this.deadline;
+            let rejection = if late { Rejection::BodyTimeout } else { Rejection::SlowBody };
+            return Poll::Ready(Some(Err(this.refuse(rejection))));
         };
+        if let Some(since) = this.waiting_since.take() {
+            this.pace.waited(since.elapsed());
+        }
         let data = match frame {
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => data,
                 // Trailers end here: no upstream needs them, and some read them as headers.
                 Err(_) => Bytes::new(),
             },
-            Some(Err(_)) => return Poll::Ready(Some(Err(this.refuse(Rejection::BodyMalformed)))),
+            Some(Err(error)) => return Poll::Ready(Some(Err(this.refuse(broken(&error))))),
             None => {
                 this.fate.complete.store(true, Relaxed);
                 return Poll::Ready(None);
             }
         };
         let length = data.len() as u64;
+        this.pace.moved(data.len());
         this.fate.bytes.fetch_add(length, Relaxed);
         let Some(left) = this.left_bytes.checked_sub(length) else {
             return Poll::Ready(Some(Err(this.refuse(Rejection::BodyTooLarge))));
@@ -119,6 +148,16 @@ impl<B> RequestBody<B> {
         // The first reason stands: what follows is its consequence.
         let first = *self.fate.rejection.get_or_init(|| rejection);
         BodyError(first)
+    }
+}
+
+// HTTP/2 tells a client that cancels its request from one whose body does not follow its framing.
+fn broken(error: &hyper::Error) -> Rejection {
+    let cause =
+        std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<h2::Error>());
+    match cause {
+        Some(cause) if cause.is_remote() => Rejection::ClientGone,
+        Some(_) | None => Rejection::BodyMalformed,
     }
 }
 

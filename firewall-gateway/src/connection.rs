@@ -4,6 +4,14 @@ mod activity;
 
 mod scan;
 
+mod frames;
+
+mod received;
+
+mod sent;
+
+mod streams;
+
 mod wire;
 
 use std::{
@@ -29,9 +37,10 @@ use tokio::{
     time::{Instant, Sleep, sleep_until, timeout},
 };
 
-pub use self::activity::Activity;
-use self::{activity::Expiry, wire::Wire};
+pub use self::{activity::Activity, streams::Unread};
+use self::{activity::Expiry, streams::Streams, wire::Wire};
 use crate::{
+    clients::Clients,
     context::{Protocol, request_id},
     figures::{Meter, one},
     limits::{self, Limits},
@@ -44,8 +53,12 @@ use crate::{
 
 /// What the requests of one connection have in common.
 pub struct Client {
-    /// The client's address.
+    /// The client's address, where a proxy said so; otherwise who connected.
     pub peer: SocketAddr,
+    /// What its TLS stack looks like.
+    pub ja4: Option<Rc<str>>,
+    /// Whom to believe, and what an address may have.
+    pub clients: Arc<Clients>,
     /// What ALPN settled on.
     pub protocol: Protocol,
     /// `1.2` or `1.3`.
@@ -77,10 +90,11 @@ impl Client {
 /// Serves a connection to its end.
 pub async fn serve(accepted: Accepted, client: Rc<Client>, mut drain: watch::Receiver<bool>) {
     let wire = TokioIo::new(Wire::new(accepted.stream, client.activity.clone()));
+    let streams = Streams::new(Duration::from_millis(client.limits.idle_timeout_ms));
     let service = {
-        let client = client.clone();
+        let (client, streams) = (client.clone(), streams.clone());
         service_fn(move |request| {
-            let answer = pipeline::run(request, client.clone());
+            let answer = pipeline::run(request, client.clone(), streams.called());
             Box::pin(async move { Ok::<_, Infallible>(answer.await) })
         })
     };
@@ -116,7 +130,7 @@ pub async fn serve(accepted: Accepted, client: Rc<Client>, mut drain: watch::Rec
         }
         Protocol::Http2 => {
             let mut connection =
-                pin!(http2_builder(&client.limits).serve_connection(wire, service));
+                pin!(http2_builder(&client.limits, streams).serve_connection(wire, service));
             loop {
                 tokio::select! {
                     biased;
@@ -133,7 +147,8 @@ pub async fn serve(accepted: Accepted, client: Rc<Client>, mut drain: watch::Rec
             }
         }
     };
-    if let Some(rejection) = seen.or_else(|| ended.as_ref().and_then(refusal)) {
+    observe_unseen(&client, true);
+    if let Some(rejection) = seen.or_else(|| headless(&client, ended.as_ref())) {
         observe_headless(&client, rejection);
     }
     if let Some(error) = ended {
@@ -162,8 +177,8 @@ fn http1_builder(limits: &Limits) -> http1::Builder {
     builder
 }
 
-fn http2_builder(limits: &Limits) -> http2::Builder<LocalExecutor> {
-    let mut builder = http2::Builder::new(LocalExecutor);
+fn http2_builder(limits: &Limits, streams: Streams) -> http2::Builder<Streams> {
+    let mut builder = http2::Builder::new(streams);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.http2_streams_max)
@@ -180,16 +195,6 @@ fn http2_builder(limits: &Limits) -> http2::Builder<LocalExecutor> {
     builder
 }
 
-/// Streams of a connection stay on its thread.
-#[derive(Clone, Copy)]
-struct LocalExecutor;
-
-impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for LocalExecutor {
-    fn execute(&self, future: F) {
-        tokio::task::spawn_local(future);
-    }
-}
-
 /// Waits for the connection's deadline, wherever that has moved.
 struct Watch<'a> {
     client: &'a Client,
@@ -204,6 +209,7 @@ impl<'a> Watch<'a> {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Expiry> {
         let activity = &self.client.activity;
+        observe_unseen(self.client, false);
         loop {
             let (deadline, expiry) = activity.deadline(&self.client.limits);
             if deadline <= Instant::now() {
@@ -221,6 +227,24 @@ impl<'a> Watch<'a> {
     }
 }
 
+// What ended the connection beside its requests.
+fn headless(client: &Client, ended: Option<&hyper::Error>) -> Option<Rejection> {
+    if let Some(flood) = client.activity.flood() {
+        client.meter.flood(flood);
+        return Some(Rejection::Http2Flood);
+    }
+    if client.activity.is_malformed() {
+        return Some(Rejection::RequestMalformed);
+    }
+    ended.and_then(refusal)
+}
+
+fn observe_unseen(client: &Client, connection_ended: bool) {
+    for rejection in client.activity.unseen(connection_ended) {
+        observe_headless(client, rejection);
+    }
+}
+
 // What hyper answered or ended by itself, before there was a request to answer.
 fn refusal(error: &hyper::Error) -> Option<Rejection> {
     if error.is_parse_too_large() {
@@ -234,7 +258,8 @@ fn refusal(error: &hyper::Error) -> Option<Rejection> {
 
 fn observe_headless(client: &Client, rejection: Rejection) {
     let Ok(id) = request_id() else { return };
-    let mut observation = Observation::begin(client, id, &Method::GET, "", Arc::default());
+    let mut observation =
+        Observation::begin(client, id, &Method::GET, "", Arc::default(), Rc::default());
     observation.context.method.clear();
     observation.refused(rejection);
     observation.answered();

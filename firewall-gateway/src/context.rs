@@ -2,18 +2,23 @@
 
 use std::{
     net::SocketAddr,
+    rc::Rc,
     time::{Duration, Instant},
 };
 
-use crate::rejection::Rejection;
+use crate::{clients::forwarded::Origin, rejection::Rejection};
 
 /// One request. Everything that the log line or a later stage needs is here.
 #[derive(Debug)]
 pub struct RequestContext {
     /// 128 random bits as hex: ours alone, so a client cannot choose what stands in our logs.
     pub id: String,
-    /// The client's address.
+    /// Who connected, or whom a PROXY header named.
     pub peer: SocketAddr,
+    /// The client, which a trusted proxy may have named in a header.
+    pub origin: Origin,
+    /// What its TLS stack looks like.
+    pub ja4: Option<Rc<str>>,
     /// The protocol between client and gateway.
     pub protocol: Protocol,
     /// `1.2` or `1.3`.
@@ -28,6 +33,8 @@ pub struct RequestContext {
     pub upstream_duration: Option<Duration>,
     /// Why the request was refused, if it was.
     pub rejection: Option<Rejection>,
+    /// When the client may try again, where that is known.
+    pub retry_after: Option<Duration>,
 }
 
 /// The protocol between client and gateway.

@@ -25,6 +25,10 @@ pub struct Figures {
     pub connections_accepted: u64,
     /// Connections closed at once because `connections_max` was reached.
     pub connections_refused: u64,
+    /// Connections closed at once because their address had as many as it may have.
+    pub connections_refused_address: u64,
+    /// Connections closed at once because they did not begin with a trusted PROXY header.
+    pub connections_refused_proxy: u64,
     /// Connections closed because they asked for nothing for too long.
     pub connections_idle_closed: u64,
     /// Connections open at this moment (a gauge).
@@ -35,6 +39,10 @@ pub struct Figures {
     pub upstream_connections_reused: u64,
     /// Connections to the upstream open at this moment (a gauge).
     pub upstream_connections_active: u64,
+    /// Connections and requests of addresses that the full table of addresses could not hold.
+    pub client_addresses_untracked: u64,
+    /// HTTP/2 connections ended for a flood, by kind; the labels are those of `Flood`.
+    pub http2_floods: Vec<LabelCount>,
     /// Failures of the upstream by kind; the labels are those of `UpstreamFailure`.
     pub upstream_failures: Vec<LabelCount>,
     /// Requests sent a second time because a reused connection had died.
@@ -105,12 +113,16 @@ impl Figures {
         }
         durations.sum_us = durations.sum_us.saturating_add(other.request_duration.sum_us);
         add_labels(&mut self.rejections, &other.rejections);
+        add_labels(&mut self.http2_floods, &other.http2_floods);
         add_labels(&mut self.upstream_failures, &other.upstream_failures);
         for (ours, theirs) in [
             (&mut self.tls_handshakes_ok, other.tls_handshakes_ok),
             (&mut self.tls_handshakes_failed, other.tls_handshakes_failed),
             (&mut self.connections_accepted, other.connections_accepted),
             (&mut self.connections_refused, other.connections_refused),
+            (&mut self.connections_refused_address, other.connections_refused_address),
+            (&mut self.connections_refused_proxy, other.connections_refused_proxy),
+            (&mut self.client_addresses_untracked, other.client_addresses_untracked),
             (&mut self.connections_idle_closed, other.connections_idle_closed),
             (&mut self.connections_active, other.connections_active),
             (&mut self.upstream_connections_opened, other.upstream_connections_opened),

@@ -1,6 +1,6 @@
 //! Headers on their way through: hop-by-hop ones end here, identity ones are ours alone.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -26,14 +26,13 @@ pub fn to_upstream(
     headers.remove(header::CONTENT_LENGTH);
     // Answered by the connection to the client; the upstream would answer a second time.
     headers.remove(header::EXPECT);
-    let peer = context.peer.ip().to_canonical();
     headers.insert(header::HOST, server_name.clone());
     set(headers, &X_REQUEST_ID, &context.id);
-    set(headers, &X_FORWARDED_FOR, &peer.to_string());
-    set(headers, &X_REAL_IP, &peer.to_string());
+    set(headers, &X_FORWARDED_FOR, &context.origin.chain());
+    set(headers, &X_REAL_IP, &context.origin.client.to_string());
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
     set(headers, &X_FORWARDED_HOST, host);
-    set(headers, &header::FORWARDED, &forwarded(context.peer, host));
+    set(headers, &header::FORWARDED, &forwarded(context.origin.client, host));
 }
 
 /// Prepares the upstream's headers for the client: nothing that names its software or its hops.
@@ -91,9 +90,9 @@ fn set(headers: &mut HeaderMap, name: &HeaderName, value: &str) {
     };
 }
 
-fn forwarded(peer: SocketAddr, host: &str) -> String {
+fn forwarded(client: IpAddr, host: &str) -> String {
     // RFC 7239, 6: an IPv6 address is bracketed and quoted.
-    match peer.ip().to_canonical() {
+    match client {
         IpAddr::V4(address) => format!("for={address};host=\"{host}\";proto=https"),
         IpAddr::V6(address) => format!("for=\"[{address}]\";host=\"{host}\";proto=https"),
     }

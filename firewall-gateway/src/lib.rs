@@ -11,6 +11,8 @@ pub mod listener;
 
 pub mod server;
 
+pub mod clients;
+
 mod tls;
 
 mod connection;
@@ -38,3 +40,6 @@ mod access_log;
 pub mod figures;
 
 pub mod worker;
+
+#[cfg(test)]
+mod generated;

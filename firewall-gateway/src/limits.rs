@@ -30,6 +30,8 @@ pub struct Limits {
     pub drain_timeout_ms: u64,
     /// Requests at once on one HTTP/2 connection.
     pub http2_streams_max: u32,
+    /// The slowest that a client may send a body or read its answer, once it has used up a grace.
+    pub bytes_per_s_min: u32,
 }
 
 impl Default for Limits {
@@ -47,6 +49,7 @@ impl Default for Limits {
             upstream_response_timeout_ms: 30_000,
             drain_timeout_ms: 10_000,
             http2_streams_max: 100,
+            bytes_per_s_min: 256,
         }
     }
 }
@@ -71,6 +74,7 @@ impl Limits {
             ("upstream_response_timeout_ms", self.upstream_response_timeout_ms, 1, hour_ms),
             ("drain_timeout_ms", self.drain_timeout_ms, 1, hour_ms),
             ("http2_streams_max", u64::from(self.http2_streams_max), 1, 10_000),
+            ("bytes_per_s_min", u64::from(self.bytes_per_s_min), 1, 1_048_576),
         ] {
             if !(min..=max).contains(&found) {
                 return Err(LimitError { key, found, min, max });
@@ -122,11 +126,51 @@ pub const HTTP2_ERROR_RESETS_MAX: usize = 64;
 pub const HTTP2_PING_INTERVAL_MS: u64 = 20_000;
 /// ...and closed when none comes.
 pub const HTTP2_PING_TIMEOUT_MS: u64 = 10_000;
+/// Frames of one kind that a client may send in a second; a browser that leaves a page resets all its
+/// streams at once, and one answer to each of our own SETTINGS and PING comes back.
+pub const HTTP2_SETTINGS_PER_S_MAX: u32 = 20;
+/// See [`HTTP2_SETTINGS_PER_S_MAX`]; gRPC measures the line with pings.
+pub const HTTP2_PINGS_PER_S_MAX: u32 = 60;
+/// See [`HTTP2_SETTINGS_PER_S_MAX`].
+pub const HTTP2_RESETS_PER_S_MAX: u32 = 200;
+/// See [`HTTP2_SETTINGS_PER_S_MAX`]; PRIORITY, PRIORITY_UPDATE and every kind that is not known.
+pub const HTTP2_PRIORITIES_PER_S_MAX: u32 = 500;
+/// See [`HTTP2_SETTINGS_PER_S_MAX`]; DATA without a byte that does not end its stream.
+pub const HTTP2_EMPTY_FRAMES_PER_S_MAX: u32 = 50;
+/// See [`HTTP2_SETTINGS_PER_S_MAX`]; the HTTP library bounds those of one header block.
+pub const HTTP2_CONTINUATIONS_PER_S_MAX: u32 = 100;
+/// See [`HTTP2_SETTINGS_PER_S_MAX`]; what we sent buys more.
+pub const HTTP2_WINDOW_UPDATES_PER_S_MAX: u32 = 500;
+/// Bytes sent to a client that let it send one WINDOW_UPDATE more, for a stream or the connection.
+pub const HTTP2_BYTES_PER_WINDOW_UPDATE: u32 = 512;
+/// See [`HTTP2_BYTES_PER_WINDOW_UPDATE`]: as many as can be saved up.
+pub const HTTP2_WINDOW_UPDATES_SAVED_MAX: u32 = 65_536;
 /// After the last response we read and throw away, or the kernel would answer unread bytes with a
 /// reset that makes the client lose the response.
 pub const LINGER_BYTES_MAX: usize = 262_144;
 /// See [`LINGER_BYTES_MAX`].
 pub const LINGER_TIMEOUT_MS: u64 = 1_000;
+/// What a client may lose of its body's pace: a stall of this length, or a longer drip.
+pub const BODY_STALL_MAX_MS: u64 = 10_000;
+/// Bytes of an answer that the kernel holds and has not sent yet, for each connection: what a client
+/// does not take is not to lie in our memory, and is to be noticed.
+pub const UNSENT_BYTES_MAX: u32 = 262_144;
+/// Slots of the table of addresses for each connection: at a quarter full hardly a row is ever full.
+pub const ADDRESS_SLOTS_PER_CONNECTION: usize = 4;
+/// See [`ADDRESS_SLOTS_PER_CONNECTION`]; 16 KiB.
+pub const ADDRESS_SLOTS_MIN: usize = 1_024;
+/// See [`ADDRESS_SLOTS_PER_CONNECTION`]; 64 MiB.
+pub const ADDRESS_SLOTS_MAX: usize = 4_194_304;
+/// Proxies that one request came through: entries of its header that are read, from the right.
+pub const FORWARDED_PROXIES_MAX: usize = 16;
+/// Prefixes of trusted proxies: every connection is held against all of them.
+pub const TRUSTED_PROXIES_MAX: usize = 64;
+/// A PROXY header; the addresses take 52 bytes, the rest is room for what is skipped.
+pub const PROXY_HEADER_BYTES_MAX: usize = 2_048;
+/// A trusted proxy sends its header at once.
+pub const PROXY_HEADER_TIMEOUT_MS: u64 = 3_000;
+/// A ClientHello, with the head of its record: the largest record there is.
+pub const CLIENT_HELLO_BYTES_MAX: usize = 16_384 + 5;
 /// Sessions remembered for TLS 1.2 clients without tickets.
 pub const TLS_SESSIONS_MAX: usize = 4_096;
 /// Below the keep-alive of common API servers (75 s and more): we close first, so no request

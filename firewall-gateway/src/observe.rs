@@ -11,8 +11,9 @@ use http::Method;
 use crate::{
     access_log,
     body::BodyFate,
-    connection::{Activity, Client},
-    context::RequestContext,
+    clients::forwarded::Origin,
+    connection::{Activity, Client, Unread},
+    context::{Protocol, RequestContext},
     figures::Meter,
     rejection::{Rejection, UpstreamFailure},
 };
@@ -30,6 +31,7 @@ pub struct Observation {
     fate: Arc<BodyFate>,
     meter: Arc<Meter>,
     activity: Rc<Activity>,
+    unread: Rc<Unread>,
 }
 
 impl Observation {
@@ -41,12 +43,15 @@ impl Observation {
         method: &Method,
         path: &str,
         fate: Arc<BodyFate>,
+        unread: Rc<Unread>,
     ) -> Self {
         client.activity.request_began();
         Self {
             context: RequestContext {
                 id,
                 peer: client.peer,
+                origin: Origin { client: client.peer.ip().to_canonical(), proxies: Vec::new() },
+                ja4: client.ja4.clone(),
                 protocol: client.protocol,
                 tls_version: client.tls_version,
                 start: Instant::now(),
@@ -54,6 +59,7 @@ impl Observation {
                 path: access_log::path(path),
                 upstream_duration: None,
                 rejection: None,
+                retry_after: None,
             },
             status: None,
             bytes_out: 0,
@@ -61,6 +67,7 @@ impl Observation {
             fate,
             meter: client.meter.clone(),
             activity: client.activity.clone(),
+            unread,
         }
     }
 
@@ -77,7 +84,13 @@ impl Observation {
     /// Body bytes went to the client.
     pub fn sent(&mut self, bytes: u64) {
         self.bytes_out += bytes;
+        self.unread.handed();
         self.activity.progressed();
+    }
+
+    /// The next body bytes are asked for.
+    pub fn asked(&self) {
+        self.unread.asked();
     }
 
     /// Everything was handed to the client's connection.
@@ -101,7 +114,9 @@ impl Observation {
 
 impl Drop for Observation {
     fn drop(&mut self) {
-        if !self.answered {
+        if self.unread.is_cut() {
+            self.refused(Rejection::SlowRead);
+        } else if !self.answered {
             let rejection = self.fate.rejection().unwrap_or_else(|| self.activity.cut());
             self.refused(rejection);
         }
@@ -113,6 +128,9 @@ impl Drop for Observation {
         self.meter.request(self.context.protocol, status, duration_us);
         if let Some(rejection) = self.context.rejection {
             self.meter.rejection(rejection);
+            if rejection == Rejection::BodyMalformed && self.context.protocol == Protocol::Http2 {
+                self.activity.body_broke();
+            }
         }
         self.meter.bytes_in.fetch_add(bytes_in, Relaxed);
         self.meter.bytes_out.fetch_add(self.bytes_out, Relaxed);

@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 
 use crate::{
     body::{BodyFate, RequestBody},
-    connection::Client,
+    connection::{Client, Unread},
     context::request_id,
     headers,
     observe::Observation,
@@ -23,7 +23,11 @@ use crate::{
 };
 
 /// One request from its head to its answer. Never fails: a refusal is an answer too.
-pub async fn run(request: Request<Incoming>, client: Rc<Client>) -> Response<ResponseBody> {
+pub async fn run(
+    request: Request<Incoming>,
+    client: Rc<Client>,
+    unread: Rc<Unread>,
+) -> Response<ResponseBody> {
     let fate = Arc::new(BodyFate::default());
     let id = request_id();
     let mut observation = Observation::begin(
@@ -32,7 +36,9 @@ pub async fn run(request: Request<Incoming>, client: Rc<Client>) -> Response<Res
         request.method(),
         request.uri().path(),
         fate.clone(),
+        unread,
     );
+    observation.context.origin = client.clients.origin(client.peer.ip(), request.headers());
     let bodiless = request.method() == Method::HEAD;
     let outcome = match id {
         Ok(_) => stages(request, &client, &fate, &mut observation).await,
@@ -66,13 +72,19 @@ async fn stages(
     let limits = &client.limits;
     // 1. connection: the bytes of the head were unambiguous
     client.activity.framing()?;
-    // 2. request: the head means the same to every reader
+    // 2. clients: this address has not used up what it may send
+    let from = observation.context.origin.client;
+    client.clients.request(from, Instant::now(), &client.meter).map_err(|wait| {
+        observation.context.retry_after = Some(wait);
+        Rejection::AddressRate
+    })?;
+    // 3. request: the head means the same to every reader
     let target = request::inspect(&request, limits)?;
-    // 3. body: bounded in size and time
+    // 4. body: bounded in size and time
     let (mut head, body) = request.into_parts();
     let body_deadline = Instant::now() + Duration::from_millis(limits.body_timeout_ms);
-    let body = RequestBody::new(body, limits.body_bytes_max, body_deadline.into(), fate.clone())?;
-    // 4. headers: what ends here is removed, who asks is set by us
+    let body = RequestBody::new(body, limits, body_deadline.into(), fate.clone())?;
+    // 5. headers: what ends here is removed, who asks is set by us
     headers::to_upstream(
         &mut head.headers,
         &observation.context,
@@ -83,7 +95,7 @@ async fn stages(
     *forwarded.method_mut() = head.method;
     *forwarded.uri_mut() = target.path.into();
     *forwarded.headers_mut() = head.headers;
-    // 5. upstream
+    // 6. upstream
     let sent = Instant::now();
     let outcome = client.upstream.send(forwarded, fate).await;
     observation.context.upstream_duration = Some(sent.elapsed());
@@ -91,7 +103,7 @@ async fn stages(
         observation.upstream_failed(failure);
         observation.context.rejection.unwrap_or(failure.rejection())
     })?;
-    // 6. response: nothing of the inside
+    // 7. response: nothing of the inside
     let (mut head, body) = answer.into_parts();
     headers::to_client(&mut head.headers);
     let wait = Duration::from_millis(limits.upstream_response_timeout_ms);
@@ -116,6 +128,11 @@ fn refuse(
     }
     if rejection == Rejection::UpstreamBusy {
         head.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if let Some(wait) = observation.context.retry_after {
+        // Rounded up: too early would only be refused again.
+        let seconds = wait.as_secs() + 1;
+        head.headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     // What follows an unreadable request on an HTTP/1 connection may be its rest.
     if client.ends_after(rejection) {

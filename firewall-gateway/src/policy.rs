@@ -1,9 +1,12 @@
 //! `GatewayPolicy`: everything a worker needs, handed over whole and never changed afterwards.
 
+mod clients;
+
 use std::{fmt, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::clients::{AddressHeader, ClientsPolicy, ProxyProtocol, RequestRate};
 use crate::limits::Limits;
 
 /// What a worker serves: it can read no file, so certificates travel as their text.
@@ -16,6 +19,8 @@ pub struct GatewayPolicy {
     pub private_key_pem: String,
     /// Where requests go.
     pub upstream: UpstreamPolicy,
+    /// Whom to believe about a client's address, and what one address may have.
+    pub clients: ClientsPolicy,
     /// Sizes, counts and times.
     pub limits: Limits,
     /// How the worker writes its lines.
@@ -76,6 +81,7 @@ impl fmt::Debug for GatewayPolicy {
             .field("certificate_pem", &format_args!("{} bytes", self.certificate_pem.len()))
             .field("private_key_pem", &"redacted")
             .field("upstream", &self.upstream)
+            .field("clients", &self.clients)
             .field("limits", &self.limits)
             .field("log", &self.log)
             .finish()

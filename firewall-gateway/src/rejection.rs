@@ -29,11 +29,17 @@ pub enum Rejection {
     UpstreamFailed,
     UpstreamTimeout,
     DrainCut,
+    AddressRate,
+    PathAmbiguous,
+    SlowBody,
+    SlowRead,
+    StreamRefused,
+    Http2Flood,
 }
 
 impl Rejection {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Rejection; 21] = [
+    pub const ALL: [Rejection; 27] = [
         Rejection::RequestMalformed,
         Rejection::FramingAmbiguous,
         Rejection::HostMissing,
@@ -55,6 +61,12 @@ impl Rejection {
         Rejection::UpstreamFailed,
         Rejection::UpstreamTimeout,
         Rejection::DrainCut,
+        Rejection::AddressRate,
+        Rejection::PathAmbiguous,
+        Rejection::SlowBody,
+        Rejection::SlowRead,
+        Rejection::StreamRefused,
+        Rejection::Http2Flood,
     ];
 
     /// The value of the metric label and of the access log's `rejection`.
@@ -185,6 +197,85 @@ impl Rejection {
                 "Service unavailable",
                 "The service is restarting. Try again shortly.",
             ),
+            Self::AddressRate => (
+                429,
+                "address_rate",
+                "Too many requests",
+                "Too many requests from your address. Try again later.",
+            ),
+            Self::PathAmbiguous => (
+                400,
+                "path_ambiguous",
+                "Bad request",
+                "The path can be read in more than one way: send it without dot segments, empty segments, backslashes, `;` and encoded separators.",
+            ),
+            Self::SlowBody => {
+                (408, "slow_body", "Request timeout", "The request body arrived too slowly.")
+            }
+            Self::SlowRead => {
+                (408, "slow_read", "Request timeout", "The answer was read too slowly.")
+            }
+            Self::StreamRefused => (
+                503,
+                "stream_refused",
+                "Service unavailable",
+                "Too many requests at once on this connection.",
+            ),
+            Self::Http2Flood => (
+                429,
+                "http2_flood",
+                "Too many requests",
+                "The connection sent too many frames that ask for nothing.",
+            ),
+        }
+    }
+}
+
+/// Why an HTTP/2 connection was ended for what it sent beside requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the labels below say what each one is")]
+pub enum Flood {
+    Settings,
+    Ping,
+    Reset,
+    Priority,
+    Empty,
+    Continuation,
+    WindowUpdate,
+    HeaderList,
+    ErrorReset,
+    Other,
+}
+
+impl Flood {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Flood; 10] = [
+        Flood::Settings,
+        Flood::Ping,
+        Flood::Reset,
+        Flood::Priority,
+        Flood::Empty,
+        Flood::Continuation,
+        Flood::WindowUpdate,
+        Flood::HeaderList,
+        Flood::ErrorReset,
+        Flood::Other,
+    ];
+
+    /// The value of the metric label.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Settings => "settings",
+            Self::Ping => "ping",
+            Self::Reset => "reset",
+            Self::Priority => "priority",
+            Self::Empty => "empty",
+            Self::Continuation => "continuation",
+            Self::WindowUpdate => "window_update",
+            Self::HeaderList => "header_list",
+            Self::ErrorReset => "error_reset",
+            Self::Other => "other",
         }
     }
 }
@@ -243,7 +334,7 @@ impl UpstreamFailure {
 
 #[cfg(test)]
 mod tests {
-    use super::{Rejection, UpstreamFailure};
+    use super::{Flood, Rejection, UpstreamFailure};
 
     // The figures use the number as an index and `ALL` for the names.
     #[test]
@@ -257,6 +348,9 @@ mod tests {
         }
         for (number, failure) in UpstreamFailure::ALL.into_iter().enumerate() {
             assert_eq!(failure as usize, number, "{failure:?}");
+        }
+        for (number, flood) in Flood::ALL.into_iter().enumerate() {
+            assert_eq!(flood as usize, number, "{flood:?}");
         }
         let total = labels.len();
         labels.sort_unstable();

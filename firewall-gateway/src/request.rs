@@ -1,6 +1,8 @@
 //! Refuses what the HTTP library lets through and an upstream could understand differently.
 
-use http::{HeaderMap, Method, Request, Uri, Version, header, uri::PathAndQuery};
+mod path;
+
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header, uri::PathAndQuery};
 
 use crate::{
     headers::{connection_tokens, must_arrive},
@@ -21,6 +23,9 @@ pub fn inspect<B>(request: &Request<B>, limits: &Limits) -> Result<Target, Rejec
     within_size(request.method(), request.uri(), headers, limits)?;
     let host = host(request)?;
     let path = path(request.method(), request.uri())?;
+    if !path::is_plain(path.path()) {
+        return Err(Rejection::PathAmbiguous);
+    }
     // `Connection: Host` makes a proxy remove what the upstream needs to judge the request.
     let named = |token: &[u8]| std::str::from_utf8(token).map_or(true, must_arrive);
     if connection_tokens(headers).any(named) {
@@ -29,6 +34,10 @@ pub fn inspect<B>(request: &Request<B>, limits: &Limits) -> Result<Target, Rejec
     let mut expectations = headers.get_all(header::EXPECT).iter();
     if expectations.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
         return Err(Rejection::ExpectationRefused);
+    }
+    // RFC 9113, 8.2.1. HTTP/1 removes such spaces, so that the upstream would see another value.
+    if request.version() == Version::HTTP_2 && headers.values().any(is_padded) {
+        return Err(Rejection::RequestMalformed);
     }
     // The scan of the wire sees these before hyper removes them; this is the second lock.
     let encodings = headers.get_all(header::TRANSFER_ENCODING).iter().count();
@@ -77,6 +86,11 @@ fn within_size(
         return Err(Rejection::HeadersTooLarge);
     }
     Ok(())
+}
+
+fn is_padded(value: &HeaderValue) -> bool {
+    let bytes = value.as_bytes();
+    bytes != bytes.trim_ascii()
 }
 
 fn uri_bytes(uri: &Uri) -> usize {

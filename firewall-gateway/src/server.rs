@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use self::thread::Shared;
 use crate::{
+    clients::Clients,
     figures::{Figures, Meter},
     limits::LimitError,
     listener::BoundListener,
@@ -31,6 +32,7 @@ pub fn serve(policy: &GatewayPolicy, listeners: Vec<BoundListener>) -> Result<Ga
     }
     let shared = Shared {
         limits: Arc::new(policy.limits.clone()),
+        clients: Arc::new(Clients::new(&policy.clients, &policy.limits)),
         acceptor: Acceptor::new(policy)?,
         route: Arc::new(UpstreamRoute::new(&policy.upstream)?),
         connections: Arc::default(),

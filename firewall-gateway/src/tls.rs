@@ -8,10 +8,12 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::ServerSessionMemoryCache,
 };
-use tokio::{net::TcpStream, time::timeout};
+use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use crate::{context::Protocol, limits::TLS_SESSIONS_MAX, policy::GatewayPolicy};
+use crate::{
+    clients::opening::Opening, context::Protocol, limits::TLS_SESSIONS_MAX, policy::GatewayPolicy,
+};
 
 /// Takes TCP connections to TLS connections.
 #[derive(Clone)]
@@ -54,7 +56,7 @@ impl Acceptor {
     }
 
     /// Shakes hands; `None` where that failed or took too long.
-    pub async fn accept(&self, stream: TcpStream) -> Option<Accepted> {
+    pub async fn accept(&self, stream: Opening) -> Option<Accepted> {
         let stream = match timeout(self.timeout, self.acceptor.accept(stream)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
@@ -82,7 +84,7 @@ impl Acceptor {
 /// A connection ready for HTTP.
 pub struct Accepted {
     /// The bytes inside TLS.
-    pub stream: TlsStream<TcpStream>,
+    pub stream: TlsStream<Opening>,
     /// What ALPN settled on.
     pub protocol: Protocol,
     /// `1.2` or `1.3`.

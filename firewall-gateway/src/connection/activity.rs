@@ -8,16 +8,23 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::scan::Scan;
+use super::{
+    received::Received,
+    scan::Scan,
+    sent::{Ending, Sent},
+};
 use crate::{
+    clients::pace::Pace,
     context::Protocol,
     limits::{LINGER_TIMEOUT_MS, Limits},
-    rejection::Rejection,
+    rejection::{Flood, Rejection},
 };
 
 /// Shared by the wire, the requests and the watch of one connection; all on one thread.
 pub struct Activity {
     scan: Option<RefCell<Scan>>,
+    http2: Option<RefCell<Http2>>,
+    reading: Cell<Pace>,
     head_since: Cell<Option<Instant>>,
     idle_since: Cell<Instant>,
     progress_at: Cell<Instant>,
@@ -27,6 +34,14 @@ pub struct Activity {
     requests_total: Cell<u64>,
     cut: Cell<Option<Rejection>>,
     drain_over: Rc<Cell<bool>>,
+}
+
+struct Http2 {
+    received: Received,
+    sent: Sent,
+    flood: Option<Flood>,
+    broken_bodies: u32,
+    malformed: u32,
 }
 
 /// What happens when a deadline passes.
@@ -41,13 +56,21 @@ pub enum Expiry {
 impl Activity {
     /// A connection that has just been accepted.
     #[must_use]
-    pub fn new(protocol: Protocol, now: Instant, drain_over: Rc<Cell<bool>>) -> Self {
-        let scan = match protocol {
-            Protocol::Http1 => Some(RefCell::default()),
-            Protocol::Http2 => None,
+    pub fn new(
+        protocol: Protocol,
+        now: Instant,
+        limits: &Limits,
+        drain_over: Rc<Cell<bool>>,
+    ) -> Self {
+        let (scan, http2) = match protocol {
+            Protocol::Http1 => (Some(RefCell::default()), None),
+            Protocol::Http2 => (None, Some(RefCell::new(Http2::new(now)))),
         };
+        let idle = Duration::from_millis(limits.idle_timeout_ms);
         Self {
             scan,
+            http2,
+            reading: Cell::new(Pace::new(idle, limits.bytes_per_s_min)),
             head_since: Cell::default(),
             idle_since: Cell::new(now),
             progress_at: Cell::new(now),
@@ -68,14 +91,17 @@ impl Activity {
             return (after(since, LINGER_TIMEOUT_MS), Expiry::Cut(None));
         }
         if let Some(since) = self.write_blocked_since.get() {
+            return (since + self.reading.get().left(), Expiry::Cut(Some(Rejection::SlowRead)));
+        }
+        // No frame of another stream comes before an HTTP/2 header block is complete.
+        if let (Some(since), true) = (self.head_since.get(), self.http2.is_some()) {
             return (
-                after(since, limits.idle_timeout_ms),
-                Expiry::Cut(Some(Rejection::IdleTimeout)),
+                after(since, limits.header_timeout_ms),
+                Expiry::Cut(Some(Rejection::HeaderTimeout)),
             );
         }
         if self.requests_active.get() > 0 {
-            // Every wait of a request has its own limit; this one is for a client that grants an
-            // HTTP/2 answer no window and so never blocks the wire.
+            // Every wait of a request has its own limit; this one is the outer bound.
             let wait_ms = limits.idle_timeout_ms
                 + limits.body_timeout_ms
                 + limits.upstream_connect_timeout_ms * 2
@@ -154,7 +180,22 @@ impl Activity {
     }
 
     /// Bytes came in.
-    pub fn read(&self, bytes: &[u8]) {
+    ///
+    /// # Errors
+    /// They are a flood, and nothing more is to be read.
+    pub fn read(&self, bytes: &[u8]) -> Result<(), Flood> {
+        if let Some(http2) = &self.http2 {
+            let mut http2 = http2.borrow_mut();
+            let now = Instant::now();
+            let outcome = http2.received.feed(bytes, now);
+            let since = self.head_since.get().unwrap_or(now);
+            self.head_since.set(http2.received.in_head().then_some(since));
+            if let Err(flood) = outcome {
+                http2.flood = Some(flood);
+                self.cut.set(Some(Rejection::Http2Flood));
+                return Err(flood);
+            }
+        }
         if let Some(scan) = &self.scan {
             let mut scan = scan.borrow_mut();
             let heads = scan.heads();
@@ -165,6 +206,26 @@ impl Activity {
                 self.head_since.set(Some(Instant::now()));
             }
         }
+        Ok(())
+    }
+
+    /// These bytes went out.
+    pub fn sent(&self, bytes: &[u8]) {
+        let mut reading = self.reading.get();
+        reading.moved(bytes.len());
+        self.reading.set(reading);
+        let Some(http2) = &self.http2 else { return };
+        let mut http2 = http2.borrow_mut();
+        http2.received.sent(bytes.len());
+        http2.sent.feed(bytes);
+        match http2.sent.ending() {
+            None => {}
+            Some(Ending::Flood(flood)) => {
+                http2.flood = Some(flood);
+                self.cut.set(Some(Rejection::Http2Flood));
+            }
+            Some(Ending::Malformed) => self.cut.set(Some(Rejection::RequestMalformed)),
+        }
     }
 
     /// Bytes went out, or could not.
@@ -172,8 +233,57 @@ impl Activity {
         match (blocked, self.write_blocked_since.get()) {
             (true, None) => self.write_blocked_since.set(Some(Instant::now())),
             (true, Some(_)) => {}
-            (false, _) => self.write_blocked_since.set(None),
+            (false, Some(since)) => {
+                self.write_blocked_since.set(None);
+                let mut reading = self.reading.get();
+                reading.waited(since.elapsed());
+                self.reading.set(reading);
+            }
+            (false, None) => {}
         }
+    }
+
+    /// Whether a frame of our own may go out between those of the HTTP library.
+    #[must_use]
+    pub fn may_say_goodbye(&self) -> bool {
+        self.http2.as_ref().is_some_and(|http2| http2.borrow().sent.is_between())
+    }
+
+    /// An HTTP/2 request's body broke, for which the library resets its stream.
+    pub fn body_broke(&self) {
+        if let Some(http2) = &self.http2 {
+            http2.borrow_mut().broken_bodies += 1;
+        }
+    }
+
+    /// Refusals of the HTTP/2 library that no request of ours has seen, since the last look. While
+    /// requests are in flight some of its resets may still turn out to be theirs.
+    pub fn unseen(&self, connection_ended: bool) -> Vec<Rejection> {
+        let Some(http2) = &self.http2 else { return Vec::new() };
+        let mut http2 = http2.borrow_mut();
+        let tally = http2.sent.take_tally();
+        http2.malformed += tally.malformed;
+        let mut unseen = vec![Rejection::HeadersTooLarge; tally.oversized as usize];
+        unseen.extend(std::iter::repeat_n(Rejection::StreamRefused, tally.refused as usize));
+        if connection_ended || self.requests_active.get() == 0 {
+            let malformed = http2.malformed.saturating_sub(http2.broken_bodies);
+            (http2.malformed, http2.broken_bodies) = (0, 0);
+            unseen.extend(std::iter::repeat_n(Rejection::RequestMalformed, malformed as usize));
+        }
+        unseen
+    }
+
+    /// The flood that ended the connection.
+    #[must_use]
+    pub fn flood(&self) -> Option<Flood> {
+        self.http2.as_ref().and_then(|http2| http2.borrow().flood)
+    }
+
+    /// Whether the HTTP/2 library ended the connection as it does not follow the protocol.
+    #[must_use]
+    pub fn is_malformed(&self) -> bool {
+        let ending = self.http2.as_ref().and_then(|http2| http2.borrow().sent.ending());
+        ending == Some(Ending::Malformed)
     }
 
     /// The last answer is out; the connection is being closed.
@@ -181,5 +291,12 @@ impl Activity {
         if self.closing_since.get().is_none() {
             self.closing_since.set(Some(Instant::now()));
         }
+    }
+}
+
+impl Http2 {
+    fn new(now: Instant) -> Self {
+        let received = Received::new(now);
+        Self { received, sent: Sent::default(), flood: None, broken_bodies: 0, malformed: 0 }
     }
 }

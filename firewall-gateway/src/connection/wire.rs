@@ -29,7 +29,7 @@ impl<S> Wire<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -39,8 +39,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         ready!(Pin::new(&mut self.inner).poll_read(cx, buffer))?;
         let bytes = &buffer.filled()[before..];
         self.read_closed |= bytes.is_empty();
-        self.activity.read(bytes);
-        Poll::Ready(Ok(()))
+        if self.activity.read(bytes).is_ok() {
+            return Poll::Ready(Ok(()));
+        }
+        // Nothing more is read of a flood. The goodbye is an attempt: a client that does not read
+        // does not get one.
+        if self.activity.may_say_goodbye() {
+            let _sent = Pin::new(&mut self.inner).poll_write(cx, &ENHANCE_YOUR_CALM);
+            let _flushed = Pin::new(&mut self.inner).poll_flush(cx);
+        }
+        Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
     }
 }
 
@@ -51,6 +59,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(taken)) = outcome {
+            self.activity.sent(bytes.get(..taken).unwrap_or(bytes));
+        }
         self.activity.wrote(outcome.is_pending());
         outcome
     }
@@ -61,6 +72,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.inner).poll_write_vectored(cx, parts);
+        if let Poll::Ready(Ok(mut left)) = outcome {
+            for part in parts {
+                let taken = left.min(part.len());
+                self.activity.sent(part.get(..taken).unwrap_or(part));
+                left -= taken;
+            }
+        }
         self.activity.wrote(outcome.is_pending());
         outcome
     }
@@ -93,3 +111,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         Poll::Ready(Ok(()))
     }
 }
+
+/// GOAWAY for the connection with the code of the same name (RFC 9113, 7); no stream was the last.
+const ENHANCE_YOUR_CALM: [u8; 17] =
+    [0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 11];

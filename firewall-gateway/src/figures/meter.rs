@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::{DURATION_BOUNDS_US, DurationHistogram, Figures, LabelCount, RequestCount};
 use crate::{
     context::Protocol,
-    rejection::{Rejection, UpstreamFailure},
+    rejection::{Flood, Rejection, UpstreamFailure},
 };
 
 /// Relaxed atomics: each counter stands for itself, and no core waits for another.
@@ -16,11 +16,15 @@ pub struct Meter {
     durations: [AtomicU64; DURATION_BOUNDS_US.len() + 1],
     duration_sum_us: AtomicU64,
     rejections: [AtomicU64; Rejection::ALL.len()],
+    http2_floods: [AtomicU64; Flood::ALL.len()],
     upstream_failures: [AtomicU64; UpstreamFailure::ALL.len()],
     pub tls_handshakes_ok: AtomicU64,
     pub tls_handshakes_failed: AtomicU64,
     pub connections_accepted: AtomicU64,
     pub connections_refused: AtomicU64,
+    pub connections_refused_address: AtomicU64,
+    pub connections_refused_proxy: AtomicU64,
+    pub client_addresses_untracked: AtomicU64,
     pub connections_idle_closed: AtomicU64,
     pub connections_active: AtomicU64,
     pub upstream_connections_opened: AtomicU64,
@@ -39,11 +43,15 @@ impl Default for Meter {
             durations: Default::default(),
             duration_sum_us: AtomicU64::default(),
             rejections: Default::default(),
+            http2_floods: Default::default(),
             upstream_failures: Default::default(),
             tls_handshakes_ok: AtomicU64::default(),
             tls_handshakes_failed: AtomicU64::default(),
             connections_accepted: AtomicU64::default(),
             connections_refused: AtomicU64::default(),
+            connections_refused_address: AtomicU64::default(),
+            connections_refused_proxy: AtomicU64::default(),
+            client_addresses_untracked: AtomicU64::default(),
             connections_idle_closed: AtomicU64::default(),
             connections_active: AtomicU64::default(),
             upstream_connections_opened: AtomicU64::default(),
@@ -68,6 +76,11 @@ impl Meter {
     /// Counts one refusal.
     pub fn rejection(&self, rejection: Rejection) {
         one(&self.rejections[rejection as usize]);
+    }
+
+    /// Counts one connection that ended for a flood.
+    pub fn flood(&self, flood: Flood) {
+        one(&self.http2_floods[flood as usize]);
     }
 
     /// Counts one failure of the upstream.
@@ -115,11 +128,15 @@ impl Meter {
             tls_handshakes_failed: read(&self.tls_handshakes_failed),
             connections_accepted: read(&self.connections_accepted),
             connections_refused: read(&self.connections_refused),
+            connections_refused_address: read(&self.connections_refused_address),
+            connections_refused_proxy: read(&self.connections_refused_proxy),
+            client_addresses_untracked: read(&self.client_addresses_untracked),
             connections_idle_closed: read(&self.connections_idle_closed),
             connections_active: read(&self.connections_active),
             upstream_connections_opened: read(&self.upstream_connections_opened),
             upstream_connections_reused: read(&self.upstream_connections_reused),
             upstream_connections_active: read(&self.upstream_connections_active),
+            http2_floods: labels(&mut Flood::ALL.iter().map(|one| one.label()), &self.http2_floods),
             upstream_failures: labels(
                 &mut UpstreamFailure::ALL.iter().map(|one| one.label()),
                 &self.upstream_failures,

@@ -35,6 +35,9 @@ fn http1_heads() {
         ("GET", "https://b.example/x", host, Err(Rejection::TargetInvalid)),
         ("GET", "ftp://a.example/x", host, Err(Rejection::TargetInvalid)),
         ("OPTIONS", "*", host, Err(Rejection::TargetInvalid)),
+        ("GET", "/a/../b?c", host, Err(Rejection::PathAmbiguous)),
+        ("GET", "/a?b=/../c;d%2f", host, Ok(("a.example", "/a?b=/../c;d%2f"))),
+        ("GET", "https://a.example/a/%2e%2e/b", host, Err(Rejection::PathAmbiguous)),
         ("GET", "/", &[], Err(Rejection::HostMissing)),
         ("GET", "https://a.example/", &[], Err(Rejection::HostMissing)),
         ("GET", "/", &[("host", "a"), ("host", "a")], Err(Rejection::HostRepeated)),
@@ -98,6 +101,10 @@ fn http2_heads() {
         ("https://a.example/x", &[("host", "a.example")], Ok(("a.example", "/x"))),
         ("https://a.example/x", &[("host", "b.example")], Err(Rejection::TargetInvalid)),
         ("https://user@a.example/x", &[], Err(Rejection::HostInvalid)),
+        ("https://a.example/x", &[("a", "b ")], Err(Rejection::RequestMalformed)),
+        ("https://a.example/x", &[("a", "\tb")], Err(Rejection::RequestMalformed)),
+        ("https://a.example/x", &[("a", "b c")], Ok(("a.example", "/x"))),
+        ("https://a.example//x", &[], Err(Rejection::PathAmbiguous)),
         ("/x", &[], Err(Rejection::HostMissing)),
     ] {
         check(Version::HTTP_2, "GET", uri, headers, expected);

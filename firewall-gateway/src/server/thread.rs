@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use socket2::SockRef;
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime,
@@ -21,9 +22,10 @@ use tokio::{
 };
 
 use crate::{
+    clients::{Clients, arrival::Arrival},
     connection::{self, Activity, Client},
     figures::{Meter, one},
-    limits::{ACCEPT_PAUSE_MS, Limits, UPSTREAM_SWEEP_INTERVAL_MS},
+    limits::{ACCEPT_PAUSE_MS, Limits, UNSENT_BYTES_MAX, UPSTREAM_SWEEP_INTERVAL_MS},
     listener::BoundListener,
     tls::Acceptor,
     upstream::{Upstream, UpstreamRoute},
@@ -34,6 +36,8 @@ use crate::{
 pub struct Shared {
     /// Sizes, counts and times.
     pub limits: Arc<Limits>,
+    /// Whom to believe, and what each address has.
+    pub clients: Arc<Clients>,
     /// TLS towards clients.
     pub acceptor: Acceptor,
     /// The upstream's address and TLS.
@@ -68,7 +72,14 @@ pub fn run(
         let mut accepting = JoinSet::new();
         for listener in listeners {
             match TcpListener::from_std(listener.socket) {
-                Ok(socket) => accepting.spawn_local(thread.clone().accept(socket)),
+                Ok(socket) => {
+                    // Every connection has it from its listening socket.
+                    let unsent = SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
+                    if let Err(error) = unsent {
+                        return report(started, Err(error));
+                    }
+                    accepting.spawn_local(thread.clone().accept(socket))
+                }
                 Err(error) => return report(started, Err(error)),
             };
         }
@@ -130,12 +141,17 @@ impl Thread {
         if stream.set_nodelay(true).is_err() {
             return;
         }
-        let Some(accepted) = self.shared.acceptor.accept(stream).await else {
+        let clients = &self.shared.clients;
+        let Some(arrival) = Arrival::take(stream, peer, clients, &self.meter).await else { return };
+        let Arrival { opening, peer, seat: _seat } = arrival;
+        let Some(mut accepted) = self.shared.acceptor.accept(opening).await else {
             return one(&self.meter.tls_handshakes_failed);
         };
         one(&self.meter.tls_handshakes_ok);
         let client = Client {
             peer,
+            ja4: accepted.stream.get_mut().0.ja4().map(Rc::from),
+            clients: clients.clone(),
             protocol: accepted.protocol,
             tls_version: accepted.version,
             limits: self.shared.limits.clone(),
@@ -144,6 +160,7 @@ impl Thread {
             activity: Rc::new(Activity::new(
                 accepted.protocol,
                 Instant::now(),
+                &self.shared.limits,
                 self.drain_over.clone(),
             )),
         };

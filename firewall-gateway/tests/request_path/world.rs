@@ -12,7 +12,7 @@ use firewall_gateway::{
     figures::{Figures, LabelCount},
     limits::Limits,
     listener::bind_listeners,
-    policy::{GatewayPolicy, LogFormat, LogLevel, LogPolicy, UpstreamPolicy},
+    policy::{ClientsPolicy, GatewayPolicy, LogFormat, LogLevel, LogPolicy, UpstreamPolicy},
     server::{Gateway, serve},
 };
 use rustls::{
@@ -93,6 +93,7 @@ pub fn gateway_policy(upstream: UpstreamPolicy, limits: Limits) -> GatewayPolicy
         certificate_pem: pair.cert.pem(),
         private_key_pem: pair.signing_key.serialize_pem(),
         upstream,
+        clients: ClientsPolicy::default(),
         limits,
         log: LogPolicy { level: LogLevel::Info, format: LogFormat::Json },
     }

@@ -68,6 +68,7 @@ fn policy(certificate: &str) -> GatewayPolicy {
             ca_pem: String::new(),
             connections_max: 1,
         },
+        clients: crate::policy::ClientsPolicy::default(),
         limits: Limits::default(),
         log: LogPolicy { level: LogLevel::Info, format: LogFormat::Json },
     }

@@ -1,0 +1,177 @@
+//! What each address has of the gateway: connections and requests, in one table that the threads share.
+//!
+//! The kernel spreads one address over the threads' sockets, so that a table for each thread would
+//! let an address have a limit for each thread. No lock: a slot is two words, and each changes by
+//! itself. The first holds whose slot it is and its connections, so that neither can change without
+//! the other; the second is the state of the rate (GCRA).
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use super::Full;
+use crate::{
+    limits::{ADDRESS_SLOTS_MAX, ADDRESS_SLOTS_MIN, ADDRESS_SLOTS_PER_CONNECTION},
+    policy::RequestRate,
+};
+
+/// A bounded table; an address that finds no slot is served and counted as untracked.
+pub struct AddressTable {
+    rows: Box<[[Slot; ROW_SLOTS]]>,
+    // Keyed anew in each process: nobody can choose addresses that share a row.
+    hasher: RandomState,
+    started: Instant,
+}
+
+#[derive(Default)]
+struct Slot {
+    /// The upper 40 bits are whose it is, 0 for nobody's; the lower 24 its connections.
+    holder: AtomicU64,
+    /// When the address would have used up what it took, in nanoseconds since the start.
+    arrival_ns: AtomicU64,
+}
+
+impl AddressTable {
+    /// Room for many more addresses than there can be connections.
+    #[must_use]
+    pub fn new(connections_max: u32, started: Instant) -> Self {
+        let slots = (connections_max as usize).saturating_mul(ADDRESS_SLOTS_PER_CONNECTION);
+        let slots = slots.clamp(ADDRESS_SLOTS_MIN, ADDRESS_SLOTS_MAX).next_power_of_two();
+        let rows = (0..slots / ROW_SLOTS).map(|_| Default::default()).collect();
+        Self { rows, hasher: RandomState::new(), started }
+    }
+
+    /// A connection of this address, if it may have one; none where it could not be tracked.
+    ///
+    /// # Errors
+    /// It has `connections_max` already.
+    pub fn seat(
+        table: &Arc<Self>,
+        address: IpAddr,
+        connections_max: u32,
+    ) -> Result<Option<Seat>, Full> {
+        let hash = table.hash(address);
+        for _ in 0..TRIES_MAX {
+            let Some(place) = table.place(hash) else { return Ok(None) };
+            let Some(slot) = table.slot(place) else { return Ok(None) };
+            let holder = slot.holder.load(Relaxed);
+            if owner(holder) != fingerprint(hash) {
+                continue;
+            }
+            if holder & CONNECTIONS >= u64::from(connections_max).min(CONNECTIONS) {
+                return Err(Full);
+            }
+            if slot.holder.compare_exchange(holder, holder + 1, Relaxed, Relaxed).is_ok() {
+                return Ok(Some(Seat { table: table.clone(), place }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes one request; none where the address could not be tracked.
+    pub fn request(
+        &self,
+        address: IpAddr,
+        rate: RequestRate,
+        now: Instant,
+    ) -> Option<Result<(), Duration>> {
+        let slot = self.slot(self.place(self.hash(address))?)?;
+        let now_ns = u64::try_from(now.saturating_duration_since(self.started).as_nanos());
+        let now_ns = now_ns.unwrap_or(u64::MAX);
+        let each_ns = NS_PER_S / u64::from(rate.per_s.max(1));
+        let most_ns = each_ns.saturating_mul(u64::from(rate.burst.max(1)));
+        let next = |arrival_ns: u64| {
+            let next_ns = arrival_ns.max(now_ns).saturating_add(each_ns);
+            (next_ns - now_ns <= most_ns).then_some(next_ns)
+        };
+        let taken = slot.arrival_ns.fetch_update(Relaxed, Relaxed, next);
+        Some(taken.map(drop).map_err(|arrival_ns| {
+            let free_ns = arrival_ns.saturating_add(each_ns).saturating_sub(most_ns);
+            Duration::from_nanos(free_ns.saturating_sub(now_ns))
+        }))
+    }
+
+    /// The slot of this hash, found or taken over from the address that used its rate longest ago.
+    fn place(&self, hash: u64) -> Option<Place> {
+        // The mask keeps it below the number of rows, which is a power of two.
+        let row = hash as usize & (self.rows.len() - 1);
+        let slots = self.rows.get(row)?;
+        for _ in 0..TRIES_MAX {
+            let holders = slots.each_ref().map(|slot| slot.holder.load(Relaxed));
+            let mine = |holder: &u64| owner(*holder) == fingerprint(hash);
+            if let Some(slot) = holders.iter().position(mine) {
+                return Some(Place { row, slot });
+            }
+            let free = holders.iter().zip(slots).enumerate();
+            let free = free.filter(|(_, (holder, _))| **holder & CONNECTIONS == 0);
+            let (slot, (holder, taken)) =
+                free.min_by_key(|(_, (_, slot))| slot.arrival_ns.load(Relaxed))?;
+            let new = fingerprint(hash) << CONNECTION_BITS;
+            if taken.holder.compare_exchange(*holder, new, Relaxed, Relaxed).is_ok() {
+                // Another thread may charge the former address in between: one request, once.
+                taken.arrival_ns.store(0, Relaxed);
+                return Some(Place { row, slot });
+            }
+        }
+        None
+    }
+
+    fn slot(&self, place: Place) -> Option<&Slot> {
+        self.rows.get(place.row)?.get(place.slot)
+    }
+
+    // An IPv6 host has a /64 to itself and could come from any address in it.
+    fn hash(&self, address: IpAddr) -> u64 {
+        match address.to_canonical() {
+            IpAddr::V4(address) => self.hasher.hash_one((4u8, u64::from(address.to_bits()))),
+            IpAddr::V6(address) => self.hasher.hash_one((6u8, (address.to_bits() >> 64) as u64)),
+        }
+    }
+}
+
+/// The right to a connection; given back when it ends, however it does.
+pub struct Seat {
+    table: Arc<AddressTable>,
+    place: Place,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        // A slot with connections is never taken over, so it is still ours.
+        if let Some(slot) = self.table.slot(self.place) {
+            slot.holder.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Place {
+    row: usize,
+    slot: usize,
+}
+
+// Never 0, which is nobody's. The row has used the lower bits.
+fn fingerprint(hash: u64) -> u64 {
+    hash >> CONNECTION_BITS | 1
+}
+
+fn owner(holder: u64) -> u64 {
+    holder >> CONNECTION_BITS
+}
+
+/// Two cache lines.
+const ROW_SLOTS: usize = 8;
+const CONNECTION_BITS: u32 = 24;
+const CONNECTIONS: u64 = (1 << CONNECTION_BITS) - 1;
+/// A try fails only when another thread succeeded in the same row; so many in a row do not happen.
+const TRIES_MAX: usize = 64;
+const NS_PER_S: u64 = 1_000_000_000;
+
+#[cfg(test)]
+mod tests;
