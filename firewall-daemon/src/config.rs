@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use firewall_gateway::limits::Limits;
+use firewall_gateway::{limits::Limits, policy::ClientsPolicy};
 use ipnetwork::IpNetwork;
 
 use crate::control::ListKind;
@@ -129,6 +129,8 @@ pub struct GatewayConfig {
     pub threads: u16,
     /// Where requests go.
     pub upstream: UpstreamConfig,
+    /// Whom to believe about a client's address, and what one address may have.
+    pub clients: ClientsPolicy,
     /// Sizes, counts and waits.
     pub limits: Limits,
 }

@@ -237,12 +237,24 @@ impl Families<'_> {
         );
         self.counters(
             "gateway_connections",
-            "Client connections taken, closed at once since too many were open, closed since they asked for nothing",
+            "Client connections taken, closed at once and why, closed since they asked for nothing",
             [
                 result("accepted", figures.connections_accepted),
                 result("refused", figures.connections_refused),
+                result("refused_address", figures.connections_refused_address),
+                result("refused_proxy", figures.connections_refused_proxy),
                 result("idle_closed", figures.connections_idle_closed),
             ],
+        );
+        self.counter(
+            "gateway_client_addresses_untracked",
+            "Connections and requests of addresses that the full table of addresses could not hold",
+            figures.client_addresses_untracked,
+        );
+        self.counters(
+            "gateway_http2_floods",
+            "HTTP/2 connections ended for what they sent beside requests",
+            figures.http2_floods.iter().map(|row| (vec![("kind", row.label.clone())], row.count)),
         );
         self.counters(
             "gateway_upstream_connections",

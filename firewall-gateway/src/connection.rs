@@ -229,14 +229,17 @@ impl<'a> Watch<'a> {
 
 // What ended the connection beside its requests.
 fn headless(client: &Client, ended: Option<&hyper::Error>) -> Option<Rejection> {
-    if let Some(flood) = client.activity.flood() {
+    let flood = client.activity.flood();
+    if let Some(flood) = flood {
         client.meter.flood(flood);
-        return Some(Rejection::Http2Flood);
     }
-    if client.activity.is_malformed() {
-        return Some(Rejection::RequestMalformed);
+    match (flood, client.activity.is_malformed()) {
+        (None, false) => ended.and_then(refusal),
+        // Requests that are in flight report it themselves.
+        _ if client.activity.is_busy() => None,
+        (Some(_), _) => Some(Rejection::Http2Flood),
+        (None, true) => Some(Rejection::RequestMalformed),
     }
-    ended.and_then(refusal)
 }
 
 fn observe_unseen(client: &Client, connection_ended: bool) {

@@ -6,6 +6,7 @@ mod packet;
 mod rules;
 mod limits;
 mod feeds;
+mod clients;
 
 const LEAST: &str = "interfaces: [{name: eth0}]\npacket: {}\n";
 
@@ -72,6 +73,7 @@ gateway:
     upstream_response_timeout_ms: 19
     drain_timeout_ms: 20
     http2_streams_max: 21
+    bytes_per_s_min: 22
 control: {socket: /run/x.sock}
 metrics: {listen: '[::1]:9'}
 log: {level: trace, format: text}
@@ -106,6 +108,7 @@ log: {level: trace, format: text}
             upstream_response_timeout_ms: 19,
             drain_timeout_ms: 20,
             http2_streams_max: 21,
+            bytes_per_s_min: 22,
         }
     );
     assert_eq!(gateway.limits.validate(), Ok(()));
@@ -179,7 +182,7 @@ fn what_is_wrong_is_said_with_its_place() {
         ),
         (
             gateway("limits: {timeout_ms: 1}"),
-            "8:12: unknown field `timeout_ms`, expected one of connections_max, header_bytes_max, headers_max, body_bytes_max, header_timeout_ms, body_timeout_ms, idle_timeout_ms, tls_handshake_timeout_ms, upstream_connect_timeout_ms, upstream_response_timeout_ms, drain_timeout_ms, http2_streams_max",
+            "8:12: unknown field `timeout_ms`, expected one of connections_max, header_bytes_max, headers_max, body_bytes_max, header_timeout_ms, body_timeout_ms, idle_timeout_ms, tls_handshake_timeout_ms, upstream_connect_timeout_ms, upstream_response_timeout_ms, drain_timeout_ms, http2_streams_max, bytes_per_s_min",
         ),
         (format!("{LEAST}gateway: {{}}\n"), "3:10: missing field `listen`"),
         (

@@ -19,6 +19,7 @@ fn full() -> Snapshot {
     let mut gateway = GatewayStatus { restarts: 2, ..GatewayStatus::default() };
     gateway.figures.requests = vec![RequestCount { status: 200, protocol: "h2".into(), count: 5 }];
     gateway.figures.rejections = vec![LabelCount { label: "body_too_large".into(), count: 3 }];
+    gateway.figures.http2_floods = vec![LabelCount { label: "ping".into(), count: 2 }];
     gateway.figures.upstream_failures = vec![LabelCount { label: "refused".into(), count: 1 }];
     gateway.figures.request_duration.buckets[1] = 4;
     gateway.figures.request_duration.sum_us = 800;

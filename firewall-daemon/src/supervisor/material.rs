@@ -58,6 +58,7 @@ pub fn policy(config: &GatewayConfig, log: LogConfig) -> Result<GatewayPolicy, M
             ca_pem: read("upstream.ca", &config.upstream.ca)?,
             connections_max: config.upstream.connections_max,
         },
+        clients: config.clients.clone(),
         limits: config.limits.clone(),
         log: LogPolicy { level: log.level, format: log.format },
     };

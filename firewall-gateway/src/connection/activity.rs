@@ -273,6 +273,12 @@ impl Activity {
         unseen
     }
 
+    /// Whether requests are in flight.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.requests_active.get() > 0
+    }
+
     /// The flood that ended the connection.
     #[must_use]
     pub fn flood(&self) -> Option<Flood> {

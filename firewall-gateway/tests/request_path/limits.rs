@@ -97,7 +97,7 @@ fn a_client_that_does_not_read_is_cut() {
     let mut client = world.connect();
     client.write_all(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     // Never read: the kernel's buffers fill, then nothing moves.
-    one_request(&Default::default(), &world.settled(), 200, "h1", "idle_timeout");
+    one_request(&Default::default(), &world.settled(), 200, "h1", "slow_read");
 }
 
 #[test]

@@ -10,6 +10,16 @@ mod hygiene;
 
 mod headers;
 
+mod clients;
+
+mod h2raw;
+
+mod http2_hygiene;
+
+mod floods;
+
+mod slow;
+
 mod limits;
 
 mod failures;

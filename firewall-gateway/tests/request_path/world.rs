@@ -47,8 +47,24 @@ impl World {
         World::behind(upstream, policy, limits)
     }
 
+    /// A gateway that treats clients like this.
+    pub fn for_clients(clients: ClientsPolicy) -> World {
+        let upstream = Upstream::start("api.internal");
+        let policy = UpstreamPolicy {
+            address: upstream.address,
+            server_name: "api.internal".to_owned(),
+            ca_pem: upstream.certificate_pem.clone(),
+            connections_max: 4,
+        };
+        let policy = GatewayPolicy { clients, ..gateway_policy(policy, Limits::default()) };
+        World::serving(upstream, policy)
+    }
+
     pub fn behind(upstream: Upstream, policy: UpstreamPolicy, limits: Limits) -> World {
-        let policy = gateway_policy(policy, limits);
+        World::serving(upstream, gateway_policy(policy, limits))
+    }
+
+    fn serving(upstream: Upstream, policy: GatewayPolicy) -> World {
         let listeners = bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1).unwrap();
         let address = listeners[0].shape.address;
         let gateway = serve(&policy, listeners).unwrap();
@@ -100,9 +116,13 @@ pub fn gateway_policy(upstream: UpstreamPolicy, limits: Limits) -> GatewayPolicy
 }
 
 pub fn connect(address: SocketAddr, certificate_pem: &str) -> Client {
-    let tcp = TcpStream::connect(address).unwrap();
+    over(TcpStream::connect(address).unwrap(), tls(certificate_pem, b"http/1.1"))
+}
+
+/// TLS over a connection, however it was made and whatever was sent before.
+pub fn over(tcp: TcpStream, config: ClientConfig) -> Client {
     tcp.set_read_timeout(Some(PATIENCE)).unwrap();
-    let config = Arc::new(tls(certificate_pem, b"http/1.1"));
+    let config = Arc::new(config);
     let session = ClientConnection::new(config, "gateway.test".try_into().unwrap()).unwrap();
     StreamOwned::new(session, tcp)
 }

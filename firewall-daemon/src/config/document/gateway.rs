@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use crate::config::{
-    document::Entries,
+    document::{Entries, clients::ClientsDocument},
     scalar::{Address, FilePath, Number},
 };
 
@@ -18,6 +18,8 @@ pub struct GatewayDocument {
     pub user: Option<Spanned<String>>,
     pub threads: Option<Number<1, 64>>,
     pub upstream: UpstreamDocument,
+    #[serde(default)]
+    pub clients: ClientsDocument,
     #[serde(default)]
     pub limits: GatewayLimitsDocument,
 }
@@ -51,4 +53,5 @@ pub struct GatewayLimitsDocument {
     pub upstream_response_timeout_ms: Option<WaitMs>,
     pub drain_timeout_ms: Option<WaitMs>,
     pub http2_streams_max: Option<Number<1, 10_000>>,
+    pub bytes_per_s_min: Option<Number<1, 1_048_576>>,
 }

@@ -42,6 +42,7 @@ impl Check<'_> {
                     .connections_max
                     .map_or(UPSTREAM_CONNECTIONS_MAX, |number| number.cast()),
             },
+            clients: self.clients(gateway.clients)?,
             limits: limits(&gateway.limits),
         })
     }
@@ -109,5 +110,8 @@ fn limits(document: &GatewayLimitsDocument) -> Limits {
         http2_streams_max: document
             .http2_streams_max
             .map_or(default.http2_streams_max, |number| number.cast()),
+        bytes_per_s_min: document
+            .bytes_per_s_min
+            .map_or(default.bytes_per_s_min, |number| number.cast()),
     }
 }
