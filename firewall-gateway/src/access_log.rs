@@ -22,6 +22,7 @@ pub fn write(
         client = %context.origin.client,
         method = %context.method,
         path = %context.path,
+        route = context.route.as_deref(),
         status,
         protocol = context.protocol.label(),
         tls = context.tls_version,

@@ -1,6 +1,8 @@
 //! The request's body on its way to the upstream: its size and its time are bounded.
 
 use std::{
+    collections::VecDeque,
+    future::poll_fn,
     pin::Pin,
     sync::{
         Arc, OnceLock,
@@ -23,6 +25,8 @@ use crate::{
 /// A body that ends with an error as soon as it is too large, too slow or broken.
 pub struct RequestBody<B> {
     inner: B,
+    gathered: VecDeque<Bytes>,
+    gathered_bytes: usize,
     left_bytes: u64,
     deadline: Instant,
     pace: Pace,
@@ -76,6 +80,8 @@ impl<B: Body> RequestBody<B> {
         fate.complete.store(inner.is_end_stream(), Relaxed);
         Ok(Self {
             inner,
+            gathered: VecDeque::new(),
+            gathered_bytes: 0,
             left_bytes: limits.body_bytes_max,
             deadline,
             pace: Pace::new(Duration::from_millis(BODY_STALL_MAX_MS), limits.bytes_per_s_min),
@@ -86,15 +92,28 @@ impl<B: Body> RequestBody<B> {
     }
 }
 
-impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> Body for RequestBody<B> {
-    type Data = Bytes;
-    type Error = BodyError;
+impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> RequestBody<B> {
+    /// Waits until so many bytes are here, or all of them: a client that dawdles holds no connection
+    /// to the upstream meanwhile.
+    ///
+    /// # Errors
+    /// Why the body cannot be had.
+    pub async fn gather(&mut self, bytes: usize) -> Result<(), Rejection> {
+        while self.gathered_bytes < bytes && !self.inner.is_end_stream() {
+            match poll_fn(|cx| self.poll_data(cx)).await {
+                Some(Ok(data)) => {
+                    self.gathered_bytes += data.len();
+                    self.gathered.push_back(data);
+                }
+                Some(Err(BodyError(rejection))) => return Err(rejection),
+                None => break,
+            }
+        }
+        Ok(())
+    }
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = self.get_mut();
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        let this = self;
         let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) else {
             // Only while we want a byte and there is none: an upstream that is slow to take the body
             // is not the client's fault.
@@ -131,15 +150,39 @@ impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> Body for RequestBody<B
         };
         this.left_bytes = left;
         this.fate.complete.store(this.inner.is_end_stream(), Relaxed);
-        Poll::Ready(Some(Ok(Frame::data(data))))
+        Poll::Ready(Some(Ok(data)))
+    }
+}
+
+impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> Body for RequestBody<B> {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        if let Some(data) = this.gathered.pop_front() {
+            this.gathered_bytes -= data.len();
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        this.poll_data(cx).map(|data| data.map(|data| data.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.gathered.is_empty() && self.inner.is_end_stream()
     }
 
+    // A body that is here whole goes out with its length, however it came.
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        let (here, rest) = (self.gathered_bytes as u64, self.inner.size_hint());
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower().saturating_add(here));
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper.saturating_add(here));
+        }
+        hint
     }
 }
 

@@ -47,6 +47,7 @@ use crate::{
     observe::Observation,
     pipeline,
     rejection::Rejection,
+    route::Router,
     tls::Accepted,
     upstream::Upstream,
 };
@@ -65,8 +66,10 @@ pub struct Client {
     pub tls_version: &'static str,
     /// Sizes, counts and times.
     pub limits: Arc<Limits>,
-    /// The way to the API server.
-    pub upstream: Rc<Upstream>,
+    /// Which request goes where.
+    pub router: Arc<Router>,
+    /// The ways there.
+    pub upstreams: Rc<[Upstream]>,
     /// The thread's counters.
     pub meter: Arc<Meter>,
     /// What the connection is doing.
@@ -94,6 +97,7 @@ pub async fn serve(accepted: Accepted, client: Rc<Client>, mut drain: watch::Rec
     let service = {
         let (client, streams) = (client.clone(), streams.clone());
         service_fn(move |request| {
+            client.activity.called();
             let answer = pipeline::run(request, client.clone(), streams.called());
             Box::pin(async move { Ok::<_, Infallible>(answer.await) })
         })
@@ -147,6 +151,7 @@ pub async fn serve(accepted: Accepted, client: Rc<Client>, mut drain: watch::Rec
             }
         }
     };
+    client.activity.input_ended();
     observe_unseen(&client, true);
     if let Some(rejection) = seen.or_else(|| headless(&client, ended.as_ref())) {
         observe_headless(&client, rejection);

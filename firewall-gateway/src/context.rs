@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     rc::Rc,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -25,6 +26,8 @@ pub struct RequestContext {
     pub tls_version: &'static str,
     /// When the request's headers were complete.
     pub start: Instant,
+    /// The route that took it.
+    pub route: Option<Arc<str>>,
     /// Method, bounded and escaped.
     pub method: String,
     /// Path without the query, bounded and escaped.

@@ -14,7 +14,7 @@ pub fn to_upstream(
     headers: &mut HeaderMap,
     context: &RequestContext,
     host: &str,
-    server_name: &HeaderValue,
+    upstream_host: &HeaderValue,
 ) {
     remove_hop_by_hop(headers);
     let spoofed: Vec<HeaderName> =
@@ -26,7 +26,7 @@ pub fn to_upstream(
     headers.remove(header::CONTENT_LENGTH);
     // Answered by the connection to the client; the upstream would answer a second time.
     headers.remove(header::EXPECT);
-    headers.insert(header::HOST, server_name.clone());
+    headers.insert(header::HOST, upstream_host.clone());
     set(headers, &X_REQUEST_ID, &context.id);
     set(headers, &X_FORWARDED_FOR, &context.origin.chain());
     set(headers, &X_REAL_IP, &context.origin.client.to_string());

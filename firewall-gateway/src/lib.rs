@@ -23,6 +23,8 @@ mod pipeline;
 
 mod request;
 
+pub mod route;
+
 mod body;
 
 mod headers;

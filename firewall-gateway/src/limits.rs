@@ -30,6 +30,8 @@ pub struct Limits {
     pub drain_timeout_ms: u64,
     /// Requests at once on one HTTP/2 connection.
     pub http2_streams_max: u32,
+    /// Bytes of a body that are waited for before the upstream is asked; 0 asks at once.
+    pub body_gather_bytes: u32,
     /// The slowest that a client may send a body or read its answer, once it has used up a grace.
     pub bytes_per_s_min: u32,
 }
@@ -49,6 +51,7 @@ impl Default for Limits {
             upstream_response_timeout_ms: 30_000,
             drain_timeout_ms: 10_000,
             http2_streams_max: 100,
+            body_gather_bytes: 16_384,
             bytes_per_s_min: 256,
         }
     }
@@ -74,6 +77,7 @@ impl Limits {
             ("upstream_response_timeout_ms", self.upstream_response_timeout_ms, 1, hour_ms),
             ("drain_timeout_ms", self.drain_timeout_ms, 1, hour_ms),
             ("http2_streams_max", u64::from(self.http2_streams_max), 1, 10_000),
+            ("body_gather_bytes", u64::from(self.body_gather_bytes), 0, 1_048_576),
             ("bytes_per_s_min", u64::from(self.bytes_per_s_min), 1, 1_048_576),
         ] {
             if !(min..=max).contains(&found) {

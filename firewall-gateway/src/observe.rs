@@ -13,7 +13,7 @@ use crate::{
     body::BodyFate,
     clients::forwarded::Origin,
     connection::{Activity, Client, Unread},
-    context::{Protocol, RequestContext},
+    context::RequestContext,
     figures::Meter,
     rejection::{Rejection, UpstreamFailure},
 };
@@ -57,6 +57,7 @@ impl Observation {
                 start: Instant::now(),
                 method: access_log::method(method.as_str()),
                 path: access_log::path(path),
+                route: None,
                 upstream_duration: None,
                 rejection: None,
                 retry_after: None,
@@ -128,9 +129,6 @@ impl Drop for Observation {
         self.meter.request(self.context.protocol, status, duration_us);
         if let Some(rejection) = self.context.rejection {
             self.meter.rejection(rejection);
-            if rejection == Rejection::BodyMalformed && self.context.protocol == Protocol::Http2 {
-                self.activity.body_broke();
-            }
         }
         self.meter.bytes_in.fetch_add(bytes_in, Relaxed);
         self.meter.bytes_out.fetch_add(self.bytes_out, Relaxed);

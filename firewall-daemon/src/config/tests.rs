@@ -1,11 +1,14 @@
 //! What a file says, and what is said of a file that is wrong.
 
+use firewall_gateway::limits::Limits;
+
 use super::*;
 
 mod packet;
 mod rules;
 mod limits;
 mod feeds;
+mod gateway;
 mod clients;
 
 const LEAST: &str = "interfaces: [{name: eth0}]\npacket: {}\n";
@@ -73,6 +76,7 @@ gateway:
     upstream_response_timeout_ms: 19
     drain_timeout_ms: 20
     http2_streams_max: 21
+    body_gather_bytes: 23
     bytes_per_s_min: 22
 control: {socket: /run/x.sock}
 metrics: {listen: '[::1]:9'}
@@ -89,10 +93,16 @@ log: {level: trace, format: text}
     assert_eq!(gateway.certificate, Path::new("/etc/seawall/server.pem"));
     assert_eq!(gateway.private_key, Path::new("/keys/server.key"));
     assert_eq!((gateway.user.as_str(), gateway.threads), ("gate", 3));
-    assert_eq!(gateway.upstream.address.to_string(), "127.0.0.1:8443");
-    assert_eq!(gateway.upstream.server_name, "api.internal");
-    assert_eq!(gateway.upstream.ca, Path::new("/etc/seawall/ca.pem"));
-    assert_eq!(gateway.upstream.connections_max, 9);
+    let [upstream] = gateway.upstreams.as_slice() else { panic!("{:?}", gateway.upstreams) };
+    assert_eq!(upstream.backends[0].address.to_string(), "127.0.0.1:8443");
+    let tls = upstream.tls.as_ref().expect("TLS");
+    assert_eq!(
+        (tls.server_name.as_str(), upstream.host.as_str()),
+        ("api.internal", "api.internal")
+    );
+    assert_eq!(tls.ca, Path::new("/etc/seawall/ca.pem"));
+    assert_eq!(upstream.connections_max, 9);
+    assert_eq!(gateway.routes[0].path, "/*");
     assert_eq!(
         gateway.limits,
         Limits {
@@ -108,6 +118,7 @@ log: {level: trace, format: text}
             upstream_response_timeout_ms: 19,
             drain_timeout_ms: 20,
             http2_streams_max: 21,
+            body_gather_bytes: 23,
             bytes_per_s_min: 22,
         }
     );
@@ -182,7 +193,7 @@ fn what_is_wrong_is_said_with_its_place() {
         ),
         (
             gateway("limits: {timeout_ms: 1}"),
-            "8:12: unknown field `timeout_ms`, expected one of connections_max, header_bytes_max, headers_max, body_bytes_max, header_timeout_ms, body_timeout_ms, idle_timeout_ms, tls_handshake_timeout_ms, upstream_connect_timeout_ms, upstream_response_timeout_ms, drain_timeout_ms, http2_streams_max, bytes_per_s_min",
+            "8:12: unknown field `timeout_ms`, expected one of connections_max, header_bytes_max, headers_max, body_bytes_max, header_timeout_ms, body_timeout_ms, idle_timeout_ms, tls_handshake_timeout_ms, upstream_connect_timeout_ms, upstream_response_timeout_ms, drain_timeout_ms, http2_streams_max, body_gather_bytes, bytes_per_s_min",
         ),
         (format!("{LEAST}gateway: {{}}\n"), "3:10: missing field `listen`"),
         (

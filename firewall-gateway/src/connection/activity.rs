@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    iter::repeat_n,
     rc::Rc,
     time::Duration,
 };
@@ -40,8 +41,10 @@ struct Http2 {
     received: Received,
     sent: Sent,
     flood: Option<Flood>,
-    broken_bodies: u32,
-    malformed: u32,
+    called: u64,
+    unseen: u64,
+    resets: u64,
+    input_over: bool,
 }
 
 /// What happens when a deadline passes.
@@ -143,7 +146,10 @@ impl Activity {
         match (self.cut.get(), self.drain_over.get()) {
             (Some(rejection), _) => rejection,
             (None, true) => Rejection::DrainCut,
-            (None, false) => Rejection::ClientGone,
+            (None, false) => match &self.http2 {
+                Some(http2) if http2.borrow_mut().reset_itself() => Rejection::BodyMalformed,
+                Some(_) | None => Rejection::ClientGone,
+            },
         }
     }
 
@@ -249,28 +255,24 @@ impl Activity {
         self.http2.as_ref().is_some_and(|http2| http2.borrow().sent.is_between())
     }
 
-    /// An HTTP/2 request's body broke, for which the library resets its stream.
-    pub fn body_broke(&self) {
+    /// Nothing more comes from the client.
+    pub fn input_ended(&self) {
         if let Some(http2) = &self.http2 {
-            http2.borrow_mut().broken_bodies += 1;
+            http2.borrow_mut().input_over = true;
         }
     }
 
-    /// Refusals of the HTTP/2 library that no request of ours has seen, since the last look. While
-    /// requests are in flight some of its resets may still turn out to be theirs.
+    /// The HTTP library hands over a request.
+    pub fn called(&self) {
+        if let Some(http2) = &self.http2 {
+            http2.borrow_mut().called += 1;
+        }
+    }
+
+    /// Refusals of the HTTP/2 library that no request of ours has seen, since the last look.
     pub fn unseen(&self, connection_ended: bool) -> Vec<Rejection> {
         let Some(http2) = &self.http2 else { return Vec::new() };
-        let mut http2 = http2.borrow_mut();
-        let tally = http2.sent.take_tally();
-        http2.malformed += tally.malformed;
-        let mut unseen = vec![Rejection::HeadersTooLarge; tally.oversized as usize];
-        unseen.extend(std::iter::repeat_n(Rejection::StreamRefused, tally.refused as usize));
-        if connection_ended || self.requests_active.get() == 0 {
-            let malformed = http2.malformed.saturating_sub(http2.broken_bodies);
-            (http2.malformed, http2.broken_bodies) = (0, 0);
-            unseen.extend(std::iter::repeat_n(Rejection::RequestMalformed, malformed as usize));
-        }
-        unseen
+        http2.borrow_mut().unseen(connection_ended || !self.is_busy())
     }
 
     /// Whether requests are in flight.
@@ -303,6 +305,36 @@ impl Activity {
 impl Http2 {
     fn new(now: Instant) -> Self {
         let received = Received::new(now);
-        Self { received, sent: Sent::default(), flood: None, broken_bodies: 0, malformed: 0 }
+        Self {
+            received,
+            sent: Sent::default(),
+            flood: None,
+            called: 0,
+            unseen: 0,
+            resets: 0,
+            input_over: false,
+        }
+    }
+
+    fn unseen(&mut self, nothing_in_flight: bool) -> Vec<Rejection> {
+        let tally = self.sent.take_tally();
+        let mut unseen = vec![Rejection::HeadersTooLarge; tally.oversized as usize];
+        unseen.extend(repeat_n(Rejection::StreamRefused, tally.refused as usize));
+        self.unseen += unseen.len() as u64;
+        self.resets += u64::from(tally.malformed);
+        // A stream is reset for its head, and we never hear of it, or for its body, and the request
+        // tells. Which of the two it was shows once every head that was good has become a request.
+        if nothing_in_flight {
+            let silent = self.received.streams().saturating_sub(self.called + self.unseen);
+            let malformed = std::mem::take(&mut self.resets).min(silent);
+            self.unseen += malformed;
+            unseen.extend(repeat_n(Rejection::RequestMalformed, malformed as usize));
+        }
+        unseen
+    }
+
+    // A request that is dropped in the middle was reset by the client, or by the library.
+    fn reset_itself(&mut self) -> bool {
+        !self.input_over && !self.received.take_reset()
     }
 }

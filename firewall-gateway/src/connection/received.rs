@@ -22,6 +22,9 @@ pub struct Received {
     preface_left: usize,
     frames: Frames,
     in_head: bool,
+    stream_last: u32,
+    streams: u64,
+    resets: u64,
     second: Instant,
     counts: [u32; Flood::ALL.len()],
     window_updates_saved: u32,
@@ -36,6 +39,9 @@ impl Received {
             preface_left: PREFACE_BYTES,
             frames: Frames::default(),
             in_head: false,
+            stream_last: 0,
+            streams: 0,
+            resets: 0,
             second: now,
             counts: Default::default(),
             window_updates_saved: 0,
@@ -47,6 +53,19 @@ impl Received {
     #[must_use]
     pub fn in_head(&self) -> bool {
         self.in_head
+    }
+
+    /// Streams whose head is complete.
+    #[must_use]
+    pub fn streams(&self) -> u64 {
+        self.streams
+    }
+
+    /// Takes one stream that the client has reset, if there is one that was not taken.
+    pub fn take_reset(&mut self) -> bool {
+        let taken = self.resets > 0;
+        self.resets = self.resets.saturating_sub(1);
+        taken
     }
 
     /// Takes the next bytes from the client.
@@ -63,6 +82,11 @@ impl Received {
             }
             if part.ends && matches!(part.head.kind, kind::HEADERS | kind::CONTINUATION) {
                 self.in_head = part.head.flags & END_HEADERS == 0;
+                // Trailers come on a stream that is known.
+                if !self.in_head && part.head.stream > self.stream_last {
+                    self.stream_last = part.head.stream;
+                    self.streams += 1;
+                }
             }
         }
         Ok(())
@@ -92,7 +116,10 @@ impl Received {
                 self.in_head = true;
                 (Flood::Continuation, HTTP2_CONTINUATIONS_PER_S_MAX)
             }
-            kind::RST_STREAM => (Flood::Reset, HTTP2_RESETS_PER_S_MAX),
+            kind::RST_STREAM => {
+                self.resets += 1;
+                (Flood::Reset, HTTP2_RESETS_PER_S_MAX)
+            }
             kind::SETTINGS => (Flood::Settings, HTTP2_SETTINGS_PER_S_MAX),
             kind::PING => (Flood::Ping, HTTP2_PINGS_PER_S_MAX),
             kind::WINDOW_UPDATE if self.window_updates_saved > 0 => {

@@ -36,9 +36,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.inner).poll_read(cx, buffer))?;
+        if let Err(error) = ready!(Pin::new(&mut self.inner).poll_read(cx, buffer)) {
+            self.activity.input_ended();
+            return Poll::Ready(Err(error));
+        }
         let bytes = &buffer.filled()[before..];
-        self.read_closed |= bytes.is_empty();
+        if bytes.is_empty() {
+            self.read_closed = true;
+            self.activity.input_ended();
+        }
         if self.activity.read(bytes).is_ok() {
             return Poll::Ready(Ok(()));
         }

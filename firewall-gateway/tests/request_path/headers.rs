@@ -83,7 +83,8 @@ fn bodies_pass_whole_and_trailers_do_not() {
         ),
         (
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3;x=y\r\nabc\r\n0\r\nX-Late: 1\r\n\r\n",
-            "\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+            // It is here whole before the upstream is asked, so its length is known.
+            "\r\n\r\nabc",
         ),
     ] {
         let before = world.settled();

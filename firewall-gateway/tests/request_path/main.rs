@@ -12,6 +12,7 @@ mod headers;
 
 mod clients;
 
+#[path = "../../../tests/src/h2raw.rs"]
 mod h2raw;
 
 mod http2_hygiene;

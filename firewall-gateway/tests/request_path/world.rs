@@ -12,7 +12,10 @@ use firewall_gateway::{
     figures::{Figures, LabelCount},
     limits::Limits,
     listener::bind_listeners,
-    policy::{ClientsPolicy, GatewayPolicy, LogFormat, LogLevel, LogPolicy, UpstreamPolicy},
+    policy::{
+        BackendPolicy, ClientsPolicy, GatewayPolicy, LogFormat, LogLevel, LogPolicy, RoutePolicy,
+        UpstreamPolicy, UpstreamTlsPolicy,
+    },
     server::{Gateway, serve},
 };
 use rustls::{
@@ -20,7 +23,7 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
-use crate::upstream::Upstream;
+use crate::{h2raw::RawHttp2, upstream::Upstream};
 
 pub struct World {
     pub gateway: Gateway,
@@ -38,24 +41,14 @@ impl World {
 
     pub fn with(limits: Limits, connections_max: u32) -> World {
         let upstream = Upstream::start("api.internal");
-        let policy = UpstreamPolicy {
-            address: upstream.address,
-            server_name: "api.internal".to_owned(),
-            ca_pem: upstream.certificate_pem.clone(),
-            connections_max,
-        };
+        let policy = upstream_policy(upstream.address, &upstream.certificate_pem, connections_max);
         World::behind(upstream, policy, limits)
     }
 
     /// A gateway that treats clients like this.
     pub fn for_clients(clients: ClientsPolicy) -> World {
         let upstream = Upstream::start("api.internal");
-        let policy = UpstreamPolicy {
-            address: upstream.address,
-            server_name: "api.internal".to_owned(),
-            ca_pem: upstream.certificate_pem.clone(),
-            connections_max: 4,
-        };
+        let policy = upstream_policy(upstream.address, &upstream.certificate_pem, 4);
         let policy = GatewayPolicy { clients, ..gateway_policy(policy, Limits::default()) };
         World::serving(upstream, policy)
     }
@@ -77,6 +70,12 @@ impl World {
 
     pub fn connect(&self) -> Client {
         connect(self.address, &self.certificate_pem)
+    }
+
+    /// An HTTP/2 connection with these settings, for frames as they stand.
+    pub fn http2(&self, settings: &[(u16, u32)]) -> RawHttp2<Client> {
+        let tcp = TcpStream::connect(self.address).unwrap();
+        RawHttp2::begin(over(tcp, self.tls(b"h2")), settings).unwrap()
     }
 
     /// Sends bytes on a connection of their own and reads to its end.
@@ -103,12 +102,30 @@ impl World {
 
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
+pub fn upstream_policy(address: SocketAddr, ca_pem: &str, connections_max: u32) -> UpstreamPolicy {
+    UpstreamPolicy {
+        name: "api".to_owned(),
+        backends: vec![BackendPolicy { address }],
+        host: "api.internal".to_owned(),
+        tls: Some(UpstreamTlsPolicy {
+            server_name: "api.internal".to_owned(),
+            ca_pem: ca_pem.to_owned(),
+        }),
+        connections_max,
+    }
+}
+
+pub fn route_policy(path: &str) -> RoutePolicy {
+    RoutePolicy { name: "all".to_owned(), hosts: Vec::new(), path: path.to_owned(), upstream: 0 }
+}
+
 pub fn gateway_policy(upstream: UpstreamPolicy, limits: Limits) -> GatewayPolicy {
     let pair = rcgen::generate_simple_self_signed(vec!["gateway.test".to_owned()]).unwrap();
     GatewayPolicy {
         certificate_pem: pair.cert.pem(),
         private_key_pem: pair.signing_key.serialize_pem(),
-        upstream,
+        upstreams: vec![upstream],
+        routes: vec![route_policy("/*")],
         clients: ClientsPolicy::default(),
         limits,
         log: LogPolicy { level: LogLevel::Info, format: LogFormat::Json },
@@ -180,6 +197,11 @@ pub fn header<'a>(message: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
+/// How many requests were counted, whatever became of them.
+pub fn requests(figures: &Figures) -> u64 {
+    figures.requests.iter().map(|row| row.count).sum()
+}
+
 /// Asserts that exactly one request was counted, with this status, protocol and refusal.
 pub fn one_request(
     before: &Figures,
@@ -188,14 +210,13 @@ pub fn one_request(
     protocol: &str,
     rejection: &str,
 ) {
-    let count = |figures: &Figures| -> u64 { figures.requests.iter().map(|one| one.count).sum() };
     let exact = |figures: &Figures| -> u64 {
         let mut found = figures.requests.iter();
         found
             .find(|one| one.status == status && one.protocol == protocol)
             .map_or(0, |one| one.count)
     };
-    assert_eq!(count(after) - count(before), 1, "requests: {after:?}");
+    assert_eq!(requests(after) - requests(before), 1, "requests: {after:?}");
     assert_eq!(exact(after) - exact(before), 1, "status {status}: {after:?}");
     let durations = |figures: &Figures| -> u64 { figures.request_duration.buckets.iter().sum() };
     assert_eq!(durations(after) - durations(before), 1, "durations: {after:?}");

@@ -2,69 +2,74 @@
 
 use std::io::{ErrorKind, Read, Write};
 
-use firewall_gateway::figures::Figures;
-
-use crate::world::{Client, World, over};
-
+/// RFC 9113.
 pub const DATA: u8 = 0;
+/// RFC 9113.
 pub const HEADERS: u8 = 1;
+/// RFC 9113.
 pub const PRIORITY: u8 = 2;
+/// RFC 9113.
 pub const RST_STREAM: u8 = 3;
+/// RFC 9113.
 pub const SETTINGS: u8 = 4;
+/// RFC 9113.
 pub const PING: u8 = 6;
+/// RFC 9113.
 pub const GOAWAY: u8 = 7;
+/// RFC 9113.
 pub const WINDOW_UPDATE: u8 = 8;
+/// RFC 9113.
 pub const CONTINUATION: u8 = 9;
+/// RFC 9113.
 pub const END_STREAM: u8 = 1;
+/// RFC 9113.
 pub const ACK: u8 = 1;
+/// RFC 9113.
 pub const END_HEADERS: u8 = 4;
 
 /// A connection whose preface and SETTINGS are sent.
-pub struct RawHttp2 {
-    tls: Client,
+pub struct RawHttp2<S> {
+    stream: S,
 }
 
+/// A frame as it came.
 #[derive(Debug)]
 pub struct Frame {
+    /// What it is.
     pub kind: u8,
+    /// The stream; 0 is the connection.
     pub stream: u32,
+    /// What it carries.
     pub payload: Vec<u8>,
 }
 
 impl Frame {
     /// The code of RST_STREAM or GOAWAY.
-    pub fn code(&self) -> u32 {
+    pub fn code(&self) -> Option<u32> {
         let at = if self.kind == GOAWAY { 4 } else { 0 };
-        u32::from_be_bytes(self.payload[at..at + 4].try_into().unwrap())
+        self.payload.get(at..)?.first_chunk().map(|bytes| u32::from_be_bytes(*bytes))
     }
 }
 
-impl RawHttp2 {
-    pub fn connect(world: &World) -> Self {
-        Self::with(world, &[])
-    }
-
-    /// With these settings: identifier and value.
-    pub fn with(world: &World, settings: &[(u16, u32)]) -> Self {
-        let tcp = std::net::TcpStream::connect(world.address).unwrap();
-        let mut tls = over(tcp, world.tls(b"h2"));
-        let settings: Vec<u8> = settings
-            .iter()
-            .flat_map(|(id, value)| [&id.to_be_bytes()[..], &value.to_be_bytes()].concat())
-            .collect();
+impl<S: Read + Write> RawHttp2<S> {
+    /// Over a stream that is TLS already, with these settings: identifier and value.
+    pub fn begin(mut stream: S, settings: &[(u16, u32)]) -> std::io::Result<Self> {
         let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        let setting =
+            |(id, value): &(u16, u32)| [&id.to_be_bytes()[..], &value.to_be_bytes()].concat();
+        let settings: Vec<u8> = settings.iter().flat_map(setting).collect();
         bytes.extend(frame(SETTINGS, 0, 0, &settings));
-        tls.write_all(&bytes).unwrap();
-        Self { tls }
+        stream.write_all(&bytes)?;
+        Ok(Self { stream })
     }
 
     /// Sends; whether the other side still takes it.
     pub fn send(&mut self, bytes: &[u8]) -> bool {
-        self.tls.write_all(bytes).and_then(|()| self.tls.flush()).is_ok()
+        self.stream.write_all(bytes).and_then(|()| self.stream.flush()).is_ok()
     }
 
     /// The next frame; none at the end of the connection.
-    pub fn next(&mut self) -> Option<Frame> {
+    pub fn frame(&mut self) -> Option<Frame> {
         let mut head = [0u8; 9];
         self.read(&mut head)?;
         let mut payload = vec![0u8; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
@@ -76,7 +81,7 @@ impl RawHttp2 {
     /// Skips to the next frame of one of these kinds.
     pub fn until(&mut self, kinds: &[u8]) -> Option<Frame> {
         loop {
-            let frame = self.next()?;
+            let frame = self.frame()?;
             if kinds.contains(&frame.kind) {
                 return Some(frame);
             }
@@ -86,7 +91,7 @@ impl RawHttp2 {
     /// Reads to the end; the last GOAWAY.
     pub fn end(&mut self) -> Option<Frame> {
         let mut last = None;
-        while let Some(frame) = self.next() {
+        while let Some(frame) = self.frame() {
             if frame.kind == GOAWAY {
                 last = Some(frame);
             }
@@ -95,7 +100,7 @@ impl RawHttp2 {
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> Option<()> {
-        match self.tls.read_exact(buffer) {
+        match self.stream.read_exact(buffer) {
             Ok(()) => Some(()),
             Err(error) => {
                 let waited = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
@@ -106,9 +111,10 @@ impl RawHttp2 {
     }
 }
 
+/// A frame.
 pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+    let [_, high, middle, low] = (payload.len() as u32).to_be_bytes();
+    [&[high, middle, low, kind, flags][..], &stream.to_be_bytes(), payload].concat()
 }
 
 /// Literal fields without indexing and without Huffman codes: names and values as they stand.
@@ -155,13 +161,9 @@ pub fn request<'a>(method: &'a str, path: &'a str, more: &[(&'a str, &'a str)]) 
     text_block(&fields)
 }
 
+/// The same for text.
 pub fn text_block(fields: &[(&str, &str)]) -> Vec<u8> {
     let bytes: Vec<_> =
         fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
     block(&bytes)
-}
-
-/// How many requests were counted, whatever became of them.
-pub fn requests(figures: &Figures) -> u64 {
-    figures.requests.iter().map(|row| row.count).sum()
 }
