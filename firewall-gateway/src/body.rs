@@ -27,6 +27,7 @@ pub struct RequestBody<B> {
     inner: B,
     gathered: VecDeque<Bytes>,
     gathered_bytes: usize,
+    ended: bool,
     left_bytes: u64,
     deadline: Instant,
     pace: Pace,
@@ -82,6 +83,7 @@ impl<B: Body> RequestBody<B> {
             inner,
             gathered: VecDeque::new(),
             gathered_bytes: 0,
+            ended: false,
             left_bytes: limits.body_bytes_max,
             deadline,
             pace: Pace::new(Duration::from_millis(BODY_STALL_MAX_MS), limits.bytes_per_s_min),
@@ -138,6 +140,7 @@ impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> RequestBody<B> {
             },
             Some(Err(error)) => return Poll::Ready(Some(Err(this.refuse(broken(&error))))),
             None => {
+                this.ended = true;
                 this.fate.complete.store(true, Relaxed);
                 return Poll::Ready(None);
             }
@@ -171,12 +174,16 @@ impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> Body for RequestBody<B
     }
 
     fn is_end_stream(&self) -> bool {
-        self.gathered.is_empty() && self.inner.is_end_stream()
+        self.gathered.is_empty() && (self.ended || self.inner.is_end_stream())
     }
 
     // A body that is here whole goes out with its length, however it came.
     fn size_hint(&self) -> SizeHint {
-        let (here, rest) = (self.gathered_bytes as u64, self.inner.size_hint());
+        let here = self.gathered_bytes as u64;
+        if self.ended {
+            return SizeHint::with_exact(here);
+        }
+        let rest = self.inner.size_hint();
         let mut hint = SizeHint::new();
         hint.set_lower(rest.lower().saturating_add(here));
         if let Some(upper) = rest.upper() {

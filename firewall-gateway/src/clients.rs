@@ -23,7 +23,7 @@ use std::{
 use http::HeaderMap;
 
 use self::{
-    addresses::{AddressTable, Seat},
+    addresses::{AddressTable, Held, Seat},
     forwarded::Origin,
 };
 use crate::{
@@ -74,11 +74,29 @@ impl Clients {
     ///
     /// # Errors
     /// It has as many as it may have.
-    pub fn seat(&self, address: IpAddr, meter: &Meter) -> Result<Option<Seat>, Full> {
+    pub fn connection(&self, address: IpAddr, meter: &Meter) -> Result<Option<Seat>, Full> {
+        self.seat(address, Held::Connection, self.policy.connections_max, meter)
+    }
+
+    /// The right to one more request in flight of this address; likewise.
+    ///
+    /// # Errors
+    /// It has as many as it may have.
+    pub fn request(&self, address: IpAddr, meter: &Meter) -> Result<Option<Seat>, Full> {
+        self.seat(address, Held::Request, self.policy.requests_active_max, meter)
+    }
+
+    fn seat(
+        &self,
+        address: IpAddr,
+        held: Held,
+        max: u16,
+        meter: &Meter,
+    ) -> Result<Option<Seat>, Full> {
         if self.trusts(address) {
             return Ok(None);
         }
-        match AddressTable::seat(&self.addresses, address, self.policy.connections_max) {
+        match AddressTable::seat(&self.addresses, address, held, max) {
             Ok(Some(seat)) => Ok(Some(seat)),
             Ok(None) => {
                 one(&meter.client_addresses_untracked);
@@ -88,11 +106,11 @@ impl Clients {
         }
     }
 
-    /// Takes one request off what this address may send.
+    /// Takes one request off what this address may send in a second.
     ///
     /// # Errors
     /// Nothing is left; after the time that is named there is.
-    pub fn request(&self, address: IpAddr, now: Instant, meter: &Meter) -> Result<(), Duration> {
+    pub fn rate(&self, address: IpAddr, now: Instant, meter: &Meter) -> Result<(), Duration> {
         let Some(rate) = self.policy.requests else { return Ok(()) };
         match self.addresses.request(address, rate, now) {
             Some(outcome) => outcome,
@@ -104,6 +122,6 @@ impl Clients {
     }
 }
 
-/// An address has as many connections as it may have.
+/// An address has as many as it may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;

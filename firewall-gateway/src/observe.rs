@@ -11,7 +11,7 @@ use http::Method;
 use crate::{
     access_log,
     body::BodyFate,
-    clients::forwarded::Origin,
+    clients::{addresses::Seat, forwarded::Origin},
     connection::{Activity, Client, Unread},
     context::RequestContext,
     figures::Meter,
@@ -32,6 +32,7 @@ pub struct Observation {
     meter: Arc<Meter>,
     activity: Rc<Activity>,
     unread: Rc<Unread>,
+    seat: Option<Seat>,
 }
 
 impl Observation {
@@ -69,7 +70,13 @@ impl Observation {
             meter: client.meter.clone(),
             activity: client.activity.clone(),
             unread,
+            seat: None,
         }
+    }
+
+    /// What the request holds until its end.
+    pub fn seat(&mut self, seat: Option<Seat>) {
+        self.seat = seat;
     }
 
     /// The status of the answer is known.

@@ -72,9 +72,14 @@ async fn stages(
     let limits = &client.limits;
     // 1. connection: the bytes of the head were unambiguous
     client.activity.framing()?;
-    // 2. clients: this address has not used up what it may send
+    // 2. clients: this address has not used up what it may have and send
     let from = observation.context.origin.client;
-    client.clients.request(from, Instant::now(), &client.meter).map_err(|wait| {
+    let seat = client.clients.request(from, &client.meter).map_err(|_| {
+        observation.context.retry_after = Some(Duration::ZERO);
+        Rejection::AddressBusy
+    })?;
+    observation.seat(seat);
+    client.clients.rate(from, Instant::now(), &client.meter).map_err(|wait| {
         observation.context.retry_after = Some(wait);
         Rejection::AddressRate
     })?;

@@ -31,6 +31,7 @@ pub enum Rejection {
     UpstreamTimeout,
     DrainCut,
     AddressRate,
+    AddressBusy,
     PathAmbiguous,
     SlowBody,
     SlowRead,
@@ -40,7 +41,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Rejection; 28] = [
+    pub const ALL: [Rejection; 29] = [
         Rejection::RequestMalformed,
         Rejection::FramingAmbiguous,
         Rejection::HostMissing,
@@ -64,6 +65,7 @@ impl Rejection {
         Rejection::UpstreamTimeout,
         Rejection::DrainCut,
         Rejection::AddressRate,
+        Rejection::AddressBusy,
         Rejection::PathAmbiguous,
         Rejection::SlowBody,
         Rejection::SlowRead,
@@ -207,6 +209,12 @@ impl Rejection {
                 "address_rate",
                 "Too many requests",
                 "Too many requests from your address. Try again later.",
+            ),
+            Self::AddressBusy => (
+                429,
+                "address_busy",
+                "Too many requests",
+                "Too many requests at once from your address. Try again shortly.",
             ),
             Self::PathAmbiguous => (
                 400,

@@ -13,3 +13,7 @@ mod forwarding;
 mod upstream;
 
 mod log;
+
+mod clients;
+
+mod h2spec;

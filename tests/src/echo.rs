@@ -1,7 +1,7 @@
 //! An upstream that says what it was asked: the body of its answer is the request as it arrived.
 //!
 //! Paths make it misbehave: `/silent` never answers, `/cut` breaks off in the middle of a body,
-//! `/status/503` answers 503.
+//! `/status/503` answers 503, `/bytes/1000` with so many bytes.
 
 use std::{
     io::{self, Read, Write},
@@ -156,6 +156,12 @@ fn answer(stream: &mut impl Write, request: &str) -> io::Result<bool> {
     if path.starts_with("/silent") {
         thread::sleep(IDLE_TIMEOUT);
         return Ok(false);
+    }
+    if let Some(bytes) = path.strip_prefix("/bytes/").and_then(|bytes| bytes.parse().ok()) {
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {bytes}\r\n\r\n")?;
+        io::copy(&mut io::repeat(b'x').take(bytes), stream)?;
+        stream.flush()?;
+        return Ok(true);
     }
     let status = path.strip_prefix("/status/").unwrap_or("200");
     let length = request.len() + if path.starts_with("/cut") { 1000 } else { 0 };

@@ -2,8 +2,8 @@
 //!
 //! The kernel spreads one address over the threads' sockets, so that a table for each thread would
 //! let an address have a limit for each thread. No lock: a slot is two words, and each changes by
-//! itself. The first holds whose slot it is and its connections, so that neither can change without
-//! the other; the second is the state of the rate (GCRA).
+//! itself. The first holds whose slot it is, its connections and its requests in flight, so that none
+//! can change without the others; the second is the state of the rate (GCRA).
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -31,7 +31,8 @@ pub struct AddressTable {
 
 #[derive(Default)]
 struct Slot {
-    /// The upper 40 bits are whose it is, 0 for nobody's; the lower 24 its connections.
+    /// Whose it is in the upper 32 bits, 0 for nobody's; then 16 bits of connections, and as many of
+    /// requests in flight.
     holder: AtomicU64,
     /// When the address would have used up what it took, in nanoseconds since the start.
     arrival_ns: AtomicU64,
@@ -47,14 +48,15 @@ impl AddressTable {
         Self { rows, hasher: RandomState::new(), started }
     }
 
-    /// A connection of this address, if it may have one; none where it could not be tracked.
+    /// One more of what this address holds, if it may; none where it could not be tracked.
     ///
     /// # Errors
-    /// It has `connections_max` already.
+    /// It has `max` already.
     pub fn seat(
         table: &Arc<Self>,
         address: IpAddr,
-        connections_max: u32,
+        held: Held,
+        max: u16,
     ) -> Result<Option<Seat>, Full> {
         let hash = table.hash(address);
         for _ in 0..TRIES_MAX {
@@ -64,11 +66,13 @@ impl AddressTable {
             if owner(holder) != fingerprint(hash) {
                 continue;
             }
-            if holder & CONNECTIONS >= u64::from(connections_max).min(CONNECTIONS) {
+            // `max` is below the count's largest number, so that one more never runs into the next.
+            if held.count(holder) >= u64::from(max).min(HELD_MAX) {
                 return Err(Full);
             }
-            if slot.holder.compare_exchange(holder, holder + 1, Relaxed, Relaxed).is_ok() {
-                return Ok(Some(Seat { table: table.clone(), place }));
+            let more = holder + held.one();
+            if slot.holder.compare_exchange(holder, more, Relaxed, Relaxed).is_ok() {
+                return Ok(Some(Seat { table: table.clone(), place, held }));
             }
         }
         Ok(None)
@@ -109,10 +113,10 @@ impl AddressTable {
                 return Some(Place { row, slot });
             }
             let free = holders.iter().zip(slots).enumerate();
-            let free = free.filter(|(_, (holder, _))| **holder & CONNECTIONS == 0);
+            let free = free.filter(|(_, (holder, _))| **holder & ALL_HELD == 0);
             let (slot, (holder, taken)) =
                 free.min_by_key(|(_, (_, slot))| slot.arrival_ns.load(Relaxed))?;
-            let new = fingerprint(hash) << CONNECTION_BITS;
+            let new = fingerprint(hash) << OWNER_SHIFT;
             if taken.holder.compare_exchange(*holder, new, Relaxed, Relaxed).is_ok() {
                 // Another thread may charge the former address in between: one request, once.
                 taken.arrival_ns.store(0, Relaxed);
@@ -135,17 +139,44 @@ impl AddressTable {
     }
 }
 
-/// The right to a connection; given back when it ends, however it does.
+/// What an address has a number of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// Connections.
+    Connection,
+    /// Requests that are being served.
+    Request,
+}
+
+impl Held {
+    fn shift(self) -> u32 {
+        match self {
+            Self::Connection => 16,
+            Self::Request => 0,
+        }
+    }
+
+    fn one(self) -> u64 {
+        1 << self.shift()
+    }
+
+    fn count(self, holder: u64) -> u64 {
+        holder >> self.shift() & HELD_MAX
+    }
+}
+
+/// The right to one of them; given back when it ends, however it does.
 pub struct Seat {
     table: Arc<AddressTable>,
     place: Place,
+    held: Held,
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        // A slot with connections is never taken over, so it is still ours.
+        // A slot that holds anything is never taken over, so it is still ours.
         if let Some(slot) = self.table.slot(self.place) {
-            slot.holder.fetch_sub(1, Relaxed);
+            slot.holder.fetch_sub(self.held.one(), Relaxed);
         }
     }
 }
@@ -158,17 +189,18 @@ struct Place {
 
 // Never 0, which is nobody's. The row has used the lower bits.
 fn fingerprint(hash: u64) -> u64 {
-    hash >> CONNECTION_BITS | 1
+    hash >> OWNER_SHIFT | 1
 }
 
 fn owner(holder: u64) -> u64 {
-    holder >> CONNECTION_BITS
+    holder >> OWNER_SHIFT
 }
 
+const OWNER_SHIFT: u32 = 32;
+const HELD_MAX: u64 = u16::MAX as u64;
+const ALL_HELD: u64 = u32::MAX as u64;
 /// Two cache lines.
 const ROW_SLOTS: usize = 8;
-const CONNECTION_BITS: u32 = 24;
-const CONNECTIONS: u64 = (1 << CONNECTION_BITS) - 1;
 /// A try fails only when another thread succeeded in the same row; so many in a row do not happen.
 const TRIES_MAX: usize = 64;
 const NS_PER_S: u64 = 1_000_000_000;

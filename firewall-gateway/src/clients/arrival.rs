@@ -37,7 +37,7 @@ impl Arrival {
                 return None;
             }
         };
-        match clients.seat(peer.ip(), meter) {
+        match clients.connection(peer.ip(), meter) {
             Ok(seat) => Some(Self { opening, peer, seat }),
             Err(_) => {
                 one(&meter.connections_refused_address);

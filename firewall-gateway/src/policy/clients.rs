@@ -14,7 +14,9 @@ pub struct ClientsPolicy {
     /// The header in which they name the client.
     pub address_header: AddressHeader,
     /// Connections at once of one address; an IPv6 client is its /64.
-    pub connections_max: u32,
+    pub connections_max: u16,
+    /// Requests in flight at once of one address, over all its connections.
+    pub requests_active_max: u16,
     /// Requests of one address; without it there is no such limit.
     pub requests: Option<RequestRate>,
 }
@@ -26,6 +28,7 @@ impl Default for ClientsPolicy {
             trusted_proxies: Vec::new(),
             address_header: AddressHeader::XForwardedFor,
             connections_max: 1_000,
+            requests_active_max: 200,
             requests: None,
         }
     }

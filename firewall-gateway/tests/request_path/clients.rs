@@ -246,3 +246,32 @@ fn requests_over_the_rate_are_refused_with_the_time_to_wait() {
     drop((proxy, direct));
     assert_eq!(label(&world.settled().rejections, "address_rate"), 2);
 }
+
+#[test]
+fn an_address_has_so_many_requests_in_flight_over_all_its_connections() {
+    let world = trusting(ClientsPolicy { requests_active_max: 2, ..Default::default() });
+    let mut held: Vec<Client> = Vec::new();
+    for _ in 0..2 {
+        let mut client = client(&world, STRANGER, b"");
+        client.write_all(b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        world.upstream.wait_for_request();
+        world.upstream.seen();
+        held.push(client);
+    }
+    let mut third = client(&world, STRANGER, b"");
+    third.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let refused = read_answer(&mut third);
+    assert_eq!(status(&refused), 429, "{refused}");
+    assert_eq!(header(&refused, "retry-after"), Some("1"), "{refused}");
+    let mut other = client(&world, [127, 0, 0, 4], b"");
+    other.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    assert_eq!(status(&read_answer(&mut other)), 200, "another address");
+    world.upstream.release();
+    for client in &mut held {
+        assert_eq!(status(&read_answer(client)), 200);
+    }
+    third.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    assert_eq!(status(&read_answer(&mut third)), 200, "what ended was given back");
+    drop((held, third, other));
+    assert_eq!(label(&world.settled().rejections, "address_busy"), 1);
+}

@@ -149,6 +149,37 @@ fn http1_requests() {
 }
 
 #[test]
+fn paths_with_two_readings() {
+    let world = World::new();
+    for (path, served) in [
+        ("/a/b.c?d=/../%2e", true),
+        ("/a/", true),
+        ("/a%20b", true),
+        ("/a/../b", false),
+        ("/./a", false),
+        ("/%2e%2e/a", false),
+        ("/a//b", false),
+        ("/a%2Fb", false),
+        ("/a%5cb", false),
+        ("/a\\b", false),
+        ("/a;b/c", false),
+        ("/a/..;/b", false),
+        ("/a%3bb", false),
+        ("/a%00", false),
+        ("/a%252fb", false),
+        ("/a%zz", false),
+    ] {
+        let before = world.settled();
+        let answer =
+            world.exchange(&format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+        let (expected, rejection) = if served { (200, "") } else { (400, "path_ambiguous") };
+        assert_eq!(status(&answer), expected, "{path}: {answer}");
+        one_request(&before, &world.settled(), expected, "h1", rejection);
+        assert_eq!(world.upstream.seen().len(), usize::from(served), "{path}");
+    }
+}
+
+#[test]
 fn a_smuggled_second_request_is_not_served() {
     let world = World::new();
     let hidden = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 44\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /admin HTTP/1.1\r\nHost: a\r\nX: 12345\r\n\r\n";

@@ -16,7 +16,8 @@ pub struct ClientsDocument {
     #[serde(default)]
     pub trusted_proxies: Given<Entries<Prefix>>,
     pub address_header: Option<Spanned<AddressHeaderWord>>,
-    pub connections_max: Option<Number<1, 1_000_000>>,
+    pub connections_max: Option<Number<1, 65_535>>,
+    pub requests_active_max: Option<Number<1, 65_535>>,
     pub requests_per_s: Option<Number<1, 1_000_000>>,
     pub requests_burst: Option<Spanned<Number<1, 1_000_000>>>,
 }

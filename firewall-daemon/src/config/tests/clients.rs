@@ -22,7 +22,7 @@ fn every_key_acts() {
     assert_eq!(
         read(
             "proxy_protocol: required, trusted_proxies: [10.0.0.0/8, '2001:db8::1'], \
-             address_header: forwarded, connections_max: 9, requests_per_s: 10, requests_burst: 11"
+             address_header: forwarded, connections_max: 9, requests_active_max: 8, requests_per_s: 10, requests_burst: 11"
         ),
         ClientsPolicy {
             proxy_protocol: ProxyProtocol::Required,
@@ -31,6 +31,7 @@ fn every_key_acts() {
                 .to_vec(),
             address_header: AddressHeader::Forwarded,
             connections_max: 9,
+            requests_active_max: 8,
             requests: Some(RequestRate { per_s: 10, burst: 11 }),
         }
     );
@@ -69,7 +70,7 @@ fn what_is_wrong_is_said_with_its_place() {
         ),
         (
             clients("connections_max: 0"),
-            "8:30: expected a whole number from 1 to 1000000, found \"0\"",
+            "8:30: expected a whole number from 1 to 65535, found \"0\"",
         ),
     ]);
 }

@@ -61,6 +61,9 @@ impl Check<'_> {
             connections_max: clients
                 .connections_max
                 .map_or(default.connections_max, |number| number.cast()),
+            requests_active_max: clients
+                .requests_active_max
+                .map_or(default.requests_active_max, |number| number.cast()),
             requests,
         })
     }

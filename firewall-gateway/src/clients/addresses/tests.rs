@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{AddressTable, ROW_SLOTS, Seat};
+use super::{AddressTable, Held, ROW_SLOTS, Seat};
 use crate::{clients::Full, limits::ADDRESS_SLOTS_MIN, policy::RequestRate};
 
 fn address(text: &str) -> IpAddr {
@@ -18,8 +18,8 @@ fn table() -> Arc<AddressTable> {
     Arc::new(AddressTable::new(1, Instant::now()))
 }
 
-fn seat(table: &Arc<AddressTable>, text: &str, max: u32) -> Result<Option<Seat>, Full> {
-    AddressTable::seat(table, address(text), max)
+fn seat(table: &Arc<AddressTable>, text: &str, max: u16) -> Result<Option<Seat>, Full> {
+    AddressTable::seat(table, address(text), Held::Connection, max)
 }
 
 #[test]
@@ -37,6 +37,21 @@ fn an_ipv4_address_and_an_ipv6_network_have_so_many_connections() {
         held.pop();
         assert!(seat(&table, first, 2).unwrap().is_some(), "{first} gave one back");
     }
+}
+
+#[test]
+fn connections_and_requests_are_counted_apart() {
+    let table = table();
+    let take = |held, max| AddressTable::seat(&table, address("192.0.2.1"), held, max);
+    let connections: Vec<_> =
+        (0..u16::MAX).map(|_| take(Held::Connection, u16::MAX).unwrap().unwrap()).collect();
+    assert!(take(Held::Connection, u16::MAX).is_err());
+    let request = take(Held::Request, 1).unwrap().unwrap();
+    assert!(take(Held::Request, 1).is_err());
+    drop(connections);
+    assert!(take(Held::Request, 1).is_err(), "it is held on");
+    drop(request);
+    assert!(take(Held::Request, 1).unwrap().is_some());
 }
 
 #[test]
@@ -111,16 +126,20 @@ fn more_addresses_than_slots_end_nobody_s_connections() {
         |number: u32| IpAddr::from((u32::from_be_bytes([10, 0, 0, 0]) + number).to_be_bytes());
     let many = 4 * ADDRESS_SLOTS_MIN as u32;
     let rate = RequestRate { per_s: 1, burst: 1 };
-    let held = AddressTable::seat(&table, number(0), 1).unwrap().unwrap();
+    let held = AddressTable::seat(&table, number(0), Held::Connection, 1).unwrap().unwrap();
     for one in 1..many {
         // Without a connection any slot may be taken over: a fresh address is never refused.
         assert_eq!(table.request(number(one), rate, Instant::now()), Some(Ok(())));
     }
-    assert!(matches!(AddressTable::seat(&table, number(0), 1), Err(Full)), "the held one stayed");
-    let seats: Vec<_> =
-        (1..many).filter_map(|one| AddressTable::seat(&table, number(one), 1).unwrap()).collect();
+    assert!(
+        matches!(AddressTable::seat(&table, number(0), Held::Connection, 1), Err(Full)),
+        "the held one stayed"
+    );
+    let seats: Vec<_> = (1..many)
+        .filter_map(|one| AddressTable::seat(&table, number(one), Held::Connection, 1).unwrap())
+        .collect();
     assert!(seats.len() < ADDRESS_SLOTS_MIN, "{}", seats.len());
     assert!(seats.len() > ADDRESS_SLOTS_MIN - 2 * ROW_SLOTS, "{}", seats.len());
     drop((held, seats));
-    assert!(AddressTable::seat(&table, number(0), 1).unwrap().is_some());
+    assert!(AddressTable::seat(&table, number(0), Held::Connection, 1).unwrap().is_some());
 }
