@@ -48,7 +48,11 @@ fn get_with(name: &'static str, field: &'static str, value: &'static str) -> Cas
 
 /// A field that the library cannot read: the connection ends.
 fn unreadable(name: &'static str, field: &'static str, value: &'static str) -> Case {
-    Case { seen: Seen::Goaway(PROTOCOL_ERROR), ..get_with(name, field, value) }
+    ends(name, whole(&get("/", &[(field, value)])))
+}
+
+fn ends(name: &'static str, frames: Vec<u8>) -> Case {
+    Case { seen: Seen::Goaway(PROTOCOL_ERROR), ..malformed(name, frames) }
 }
 
 fn pseudo(fields: &[(&'static str, &'static str)]) -> Vec<u8> {
@@ -125,7 +129,7 @@ fn messages() {
         malformed("CR LF in the path", whole(&get("/a\r\nb", &[]))),
         malformed("no slash in the path", whole(&get("a", &[]))),
         malformed("an empty path", whole(&get("", &[]))),
-        malformed(
+        ends(
             "a line break in the method",
             pseudo(&[(":method", "GET\r\n"), SCHEME, AUTHORITY, PATH]),
         ),
@@ -139,7 +143,7 @@ fn messages() {
         malformed("no scheme", pseudo(&[METHOD, AUTHORITY, PATH])),
         malformed("no path", pseudo(&[METHOD, SCHEME, AUTHORITY])),
         malformed("a status", pseudo(&[METHOD, SCHEME, AUTHORITY, PATH, (":status", "200")])),
-        malformed(
+        ends(
             "an unknown pseudo-header",
             pseudo(&[METHOD, SCHEME, AUTHORITY, PATH, (":user", "root")]),
         ),
