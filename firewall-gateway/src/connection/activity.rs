@@ -176,8 +176,10 @@ impl Activity {
         self.requests_active.set(self.requests_active.get().saturating_sub(1));
         let now = Instant::now();
         self.idle_since.set(now);
-        // The next head may have been waiting behind this request through no fault of its own.
-        self.head_since.set(self.head_since.get().map(|_| now));
+        // In HTTP/1 the next head may have been waiting behind this request through no fault of its own.
+        if self.http2.is_none() {
+            self.head_since.set(self.head_since.get().map(|_| now));
+        }
     }
 
     /// A request moved.

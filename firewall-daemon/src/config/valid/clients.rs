@@ -22,7 +22,7 @@ impl Check<'_> {
                 self.disjoint("trusted_proxies", list, |prefix| prefix.0, overlap)?
             }
         };
-        if let Some(word) = clients.proxy_protocol
+        if let Some(word) = &clients.proxy_protocol
             && word.value == ProxyProtocolWord::Required
             && trusted_proxies.is_empty()
         {
@@ -30,7 +30,7 @@ impl Check<'_> {
                            name the proxies whose header is to be read";
             return self.error(word.referenced, message.to_owned());
         }
-        if let Some(word) = clients.address_header
+        if let Some(word) = &clients.address_header
             && trusted_proxies.is_empty()
         {
             let message = "address_header: expected trusted_proxies beside it, found none; \
