@@ -104,11 +104,11 @@ fn the_log_names_the_tls_stack_of_a_client() {
     for (arguments, begins, protocol) in [
         (
             "-tls1_3 -servername api.example -ciphersuites TLS_AES_128_GCM_SHA256 -alpn http/1.1",
-            "t13d01",
+            "t13d02",
             "h1",
         ),
-        ("-tls1_3 -servername api.example -ciphersuites TLS_AES_128_GCM_SHA256", "t13d01", "00"),
-        ("-tls1_3 -noservername -ciphersuites TLS_AES_128_GCM_SHA256", "t13i01", "00"),
+        ("-tls1_3 -servername api.example -ciphersuites TLS_AES_128_GCM_SHA256", "t13d02", "00"),
+        ("-tls1_3 -noservername -ciphersuites TLS_AES_128_GCM_SHA256", "t13i02", "00"),
         (
             "-tls1_2 -servername api.example -cipher ECDHE-ECDSA-AES128-GCM-SHA256 -alpn http/1.1",
             "t12d02",

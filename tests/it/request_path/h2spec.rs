@@ -5,7 +5,7 @@ use std::{env, process::Command};
 
 use seawall_tests::requirement;
 
-use crate::site::{API, GATEWAY, Site};
+use crate::site::{GATEWAY, Site};
 
 #[test]
 fn h2spec_passes_in_strict_mode() {
@@ -24,6 +24,8 @@ fn h2spec_passes_in_strict_mode() {
     command.args(["--host", &GATEWAY.ip().to_string(), "--port", &GATEWAY.port().to_string()]);
     let output = site.ground.client().output(&mut command).unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{API}: {said}");
+    assert!(output.status.success(), "{said}");
     assert!(said.contains(" 0 failed"), "{said}");
+    // How many there were: another version may have more.
+    eprintln!("h2spec: {}", said.lines().rfind(|line| line.contains("passed")).unwrap_or_default());
 }
