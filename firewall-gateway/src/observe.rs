@@ -15,6 +15,7 @@ use crate::{
     context::RequestContext,
     figures::Meter,
     rejection::{Rejection, UpstreamFailure},
+    route::Route,
 };
 
 /// Accompanies one request; its end, and so `drop`, is the end of the request.
@@ -24,6 +25,7 @@ use crate::{
 pub struct Observation {
     /// What is known about the request.
     pub context: RequestContext,
+    route: Option<usize>,
     status: Option<u16>,
     bytes_out: u64,
     answered: bool,
@@ -56,6 +58,7 @@ impl Observation {
                 upstream_duration: None,
                 rejection: None,
             },
+            route: None,
             status: None,
             bytes_out: 0,
             answered: false,
@@ -63,6 +66,12 @@ impl Observation {
             meter: client.meter.clone(),
             activity: client.activity.clone(),
         }
+    }
+
+    /// The route is known.
+    pub fn routed(&mut self, route: &Route) {
+        self.context.route = Some(route.name.clone());
+        self.route = Some(route.place);
     }
 
     /// The status of the answer is known.
@@ -111,7 +120,7 @@ impl Drop for Observation {
         let duration_us =
             u64::try_from(self.context.start.elapsed().as_micros()).unwrap_or(u64::MAX);
         let bytes_in = self.fate.bytes();
-        self.meter.request(self.context.protocol, status, duration_us);
+        self.meter.request(self.context.protocol, status, duration_us, self.route);
         if let Some(rejection) = self.context.rejection {
             self.meter.rejection(rejection);
         }
