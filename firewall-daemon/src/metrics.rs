@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::atomic::AtomicU64};
 
+use firewall_gateway::figures::{DURATION_BOUNDS_US, DurationHistogram};
 use prometheus_client::{
     encoding::{EncodeMetric, MetricEncoder, NoLabelSet, text},
     metrics::{MetricType, counter::Counter, family::Family, gauge::Gauge},
@@ -13,6 +14,7 @@ use crate::status::{GatewayStatus, Snapshot};
 mod server;
 mod feeds;
 mod state;
+mod red;
 
 pub use server::{BindError, bind, serve};
 
@@ -206,7 +208,7 @@ impl Families<'_> {
             "gateway_request_duration",
             "From the end of a request's headers to the last byte of its answer",
             Unit::Seconds,
-            Durations::new(gateway),
+            Durations::new(&figures.request_duration),
         );
         self.counters(
             "gateway_rejections",
@@ -283,6 +285,8 @@ impl Families<'_> {
             "Bytes of bodies from and to clients",
             [direction("in", figures.bytes_in), direction("out", figures.bytes_out)],
         );
+        self.routes(&figures.routes);
+        self.backends(&figures.backends);
         self.counter(
             "gateway_worker_restarts",
             "Gateway workers that died and were replaced",
@@ -300,10 +304,9 @@ struct Durations {
 }
 
 impl Durations {
-    fn new(gateway: &GatewayStatus) -> Self {
+    fn new(durations: &DurationHistogram) -> Self {
         const US_PER_S: f64 = 1e6;
-        let durations = &gateway.figures.request_duration;
-        let bounds = firewall_gateway::figures::DURATION_BOUNDS_US
+        let bounds = DURATION_BOUNDS_US
             .iter()
             .map(|bound_us| *bound_us as f64 / US_PER_S)
             .chain([f64::INFINITY]);

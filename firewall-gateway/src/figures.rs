@@ -2,10 +2,17 @@
 
 mod meter;
 
+mod cells;
+
+mod red;
+
 use serde::{Deserialize, Serialize};
 
+pub(crate) use cells::{BackendCells, InFlight};
 pub use meter::Meter;
 pub(crate) use meter::one;
+use red::add_rows;
+pub use red::{BackendFigures, NO_ROUTE, OTHER, RouteFigures, STATUS_CLASSES, replace_rows};
 
 /// Everything a worker has counted since it started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +58,10 @@ pub struct Figures {
     pub bytes_in: u64,
     /// Body bytes to clients.
     pub bytes_out: u64,
+    /// Each route that was asked for, in the order of their names.
+    pub routes: Vec<RouteFigures>,
+    /// Each backend, in the order of the upstreams' names.
+    pub backends: Vec<BackendFigures>,
 }
 
 /// Answers of one status and protocol.
@@ -95,7 +106,21 @@ impl Default for DurationHistogram {
     }
 }
 
+impl DurationHistogram {
+    fn add(&mut self, other: &Self) {
+        for (ours, theirs) in self.buckets.iter_mut().zip(&other.buckets) {
+            *ours = ours.saturating_add(*theirs);
+        }
+        self.sum_us = self.sum_us.saturating_add(other.sum_us);
+    }
+}
+
 impl Figures {
+    /// Takes the rows out, which may be too many for one message.
+    pub fn take_rows(&mut self) -> (Vec<RouteFigures>, Vec<BackendFigures>) {
+        (std::mem::take(&mut self.routes), std::mem::take(&mut self.backends))
+    }
+
     /// Adds another thread's or a retired worker's figures.
     pub fn add(&mut self, other: &Figures) {
         for theirs in &other.requests {
@@ -107,11 +132,9 @@ impl Figures {
                 None => self.requests.push(theirs.clone()),
             }
         }
-        let durations = &mut self.request_duration;
-        for (ours, theirs) in durations.buckets.iter_mut().zip(&other.request_duration.buckets) {
-            *ours = ours.saturating_add(*theirs);
-        }
-        durations.sum_us = durations.sum_us.saturating_add(other.request_duration.sum_us);
+        self.request_duration.add(&other.request_duration);
+        add_rows(&mut self.routes, &other.routes);
+        add_rows(&mut self.backends, &other.backends);
         add_labels(&mut self.rejections, &other.rejections);
         add_labels(&mut self.http2_floods, &other.http2_floods);
         add_labels(&mut self.upstream_failures, &other.upstream_failures);
@@ -141,6 +164,9 @@ impl Figures {
     pub fn retired(mut self) -> Figures {
         self.connections_active = 0;
         self.upstream_connections_active = 0;
+        for backend in &mut self.backends {
+            backend.in_flight = 0;
+        }
         self
     }
 }

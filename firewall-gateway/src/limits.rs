@@ -188,6 +188,11 @@ pub const UPSTREAM_HEADERS_MAX: usize = 200;
 pub const LOG_PATH_BYTES_MAX: usize = 1_024;
 /// Method in an access-log line: the longest registered one has 17 letters.
 pub const LOG_METHOD_BYTES_MAX: usize = 32;
+/// Rows of figures: routes, and likewise backends, of all policies since the daemon started. What is
+/// beyond is counted in one row together.
+pub const FIGURE_ROWS_MAX: usize = 2_048;
+/// Rows in one message: at most some 700 bytes each, so that they stay within a message.
+pub const FIGURE_ROWS_AT_ONCE: usize = 128;
 /// How often a worker sends its figures.
 pub const FIGURES_INTERVAL_MS: u64 = 1_000;
 /// How often a thread closes upstream connections that were idle too long.

@@ -16,6 +16,7 @@ use crate::{
     context::RequestContext,
     figures::Meter,
     rejection::{Rejection, UpstreamFailure},
+    route::Route,
 };
 
 /// Accompanies one request; its end, and so `drop`, is the end of the request.
@@ -25,6 +26,7 @@ use crate::{
 pub struct Observation {
     /// What is known about the request.
     pub context: RequestContext,
+    route: Option<usize>,
     status: Option<u16>,
     bytes_out: u64,
     answered: bool,
@@ -63,6 +65,7 @@ impl Observation {
                 rejection: None,
                 retry_after: None,
             },
+            route: None,
             status: None,
             bytes_out: 0,
             answered: false,
@@ -77,6 +80,12 @@ impl Observation {
     /// What the request holds until its end.
     pub fn seat(&mut self, seat: Option<Seat>) {
         self.seat = seat;
+    }
+
+    /// The route is known.
+    pub fn routed(&mut self, route: &Route) {
+        self.context.route = Some(route.name.clone());
+        self.route = Some(route.place);
     }
 
     /// The status of the answer is known.
@@ -133,7 +142,7 @@ impl Drop for Observation {
         let duration_us =
             u64::try_from(self.context.start.elapsed().as_micros()).unwrap_or(u64::MAX);
         let bytes_in = self.fate.bytes();
-        self.meter.request(self.context.protocol, status, duration_us);
+        self.meter.request(self.context.protocol, status, duration_us, self.route);
         if let Some(rejection) = self.context.rejection {
             self.meter.rejection(rejection);
         }

@@ -87,7 +87,7 @@ async fn stages(
     let target = request::inspect(&request, limits)?;
     // 4. route: where it goes; what no route takes goes nowhere
     let route = client.router.find(&target)?;
-    observation.context.route = Some(route.name.clone());
+    observation.routed(route);
     let upstream = client.upstreams.get(route.upstream).ok_or(Rejection::UpstreamFailed)?;
     // 5. body: bounded in size and time
     let (mut head, body) = request.into_parts();

@@ -111,14 +111,14 @@ impl UpstreamBody {
             let wait = self.wait;
             let timeout = self.timeout.get_or_insert_with(|| Box::pin(sleep(wait)));
             ready!(timeout.as_mut().poll(cx));
-            self.lease = None;
+            self.failed();
             return Poll::Ready(Some(Err(ResponseError(UpstreamFailure::ResponseTimeout))));
         };
         self.timeout = None;
         let data = match frame {
             Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
             Some(Err(_)) => {
-                self.lease = None;
+                self.failed();
                 return Poll::Ready(Some(Err(ResponseError(UpstreamFailure::ResponseBody))));
             }
             None => {
@@ -139,6 +139,12 @@ impl UpstreamBody {
     fn finish(&mut self) {
         if self.inner.is_end_stream() {
             self.keep();
+        }
+    }
+
+    fn failed(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.in_flight().failed();
         }
     }
 

@@ -18,6 +18,8 @@ pub struct Router {
 pub struct Route {
     /// Its name in metrics and the log.
     pub name: Arc<str>,
+    /// Its place in the policy.
+    pub place: usize,
     /// The upstream's place in the policy.
     pub upstream: usize,
     hosts: Vec<Host>,
@@ -40,8 +42,14 @@ impl Router {
         if routes.is_empty() {
             return Err(RouteError::None);
         }
-        let routes = routes.iter().map(|route| Route::new(route, upstreams));
+        let numbered = routes.iter().enumerate();
+        let routes = numbered.map(|(place, route)| Route::new(place, route, upstreams));
         Ok(Self { routes: routes.collect::<Result<_, _>>()? })
+    }
+
+    /// The names, in the order of the policy.
+    pub fn names(&self) -> impl Iterator<Item = Arc<str>> {
+        self.routes.iter().map(|route| route.name.clone())
     }
 
     /// The route of a request.
@@ -56,7 +64,7 @@ impl Router {
 }
 
 impl Route {
-    fn new(policy: &RoutePolicy, upstreams: usize) -> Result<Self, RouteError> {
+    fn new(place: usize, policy: &RoutePolicy, upstreams: usize) -> Result<Self, RouteError> {
         if policy.upstream >= upstreams {
             return Err(RouteError::Upstream { name: policy.name.clone() });
         }
@@ -67,7 +75,7 @@ impl Route {
             None => Host::Exact(host.clone()),
         });
         let (name, upstream) = (policy.name.as_str().into(), policy.upstream);
-        Ok(Self { name, upstream, hosts: hosts.collect(), path })
+        Ok(Self { name, place, upstream, hosts: hosts.collect(), path })
     }
 
     fn takes(&self, host: &str, path: &str) -> bool {

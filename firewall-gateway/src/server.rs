@@ -41,7 +41,7 @@ pub fn serve(policy: &GatewayPolicy, listeners: Vec<BoundListener>) -> Result<Ga
     let mut gateway = Gateway { threads: Vec::new(), meters: Vec::new(), drain };
     let (started, starts) = mpsc::channel();
     for listeners in by_thread {
-        let meter = Arc::new(Meter::default());
+        let meter = Arc::new(Meter::new(shared.router.names()));
         gateway.meters.push(meter.clone());
         let (shared, drain, started) = (shared.clone(), gateway.drain.subscribe(), started.clone());
         let thread = std::thread::Builder::new().name("gateway".to_owned());

@@ -46,7 +46,8 @@ impl Upstream {
     pub fn new(shared: &SharedUpstream, limits: Arc<Limits>, meter: Arc<Meter>) -> Self {
         let backend = |policy: &BackendPolicy| {
             let (tls, meter) = (shared.tls.clone(), meter.clone());
-            Backend::new(policy.address, tls, Rc::new(Pool::new(shared.connections_max)), meter)
+            let pool = Rc::new(Pool::new(shared.connections_max));
+            Backend::new(&shared.name, policy.address, tls, pool, meter)
         };
         Self {
             host: shared.host.clone(),
@@ -116,6 +117,22 @@ impl Upstream {
         request: Request<SentBody>,
         fate: &Arc<BodyFate>,
     ) -> Result<Response<Incoming>, Lost> {
+        let outcome = self.answer(lease, request, fate).await;
+        match &outcome {
+            Ok(answer) => lease.in_flight().answered(answer.status().as_u16()),
+            // Where the client's body was the cause, the backend did nothing wrong.
+            Err(_) if fate.rejection().is_some() => {}
+            Err(_) => lease.in_flight().failed(),
+        }
+        outcome
+    }
+
+    async fn answer(
+        &self,
+        lease: &mut Lease,
+        request: Request<SentBody>,
+        fate: &Arc<BodyFate>,
+    ) -> Result<Response<Incoming>, Lost> {
         let sent = lease.sender().send_request(request);
         tokio::pin!(sent);
         let wait = Duration::from_millis(self.limits.upstream_response_timeout_ms);
@@ -144,6 +161,7 @@ impl Upstream {
 
 /// What all threads share: never changed, so nothing is locked.
 pub struct SharedUpstream {
+    name: Arc<str>,
     host: HeaderValue,
     backends: Vec<BackendPolicy>,
     tls: Option<Tls>,
@@ -164,7 +182,8 @@ impl SharedUpstream {
             .map_err(|_| wrong(UpstreamFault::Host(policy.host.clone())))?;
         let tls = policy.tls.as_ref().map(Tls::new).transpose().map_err(wrong)?;
         let connections_max = policy.connections_max.max(1);
-        Ok(Self { host, backends: policy.backends.clone(), tls, connections_max })
+        let name = policy.name.as_str().into();
+        Ok(Self { name, host, backends: policy.backends.clone(), tls, connections_max })
     }
 }
 

@@ -15,7 +15,8 @@ use self::{
     message::{FromWorker, ListenerShape, ToWorker},
 };
 use crate::{
-    limits::{FIGURES_INTERVAL_MS, START_TIMEOUT_MS},
+    figures::Figures,
+    limits::{FIGURE_ROWS_AT_ONCE, FIGURES_INTERVAL_MS, START_TIMEOUT_MS},
     listener::BoundListener,
     server::{Gateway, serve},
 };
@@ -102,14 +103,26 @@ fn attend(
                 if gateway.is_ended() {
                     return Err(AttendError::ThreadEnded);
                 }
-                channel.send(&FromWorker::Figures(gateway.figures()), &[])?;
+                send_figures(channel, gateway.figures())?;
             }
             Err(error) => return Err(error.into()),
         }
     }
     let figures = gateway.finish();
-    channel.send(&FromWorker::Figures(figures), &[])?;
+    send_figures(channel, figures)?;
     channel.send(&FromWorker::Drained, &[])?;
+    Ok(())
+}
+
+fn send_figures(channel: &Channel<io::Stdin>, mut figures: Figures) -> Result<(), ChannelError> {
+    let (routes, backends) = figures.take_rows();
+    channel.send(&FromWorker::Figures(figures), &[])?;
+    for rows in routes.chunks(FIGURE_ROWS_AT_ONCE) {
+        channel.send(&FromWorker::Routes(rows.to_vec()), &[])?;
+    }
+    for rows in backends.chunks(FIGURE_ROWS_AT_ONCE) {
+        channel.send(&FromWorker::Backends(rows.to_vec()), &[])?;
+    }
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use firewall_gateway::figures::{LabelCount, RequestCount};
+use firewall_gateway::figures::{BackendFigures, LabelCount, RequestCount, RouteFigures};
 use serde_json::Value;
 
 use super::*;
@@ -23,6 +23,23 @@ fn full() -> Snapshot {
     gateway.figures.upstream_failures = vec![LabelCount { label: "refused".into(), count: 1 }];
     gateway.figures.request_duration.buckets[1] = 4;
     gateway.figures.request_duration.sum_us = 800;
+    gateway.figures.routes = vec![RouteFigures {
+        route: "users".into(),
+        h1: [1, 2, 3, 4, 5],
+        h2: [6, 7, 8, 9, 10],
+        ..RouteFigures::default()
+    }];
+    gateway.figures.routes[0].duration.buckets[2] = 55;
+    gateway.figures.backends = vec![BackendFigures {
+        upstream: "api".into(),
+        backend: "10.0.0.1:80".into(),
+        requests: 56,
+        failures: 2,
+        server_errors: 3,
+        in_flight: 1,
+        ..BackendFigures::default()
+    }];
+    gateway.figures.backends[0].duration.sum_us = 1_500_000;
     let mut snapshot = Snapshot {
         version: "1.2.3".into(),
         generation: 7,
@@ -153,6 +170,11 @@ fn lines() {
         "seawall_gateway_request_duration_seconds_bucket{le=\"0.00025\"} 4",
         "seawall_gateway_request_duration_seconds_bucket{le=\"+Inf\"} 4",
         "seawall_gateway_request_duration_seconds_count 4",
+        "seawall_gateway_route_requests_total{route=\"users\",protocol=\"h2\",status=\"5xx\"} 10",
+        "seawall_gateway_route_request_duration_seconds_bucket{le=\"0.0005\",route=\"users\"} 55",
+        "seawall_gateway_backend_requests_total{upstream=\"api\",backend=\"10.0.0.1:80\"} 56",
+        "seawall_gateway_backend_requests_in_flight{upstream=\"api\",backend=\"10.0.0.1:80\"} 1",
+        "seawall_gateway_backend_response_duration_seconds_sum{upstream=\"api\",backend=\"10.0.0.1:80\"} 1.5",
         "seawall_gateway_worker_restarts_total 2",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\nin\n{text}");

@@ -13,7 +13,7 @@ use std::{
 };
 
 use firewall_gateway::{
-    figures::Figures,
+    figures::{Figures, replace_rows},
     listener::BoundListener,
     policy::GatewayPolicy,
     worker::{
@@ -243,7 +243,17 @@ impl Worker {
                 Ok(Some((FromWorker::Failed { error }, _))) => {
                     self.enter(Phase::Failed(WorkerError::Failed(error)));
                 }
-                Ok(Some((FromWorker::Figures(figures), _))) => self.state().figures = figures,
+                Ok(Some((FromWorker::Figures(figures), _))) => {
+                    let mut state = self.state();
+                    let (routes, backends) = state.figures.take_rows();
+                    state.figures = Figures { routes, backends, ..figures };
+                }
+                Ok(Some((FromWorker::Routes(rows), _))) => {
+                    replace_rows(&mut self.state().figures.routes, rows);
+                }
+                Ok(Some((FromWorker::Backends(rows), _))) => {
+                    replace_rows(&mut self.state().figures.backends, rows);
+                }
                 Ok(Some((FromWorker::Drained, _))) | Ok(None) => return,
                 // A worker that says nonsense may be in an attacker's hands.
                 Err(error) => {

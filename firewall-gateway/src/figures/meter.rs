@@ -1,8 +1,14 @@
 //! `Meter`: one thread's counters, written by that thread alone and read by the reporting thread.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
 
-use super::{DURATION_BOUNDS_US, DurationHistogram, Figures, LabelCount, RequestCount};
+use super::{
+    BackendFigures, Figures, LabelCount, NO_ROUTE, RequestCount, RouteFigures, add_rows,
+    cells::{BackendCells, DurationCells, RouteCells},
+};
 use crate::{
     context::Protocol,
     rejection::{Flood, Rejection, UpstreamFailure},
@@ -13,8 +19,10 @@ use crate::{
 #[allow(missing_docs, reason = "the fields of Figures say what each one is")]
 pub struct Meter {
     requests: [Box<[AtomicU64]>; 2],
-    durations: [AtomicU64; DURATION_BOUNDS_US.len() + 1],
-    duration_sum_us: AtomicU64,
+    durations: DurationCells,
+    routes: Box<[(Arc<str>, RouteCells)]>,
+    no_route: RouteCells,
+    backends: Mutex<Backends>,
     rejections: [AtomicU64; Rejection::ALL.len()],
     http2_floods: [AtomicU64; Flood::ALL.len()],
     upstream_failures: [AtomicU64; UpstreamFailure::ALL.len()],
@@ -35,13 +43,25 @@ pub struct Meter {
     pub bytes_out: AtomicU64,
 }
 
-impl Default for Meter {
-    fn default() -> Self {
+/// Those in use, and what those that are gone have counted. Locked where one comes or goes and by
+/// the reporting thread, never in a request.
+#[derive(Debug, Default)]
+struct Backends {
+    live: Vec<Arc<BackendCells>>,
+    gone: Vec<BackendFigures>,
+}
+
+impl Meter {
+    /// Counters for a thread that serves these routes, in this order.
+    #[must_use]
+    pub fn new(routes: impl IntoIterator<Item = Arc<str>>) -> Self {
         let statuses = || (0..STATUSES).map(|_| AtomicU64::new(0)).collect();
         Self {
             requests: [statuses(), statuses()],
-            durations: Default::default(),
-            duration_sum_us: AtomicU64::default(),
+            durations: DurationCells::default(),
+            routes: routes.into_iter().map(|name| (name, RouteCells::default())).collect(),
+            no_route: RouteCells::default(),
+            backends: Mutex::default(),
             rejections: Default::default(),
             http2_floods: Default::default(),
             upstream_failures: Default::default(),
@@ -62,15 +82,24 @@ impl Default for Meter {
             bytes_out: AtomicU64::default(),
         }
     }
-}
 
-impl Meter {
-    /// Counts one answer.
-    pub fn request(&self, protocol: Protocol, status: u16, duration_us: u64) {
+    /// Counts one answer; `route` is the route's place in the policy.
+    pub fn request(&self, protocol: Protocol, status: u16, duration_us: u64, route: Option<usize>) {
         let slot = usize::from(status.clamp(STATUS_MIN, STATUS_MAX) - STATUS_MIN);
         one(&self.requests[protocol as usize][slot]);
-        one(&self.durations[DURATION_BOUNDS_US.partition_point(|bound| *bound < duration_us)]);
-        self.duration_sum_us.fetch_add(duration_us, Relaxed);
+        self.durations.record(duration_us);
+        let cells = route.and_then(|place| self.routes.get(place)).map(|(_, cells)| cells);
+        cells.unwrap_or(&self.no_route).request(protocol, status, duration_us);
+    }
+
+    /// Counters for a backend that comes into use.
+    #[must_use]
+    pub fn backend(&self, upstream: &Arc<str>, backend: String) -> Arc<BackendCells> {
+        let cells = Arc::new(BackendCells::new(upstream.clone(), backend));
+        let mut backends = self.backends.lock().unwrap_or_else(PoisonError::into_inner);
+        backends.collect();
+        backends.live.push(cells.clone());
+        cells
     }
 
     /// Counts one refusal.
@@ -119,10 +148,7 @@ impl Meter {
         }
         Figures {
             requests,
-            request_duration: DurationHistogram {
-                buckets: self.durations.iter().map(read).collect(),
-                sum_us: read(&self.duration_sum_us),
-            },
+            request_duration: self.durations.histogram(),
             rejections: labels(&mut Rejection::ALL.iter().map(|one| one.label()), &self.rejections),
             tls_handshakes_ok: read(&self.tls_handshakes_ok),
             tls_handshakes_failed: read(&self.tls_handshakes_failed),
@@ -144,6 +170,36 @@ impl Meter {
             upstream_retries: read(&self.upstream_retries),
             bytes_in: read(&self.bytes_in),
             bytes_out: read(&self.bytes_out),
+            routes: self.route_rows(),
+            backends: self.backend_rows(),
+        }
+    }
+
+    fn route_rows(&self) -> Vec<RouteFigures> {
+        let mut rows = Vec::new();
+        let named = self.routes.iter().filter_map(|(name, cells)| cells.figures(name));
+        for row in named.chain(self.no_route.figures(NO_ROUTE)) {
+            add_rows(&mut rows, &[row]);
+        }
+        rows
+    }
+
+    fn backend_rows(&self) -> Vec<BackendFigures> {
+        let mut backends = self.backends.lock().unwrap_or_else(PoisonError::into_inner);
+        backends.collect();
+        let mut rows = backends.gone.clone();
+        for cells in &backends.live {
+            add_rows(&mut rows, &[cells.figures()]);
+        }
+        rows
+    }
+}
+
+impl Backends {
+    /// Keeps the counts of those that nobody uses any more.
+    fn collect(&mut self) {
+        for cells in self.live.extract_if(.., |cells| Arc::strong_count(cells) == 1) {
+            add_rows(&mut self.gone, &[cells.figures()]);
         }
     }
 }

@@ -11,12 +11,13 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
+    sync::OwnedSemaphorePermit,
     time::{Instant, timeout_at},
 };
 
 use super::{Lease, Pool, SentBody, tls::Tls};
 use crate::{
-    figures::{Meter, one},
+    figures::{BackendCells, Meter, one},
     limits::{UPSTREAM_HEADER_BYTES_MAX, UPSTREAM_HEADERS_MAX},
     rejection::UpstreamFailure,
 };
@@ -26,14 +27,22 @@ pub struct Backend {
     address: SocketAddr,
     tls: Option<Tls>,
     pool: Rc<Pool>,
+    cells: Arc<BackendCells>,
     meter: Arc<Meter>,
 }
 
 impl Backend {
     /// A backend without a connection yet.
     #[must_use]
-    pub fn new(address: SocketAddr, tls: Option<Tls>, pool: Rc<Pool>, meter: Arc<Meter>) -> Self {
-        Self { address, tls, pool, meter }
+    pub fn new(
+        upstream: &Arc<str>,
+        address: SocketAddr,
+        tls: Option<Tls>,
+        pool: Rc<Pool>,
+        meter: Arc<Meter>,
+    ) -> Self {
+        let cells = meter.backend(upstream, address.to_string());
+        Self { address, tls, pool, cells, meter }
     }
 
     /// Closes connections that were idle for too long.
@@ -50,6 +59,23 @@ impl Backend {
         deadline: Instant,
         may_reuse: bool,
     ) -> Result<Lease, UpstreamFailure> {
+        let in_flight = self.cells.begin();
+        match self.connection(deadline, may_reuse).await {
+            Ok(Connection { sender, permit, reused }) => {
+                Ok(Lease::new(sender, permit, self.pool.clone(), in_flight, reused))
+            }
+            Err(failure) => {
+                in_flight.failed();
+                Err(failure)
+            }
+        }
+    }
+
+    async fn connection(
+        &self,
+        deadline: Instant,
+        may_reuse: bool,
+    ) -> Result<Connection, UpstreamFailure> {
         let permit = timeout_at(deadline, self.pool.permit())
             .await
             .map_err(|_| UpstreamFailure::NoConnection)?;
@@ -57,14 +83,14 @@ impl Backend {
             while let Some(mut sender) = self.pool.idle(Instant::now()) {
                 if timeout_at(deadline, sender.ready()).await.is_ok_and(|ready| ready.is_ok()) {
                     self.meter.upstream_connections_reused.fetch_add(1, Relaxed);
-                    return Ok(Lease::new(sender, permit, self.pool.clone(), true));
+                    return Ok(Connection { sender, permit, reused: true });
                 }
             }
         }
         let sender = timeout_at(deadline, self.connect())
             .await
             .map_err(|_| UpstreamFailure::ConnectTimeout)??;
-        Ok(Lease::new(sender, permit, self.pool.clone(), false))
+        Ok(Connection { sender, permit, reused: false })
     }
 
     async fn connect(&self) -> Result<http1::SendRequest<SentBody>, UpstreamFailure> {
@@ -105,4 +131,10 @@ impl Backend {
         });
         Ok(sender)
     }
+}
+
+struct Connection {
+    sender: http1::SendRequest<SentBody>,
+    permit: Option<OwnedSemaphorePermit>,
+    reused: bool,
 }

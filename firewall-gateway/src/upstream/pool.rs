@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::SentBody;
-use crate::limits::UPSTREAM_IDLE_TIMEOUT_MS;
+use crate::{figures::InFlight, limits::UPSTREAM_IDLE_TIMEOUT_MS};
 
 /// Idle connections, and permits for those in use.
 ///
@@ -60,6 +60,7 @@ pub struct Lease {
     sender: SendRequest<SentBody>,
     _permit: Option<OwnedSemaphorePermit>,
     pool: Rc<Pool>,
+    in_flight: InFlight,
     reused: bool,
 }
 
@@ -70,9 +71,10 @@ impl Lease {
         sender: SendRequest<SentBody>,
         permit: Option<OwnedSemaphorePermit>,
         pool: Rc<Pool>,
+        in_flight: InFlight,
         reused: bool,
     ) -> Self {
-        Self { sender, _permit: permit, pool, reused }
+        Self { sender, _permit: permit, pool, in_flight, reused }
     }
 
     /// The connection.
@@ -86,9 +88,15 @@ impl Lease {
         self.reused
     }
 
+    /// The request in the backend's counters.
+    #[must_use]
+    pub fn in_flight(&self) -> &InFlight {
+        &self.in_flight
+    }
+
     /// Puts the connection back: both bodies have been read to their end.
     pub fn keep(self) {
-        let Self { sender, _permit, pool, reused: _ } = self;
+        let Self { sender, _permit, pool, in_flight: _, reused: _ } = self;
         if !sender.is_closed() {
             pool.idle.borrow_mut().push(Idle { sender, since: Instant::now() });
         }

@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{figures::Figures, policy::GatewayPolicy};
+use crate::{
+    figures::{BackendFigures, Figures, RouteFigures},
+    policy::GatewayPolicy,
+};
 
 /// What the supervisor says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -36,8 +39,12 @@ pub enum FromWorker {
         /// What was expected, what was found, what to do.
         error: String,
     },
-    /// Everything counted since this worker started.
+    /// Everything counted since this worker started; its rows follow in messages of their own.
     Figures(Figures),
+    /// Some routes' figures: each row in place of an earlier one of its name.
+    Routes(Vec<RouteFigures>),
+    /// Some backends' figures, likewise.
+    Backends(Vec<BackendFigures>),
     /// Nothing is in flight any more, or the drain time is over; the worker ends.
     Drained,
 }

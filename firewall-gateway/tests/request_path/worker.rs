@@ -59,16 +59,25 @@ fn serves_reports_and_drains() {
     new.ready();
     old.channel.send(&ToWorker::Drain, &[]).unwrap();
     let mut requests = 0;
+    let (mut routes, mut backends) = (Vec::new(), Vec::new());
     loop {
         match old.channel.receive().unwrap().unwrap().0 {
             FromWorker::Figures(figures) => {
                 requests = figures.requests.iter().map(|one| one.count).sum()
+            }
+            FromWorker::Routes(rows) => {
+                routes = rows.iter().map(|row| (row.route.clone(), row.h1)).collect();
+            }
+            FromWorker::Backends(rows) => {
+                backends = rows.iter().map(|row| (row.requests, row.in_flight)).collect();
             }
             FromWorker::Drained => break,
             other @ (FromWorker::Ready { .. } | FromWorker::Failed { .. }) => panic!("{other:?}"),
         }
     }
     assert_eq!(requests, 4, "the last figures before the end are complete");
+    assert_eq!(routes, [("all".to_owned(), [0, 4, 0, 0, 0])]);
+    assert_eq!(backends, [(4, 0)]);
     assert!(old.child.wait().unwrap().success());
     assert_eq!(status(&get(address, &policy.certificate_pem)), 200, "the new worker serves");
     // The supervisor's end closes: drain and end.
