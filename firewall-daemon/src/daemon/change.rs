@@ -15,7 +15,7 @@ use crate::{
     control::Caller,
     datapath::{DatapathError, PacketOptions, generation::Generation},
     explain::Origin,
-    guard::{self, Session},
+    guard,
     policy::{
         PolicyError, PolicySource, Sources,
         compile::{self, CompileError, CompiledPolicy},
@@ -89,14 +89,12 @@ pub struct Cause {
     pub why: Option<String>,
     /// Whether protected addresses are asked about.
     pub guard: bool,
-    /// The SSH session that it was asked in.
-    pub session: Option<Session>,
 }
 
 impl Cause {
     /// By a caller.
     pub fn new(who: &Caller, verb: &'static str, what: impl Into<String>) -> Self {
-        Self { who: who.clone(), verb, what: what.into(), why: None, guard: true, session: None }
+        Self { who: who.clone(), verb, what: what.into(), why: None, guard: true }
     }
 
     /// In whose words.
@@ -104,9 +102,9 @@ impl Cause {
         Self { why, ..self }
     }
 
-    /// Whether protected addresses are asked about, that of a session among them.
-    pub fn guarded(self, guard: bool, session: Option<Session>) -> Self {
-        Self { guard, session, ..self }
+    /// Whether protected addresses are asked about.
+    pub fn guarded(self, guard: bool) -> Self {
+        Self { guard, ..self }
     }
 }
 
@@ -191,7 +189,7 @@ impl Daemon {
         let (next, told) = propose(&before)?;
         let prepared = Prepared::new(&next.config, &next.changes, &mut sources)?;
         if cause.guard {
-            match self.cuts(&prepared, cause.session) {
+            match self.cuts(&prepared, cause.who.session) {
                 cuts if cuts.is_empty() => {}
                 cuts => return Err(ChangeError::Refused(guard::refusal(&cuts))),
             }

@@ -15,6 +15,7 @@ use super::{
     host, pending,
     refresh::Refresh,
     snapshot::{now_epoch_s, policy_status},
+    turns::Turns,
     updates,
 };
 use crate::{
@@ -89,6 +90,7 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         datapath: Mutex::new(datapath),
         origin: Mutex::new(Arc::new(origin)),
         bans: Mutex::new(bans),
+        turns: Turns::default(),
         audit,
         journal,
         supervisor,
