@@ -17,7 +17,7 @@ use crate::{
     explain::Origin,
     guard,
     policy::{
-        PolicyError, PolicySource, Sources,
+        PolicyError, PolicySource, Sources, asn,
         compile::{self, CompileError, CompiledPolicy},
     },
     state::{Changes, StateError, file::Staged},
@@ -129,6 +129,8 @@ pub struct Prepared {
     pub source: PolicySource,
     /// The tables.
     pub compiled: CompiledPolicy,
+    /// The database of autonomous systems.
+    pub asn_lookup: Option<Arc<asn::Lookup>>,
 }
 
 impl Prepared {
@@ -145,7 +147,8 @@ impl Prepared {
         let packet = changes.over(&config.packet).map_err(ChangeError::Refused)?;
         let source = sources.read(&packet)?;
         let compiled = compile::compile(&source)?;
-        Ok(Self { packet, source, compiled })
+        let asn_lookup = sources.asn_lookup(&packet);
+        Ok(Self { packet, source, compiled, asn_lookup })
     }
 }
 
@@ -204,9 +207,9 @@ impl Daemon {
             true => None,
             false => Some(self.state.stage_changes(&next.changes)?),
         };
-        let Prepared { packet, source, compiled } = prepared;
+        let Prepared { packet, source, compiled, asn_lookup } = prepared;
         let status = policy_status(&source, &compiled.summary, &packet);
-        let origin = Arc::new(Origin::new(source, &packet));
+        let origin = Arc::new(Origin::new(source, &packet, asn_lookup));
         let old = self.switch(Old { generation, origin })?;
         let (config_file, within) = match keep {
             Keep::Nothing => (None, None),
