@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     explain::{ExplainError, Explanation, Subject},
     geo::update::From,
+    guard::Session,
     plan::Plan,
     status::{EventLine, Snapshot, UpdateReport},
 };
@@ -44,6 +45,17 @@ pub const SOCKET: &str = "/run/seawall/control.sock";
 pub const REQUEST_BYTES_MAX: usize = 4 << 20;
 /// An answer may have so many bytes.
 pub const ANSWER_BYTES_MAX: u64 = 16 << 20;
+
+/// What a caller sends: what it asks for, and where it sits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked<R = Request> {
+    /// What.
+    #[serde(flatten)]
+    pub request: R,
+    /// The SSH session that the command was typed in: no change may cut it, and it may not be at port 22.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<Session>,
+}
 
 /// What may be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,7 +179,7 @@ pub trait Handler: Send + Sync + 'static {
     /// # Errors
     ///
     /// What is wrong with it.
-    fn plan(&self, ask: &PlanAsk) -> Result<Plan, String>;
+    fn plan(&self, caller: &Caller, ask: &PlanAsk) -> Result<Plan, String>;
 
     /// Puts a configuration in force.
     ///

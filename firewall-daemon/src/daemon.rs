@@ -34,6 +34,7 @@ mod holders;
 mod lists;
 mod geo;
 mod limits;
+mod turns;
 mod bans;
 mod record;
 mod reload;
@@ -53,6 +54,7 @@ mod answers;
 pub use change::ChangeError;
 use pending::Pending;
 pub use snapshot::limit_status;
+use turns::Turns;
 use watchdog::Pulses;
 pub use watchdog::{BEAT, Pulse};
 
@@ -75,6 +77,8 @@ struct Daemon {
     origin: Mutex<Arc<Origin>>,
     /// Apart from the datapath: walking them may take seconds.
     bans: Mutex<Bans>,
+    /// Whose ban is being changed.
+    turns: Turns,
     /// Who changed what.
     audit: audit::Log,
     /// What of the bans outlives a restart of the host.

@@ -15,6 +15,7 @@ use crate::{
 
 mod kernel;
 mod interfaces;
+mod offloads;
 mod nftables;
 mod clock;
 mod limits;
@@ -137,7 +138,7 @@ fn examine_configured(config: &Config, findings: &mut Vec<Finding>) {
     }
     let syn_cookies = config.packet.syn_cookies.is_some();
     findings.extend(kernel::syn_cookies(syn_cookies, sysctl("net/ipv4/tcp_syncookies").as_deref()));
-    findings.extend(limits::examine(daemon.as_ref().map(|daemon| daemon.pid)));
+    findings.push(limits::examine(daemon.as_ref().map(|daemon| daemon.pid)));
     findings.extend(state::examine(&config.state.path));
     findings.push(state::bpffs(&config.packet.pin_path));
     let links = state::links(&config.packet.pin_path);

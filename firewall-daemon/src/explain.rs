@@ -141,6 +141,10 @@ pub struct Explanation {
     pub prefix: Option<String>,
     /// The country of this address, where it is known.
     pub country: Option<String>,
+    /// The autonomous system in whose network it is, where a database is configured that says so.
+    pub asn: Option<u32>,
+    /// Whose that is.
+    pub organisation: Option<String>,
     /// The rule that decided.
     pub rule: Option<String>,
     /// What is in shadow and would drop it: `policy`, `list NAME`, `country CODE`.

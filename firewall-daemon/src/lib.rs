@@ -5,6 +5,7 @@
 pub mod cli;
 pub mod config;
 pub mod policy;
+mod netlink;
 pub mod fetch;
 pub mod feeds;
 pub mod geo;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config::{Config, Fate, ListConfig, PacketConfig, RuleVerdict},
+    fetch,
     guard::Cut,
 };
 
@@ -194,12 +195,22 @@ pub fn told_apart(before: &Config, after: &Config) -> (String, String) {
         let files: Vec<String> = list.files.iter().map(|file| file.display().to_string()).collect();
         format!("{} prefixes, files {}", list.prefixes.len(), joined(&files, "none"))
     };
-    for (what, old, new) in [
-        ("allow", &before.packet.allow, &after.packet.allow),
-        ("deny", &before.packet.deny, &after.packet.deny),
+    let feeds = |packet: &PacketConfig| {
+        joined(
+            packet.feeds.iter().map(|feed| format!("{} {}", feed.name, fetch::shown(&feed.url))),
+            "none",
+        )
+    };
+    let protected = |packet: &PacketConfig| format!("{} prefixes", packet.protected.len());
+    let (old, new) = (&before.packet, &after.packet);
+    for (what, differs, is, would_be) in [
+        ("protected", old.protected != new.protected, protected(old), protected(new)),
+        ("allow", old.allow != new.allow, list(&old.allow), list(&new.allow)),
+        ("deny", old.deny != new.deny, list(&old.deny), list(&new.deny)),
+        ("feeds", old.feeds != new.feeds, feeds(old), feeds(new)),
     ] {
-        if old != new {
-            all.push(Change { what: what.into(), before: list(old), after: list(new) });
+        if differs {
+            all.push(Change { what: what.into(), before: is, after: would_be });
         }
     }
     let text = |of: fn(&Change) -> &String| {

@@ -226,6 +226,10 @@ pub struct EventLine {
     pub list: Option<String>,
     /// Of its source, where it is known.
     pub country: Option<String>,
+    /// The autonomous system of its source, where a database is configured that says so.
+    pub asn: Option<u32>,
+    /// Whose that is.
+    pub organisation: Option<String>,
     /// The rule that decided.
     pub rule: Option<String>,
     /// Address, and port where there is one.

@@ -4,10 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{
-    plan::{read, session},
-    print,
-};
+use super::{plan::read, print};
 use crate::control::{self, Applied, ApplyAsk, CONFIRM_S_MAX, CONFIRM_S_MIN, Request};
 
 /// Put a configuration file in force; it replaces the daemon's own. With --confirm it is taken back by
@@ -39,7 +36,6 @@ pub fn run(args: &ApplyArgs) -> anyhow::Result<()> {
     let ask = ApplyAsk {
         file: args.file.display().to_string(),
         text: read(&args.file)?,
-        session: session(),
         confirm_s: args.confirm,
         guard: !args.no_guard,
         why: args.why.clone(),

@@ -10,9 +10,9 @@ use crate::{
     control,
     geo::{
         Database, lookup,
-        update::{self, From, Update},
+        update::{self, From},
     },
-    state::swap::Swapped,
+    state::swap::{Swapped, Update},
     status::{FeedResult, UpdateReport, duration},
 };
 
@@ -87,24 +87,23 @@ fn replace(geo: &GeoConfig, database: Database, from: &From, force: bool) -> Upd
     let (result, text) = match prepared {
         Err(refusal) => (FeedResult::Refused, format!("{refusal}; the old file stays")),
         Ok(Update::Unchanged) => (FeedResult::Unchanged, "the file is the newest".to_owned()),
-        Ok(Update::Staged(staged)) => match Swapped::new(&staged.staged, &staged.path) {
-            Err(error) => {
-                staged.discard();
-                (FeedResult::Refused, format!("{}: {error}", staged.path.display()))
+        Ok(Update::New(new)) => {
+            let path = new.staged.target().to_path_buf();
+            match Swapped::new(new.staged) {
+                Err(error) => (FeedResult::Refused, format!("{}: {error}", path.display())),
+                Ok(swapped) => {
+                    swapped.keep();
+                    new.source.iter().for_each(|source| source.note(&path));
+                    let (networks, path) = (new.facts.networks, path.display());
+                    (
+                        FeedResult::New,
+                        format!(
+                            "{networks} networks in {path}; a daemon takes it with the next reload"
+                        ),
+                    )
+                }
             }
-            Ok(swapped) => {
-                swapped.keep();
-                staged.note();
-                let networks = staged.facts.networks;
-                let path = staged.path.display();
-                (
-                    FeedResult::New,
-                    format!(
-                        "{networks} networks in {path}; a daemon takes it with the next reload"
-                    ),
-                )
-            }
-        },
+        }
     };
     UpdateReport { name: database.label().to_owned(), result, text }
 }

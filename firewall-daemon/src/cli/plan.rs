@@ -9,7 +9,6 @@ use super::print;
 use crate::{
     config::{CONFIG_BYTES_MAX, Config},
     control::{self, PlanAsk, Request},
-    guard::Session,
     plan::{self, Plan},
 };
 
@@ -31,7 +30,7 @@ pub struct PlanArgs {
 /// Asks the daemon and prints.
 pub fn run(args: &PlanArgs) -> anyhow::Result<()> {
     let file = args.file.display().to_string();
-    let ask = PlanAsk { text: read(&args.file)?, file: file.clone(), session: session() };
+    let ask = PlanAsk { text: read(&args.file)?, file: file.clone() };
     let plan: Plan = control::ask(&args.socket, &Request::Plan(ask))?;
     if args.json {
         return print(&(serde_json::to_string_pretty(&plan)? + "\n"));
@@ -45,10 +44,4 @@ pub(super) fn read(path: &Path) -> anyhow::Result<String> {
     let config = Config::load(path)?;
     let text = String::from_utf8(config.text.to_vec());
     text.with_context(|| format!("{}: expected UTF-8 of {CONFIG_BYTES_MAX} bytes", path.display()))
-}
-
-/// The SSH session that the command was typed in. `sudo` keeps it where it is told to; an established
-/// connection to port 22 is found by the daemon anyway.
-pub(super) fn session() -> Option<Session> {
-    Session::parse(&std::env::var("SSH_CONNECTION").ok()?)
 }

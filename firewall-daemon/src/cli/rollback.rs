@@ -4,7 +4,7 @@ use std::{fmt::Write as _, path::PathBuf};
 
 use clap::{Args, value_parser};
 
-use super::{apply::tell, plan::session, print};
+use super::{apply::tell, print};
 use crate::{
     control::{self, HistoryShown, Request, RollbackAsk},
     status,
@@ -40,7 +40,7 @@ pub fn run(args: &RollbackArgs) -> anyhow::Result<()> {
         }
         return print(&lines(&history));
     }
-    let ask = RollbackAsk { to: args.to, session: session(), guard: !args.no_guard };
+    let ask = RollbackAsk { to: args.to, guard: !args.no_guard };
     tell(&control::ask(&args.socket, &Request::Rollback(ask))?, args.json)
 }
 

@@ -201,7 +201,9 @@ fn line(event: &EventLine) -> String {
 
 /// What was decided and for what: the comment of a packet.
 fn decision(event: &EventLine) -> String {
-    let named = [("list", &event.list), ("country", &event.country), ("rule", &event.rule)];
+    let asn = event.asn.map(|asn| asn.to_string());
+    let named =
+        [("list", &event.list), ("country", &event.country), ("asn", &asn), ("rule", &event.rule)];
     let named =
         named.into_iter().filter_map(|(key, value)| Some(format!(" {key}={}", value.as_ref()?)));
     format!("{} {}", event.verdict, event.reason) + &named.collect::<String>()
@@ -229,9 +231,9 @@ mod tests {
         for (event, comment, text) in [
             (event.clone(), "drop deny", "drop deny tcp 203.0.113.7:40000 -> 192.0.2.10:443"),
             (
-                EventLine { list, country, rule, ..event.clone() },
-                "drop deny list=spam country=DE rule=no-\u{1b}ssh",
-                "drop deny list=spam country=DE rule=no-\\u{1b}ssh tcp 203.0.113.7:40000 -> \
+                EventLine { list, country, rule, asn: Some(64_496), ..event.clone() },
+                "drop deny list=spam country=DE asn=64496 rule=no-\u{1b}ssh",
+                "drop deny list=spam country=DE asn=64496 rule=no-\\u{1b}ssh tcp 203.0.113.7:40000 -> \
                  192.0.2.10:443",
             ),
             (

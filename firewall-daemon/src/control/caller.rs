@@ -1,10 +1,13 @@
-//! Who asks: the kernel says so (`SO_PEERCRED`), the caller cannot.
+//! Who asks: the kernel says so (`SO_PEERCRED`), the caller cannot. In which session it sits is its own word,
+//! which protects an address from being cut and gives no right.
 
 use std::{fmt, io};
 
 use nix::unistd::{Uid, User, geteuid};
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
+
+use crate::guard::Session;
 
 /// Who asks for a change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +20,8 @@ pub struct Caller {
     pub gid: u32,
     /// The process; of the daemon itself its own.
     pub pid: u32,
+    /// The SSH session that it asks in, where it says so.
+    pub session: Option<Session>,
 }
 
 impl Caller {
@@ -29,13 +34,13 @@ impl Caller {
         let peer = stream.peer_cred()?;
         let pid = peer.pid().and_then(|pid| u32::try_from(pid).ok()).unwrap_or_default();
         let (uid, gid) = (peer.uid(), peer.gid());
-        Ok(Self { uid, user: uid.to_string(), gid, pid })
+        Ok(Self { uid, user: uid.to_string(), gid, pid, session: None })
     }
 
     /// The same with the user's name. Where names come from a directory this may wait for a network.
     #[must_use]
     pub fn named(&self) -> Self {
-        Self::new(self.uid, self.gid, self.pid)
+        Self { session: self.session, ..Self::new(self.uid, self.gid, self.pid) }
     }
 
     /// The daemon, which does something by itself: a time is over, a file changed.
@@ -47,7 +52,7 @@ impl Caller {
     fn new(uid: u32, gid: u32, pid: u32) -> Self {
         let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
         let user = user.map_or_else(|| uid.to_string(), |user| user.name);
-        Self { uid, user, gid, pid }
+        Self { uid, user, gid, pid, session: None }
     }
 
     /// Whether it is root or the daemon's own user. The file's mode keeps others out already; this holds

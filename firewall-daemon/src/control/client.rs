@@ -9,9 +9,10 @@ use std::{
 
 use serde::de::DeserializeOwned;
 
-use super::{ANSWER_BYTES_MAX, Answer, Request};
+use super::{ANSWER_BYTES_MAX, Answer, Asked, Request};
 use crate::{
     explain::{Explanation, Subject},
+    guard::Session,
     status::{Snapshot, UpdateReport},
 };
 
@@ -128,13 +129,20 @@ fn ask_within<T: DeserializeOwned>(
     stream.set_read_timeout(Some(wait)).map_err(broken)?;
     stream.set_write_timeout(Some(WAIT)).map_err(broken)?;
     let unreadable = |source| ClientError::Answer { path: path.to_path_buf(), source };
-    let mut request = serde_json::to_vec(request).map_err(unreadable)?;
-    request.push(b'\n');
-    stream.write_all(&request).map_err(broken)?;
+    let asked = Asked { request, session: session() };
+    let mut asked = serde_json::to_vec(&asked).map_err(unreadable)?;
+    asked.push(b'\n');
+    stream.write_all(&asked).map_err(broken)?;
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer).map_err(broken)?;
     match serde_json::from_slice(&answer).map_err(unreadable)? {
         Answer::Ok(answer) => Ok(answer),
         Answer::Error(error) => Err(ClientError::Refused(error)),
     }
+}
+
+/// The SSH session that the command was typed in. `sudo` keeps it where it is told to; an established
+/// connection to port 22 is found by the daemon anyway.
+fn session() -> Option<Session> {
+    Session::parse(&std::env::var("SSH_CONNECTION").ok()?)
 }

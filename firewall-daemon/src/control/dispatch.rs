@@ -26,7 +26,7 @@ pub(super) fn answer(
         Request::GeoShow {} => told(handler.geo_show()),
         Request::Limit(ask) => told(handler.limit(&caller.named(), &ask)),
         Request::LimitShow {} => told(handler.limit_show()),
-        Request::Plan(ask) => told(handler.plan(&ask)),
+        Request::Plan(ask) => told(handler.plan(caller, &ask)),
         Request::Apply(ask) => told(handler.apply(&caller.named(), &ask)),
         Request::Confirm {} => told(handler.confirm(&caller.named())),
         Request::Rollback(ask) => told(handler.rollback(&caller.named(), &ask)),

@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::guard::Session;
-
 /// A change that is not confirmed is taken back after so many seconds at least.
 pub const CONFIRM_S_MIN: u64 = 5;
 /// And at most.
@@ -17,8 +15,6 @@ pub struct PlanAsk {
     pub file: String,
     /// Its content.
     pub text: String,
-    /// The SSH session of the caller.
-    pub session: Option<Session>,
 }
 
 /// `apply`.
@@ -29,8 +25,6 @@ pub struct ApplyAsk {
     pub file: String,
     /// Its content.
     pub text: String,
-    /// The SSH session of the caller.
-    pub session: Option<Session>,
     /// Taken back unless confirmed within so many seconds.
     pub confirm_s: Option<u64>,
     /// Whether protected addresses are asked about.
@@ -45,8 +39,6 @@ pub struct ApplyAsk {
 pub struct RollbackAsk {
     /// To which of the history; to the one before without it.
     pub to: Option<u32>,
-    /// The SSH session of the caller.
-    pub session: Option<Session>,
     /// Whether protected addresses are asked about.
     pub guard: bool,
 }

@@ -11,7 +11,7 @@ use tokio::{
     time::{interval, timeout},
 };
 
-use super::{Answer, Caller, Handler, REQUEST_BYTES_MAX, Request, dispatch};
+use super::{Answer, Asked, Caller, Handler, REQUEST_BYTES_MAX, Request, dispatch};
 use crate::daemon::{BEAT, Pulse};
 
 /// Callers at once; one more waits.
@@ -71,16 +71,19 @@ async fn connection(
     handler: Arc<dyn Handler>,
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let caller = Caller::of(&stream)?;
+    let mut caller = Caller::of(&stream)?;
     let answer = match asked(&mut stream, &caller).await? {
-        Ok(Request::Watch {}) => {
+        Ok(Asked { request: Request::Watch {}, .. }) => {
             // It may stay for days, and there is a bound of its own.
             drop(permit);
             let watching = handler.clone();
             let begin = apart(move || written(&Answer::Ok(watching.watch()))).await?;
             return handler.watchers().serve(stream, begin, stop).await;
         }
-        Ok(request) => apart(move || dispatch::answer(handler.as_ref(), &caller, request)).await?,
+        Ok(Asked { request, session }) => {
+            caller.session = session;
+            apart(move || dispatch::answer(handler.as_ref(), &caller, request)).await?
+        }
         Err(refusal) => error(refusal)?,
     };
     timeout(WAIT, stream.write_all(&answer)).await.unwrap_or_else(|late| Err(late.into()))
@@ -92,7 +95,7 @@ async fn apart(work: impl FnOnce() -> io::Result<Vec<u8>> + Send + 'static) -> i
 }
 
 /// What a caller asks; the inner error is what it is told instead.
-async fn asked(stream: &mut UnixStream, caller: &Caller) -> io::Result<Result<Request, String>> {
+async fn asked(stream: &mut UnixStream, caller: &Caller) -> io::Result<Result<Asked, String>> {
     if !caller.may_change() {
         return Ok(Err(format!("expected root or the daemon's own user, found {caller}")));
     }
@@ -166,7 +169,7 @@ mod tests {
             Question::new(subject).map(|_| Explanation::default())
         }
 
-        fn plan(&self, _: &PlanAsk) -> Result<Plan, String> {
+        fn plan(&self, _: &Caller, _: &PlanAsk) -> Result<Plan, String> {
             Ok(Plan::default())
         }
 
@@ -200,7 +203,8 @@ mod tests {
         }
 
         fn list_add(&self, caller: &Caller, ask: &ListAdd) -> Result<Changed, String> {
-            Ok(Changed { changed: vec![format!("{}, {ask:?}", caller.uid)], ..Changed::default() })
+            let told = format!("{}, {:?}, {ask:?}", caller.uid, caller.session);
+            Ok(Changed { changed: vec![told], ..Changed::default() })
         }
 
         fn list_remove(&self, _: &Caller, _: &ListRemove) -> Result<Changed, String> {
@@ -319,6 +323,17 @@ mod tests {
                 "expected none with icmp, which has none, found 0",
             ),
             (list("\"list\":\"deny\",\"prefixes\":[\"10.0.0.0/8\"]"), "10.0.0.0"),
+            (
+                list(
+                    "\"list\":\"deny\",\"prefixes\":[],\"session\":{\"peer\":\"::1\",\"port\":2222}",
+                ),
+                "Some(Session { peer: ::1, port: 2222 })",
+            ),
+            (list("\"list\":\"deny\",\"prefixes\":[],\"session\":null"), "None, ListAdd"),
+            (
+                list("\"list\":\"deny\",\"prefixes\":[],\"session\":{\"peer\":\"::1\"}"),
+                "missing field `port`",
+            ),
             (list("\"list\":\"deny\",\"prefixes\":[\"10.0.0.1/8\"]"), "without host bits"),
             (list("\"list\":\"denny\",\"prefixes\":[]"), "unknown variant `denny`"),
             (list("\"list\":\"deny\",\"prefixes\":[],\"x\":1"), "unknown field `x`"),
@@ -359,7 +374,7 @@ mod tests {
             caller.write_all(format!("\"status\"}}{end}").as_bytes()).await.expect("written");
             caller.shutdown().await.expect("shut");
             let request = asked(&mut daemon, &Caller::daemon()).await.expect("it reads");
-            assert_eq!(request, Ok(Request::Status {}));
+            assert_eq!(request, Ok(Asked { request: Request::Status {}, session: None }));
         }
     }
 }

@@ -46,8 +46,8 @@ impl Handler for Daemon {
         Ok(question.answer(facts, &origin))
     }
 
-    fn plan(&self, ask: &PlanAsk) -> Result<Plan, String> {
-        self.plan_of(ask).map_err(|error| error.to_string())
+    fn plan(&self, caller: &Caller, ask: &PlanAsk) -> Result<Plan, String> {
+        self.plan_of(caller, ask).map_err(|error| error.to_string())
     }
 
     fn apply(&self, caller: &Caller, ask: &ApplyAsk) -> Result<Applied, String> {

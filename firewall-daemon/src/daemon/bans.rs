@@ -32,7 +32,7 @@ impl Daemon {
             )));
         }
         let mut told = Changed::default();
-        self.check_bannable(&ask.addresses)?;
+        self.check_bannable(caller, &ask.addresses)?;
         let ends_epoch_s = now_epoch_s().saturating_add(ask.for_s);
         let kept = KeptBan { ends_epoch_s, reason: reason.clone(), who: caller.user.clone() };
         let lines: Vec<BanLine> = sources
@@ -48,6 +48,7 @@ impl Daemon {
         }
         let what = format!("{} until {}", joined(&sources), at(ends_epoch_s));
         let cause = Cause::new(caller, "ban", what).because(reason);
+        let _turn = self.turns.take(&sources)?;
         self.write_bans(&cause, &lines, Duration::from_secs(ask.for_s))?;
         Ok(told)
     }
@@ -58,6 +59,7 @@ impl Daemon {
         addresses: &[IpAddr],
     ) -> Result<Changed, ChangeError> {
         let sources = sources(addresses)?;
+        let _turn = self.turns.take(&sources)?;
         {
             let bans = lock(&self.bans);
             for source in &sources {
@@ -94,7 +96,8 @@ impl Daemon {
         Ok(BansShown { total, bans: bans.collect() })
     }
 
-    /// All of the lines in the journal and in the kernel, or none: what was done is undone.
+    /// All of the lines in the journal and in the kernel, or none: what was done is undone. The caller has the
+    /// turn of their sources, so that nobody else changes them before it is kept or undone.
     fn write_bans(
         &self,
         cause: &Cause,
@@ -147,7 +150,7 @@ impl Daemon {
             undo(&mut bans);
             return Err(error.into());
         }
-        // Others may write while this one waits for the disk.
+        // Others may write while this one waits for the disk; not of the same sources.
         drop(bans);
         let kept = self.journal.sync(appended).map_err(ChangeError::from);
         let kept = kept.and_then(|()| self.audit_ban(cause, was));
@@ -158,11 +161,11 @@ impl Daemon {
     }
 
     /// What is protected or allowed passes, whether it is banned or not.
-    fn check_bannable(&self, addresses: &[IpAddr]) -> Result<(), ChangeError> {
+    fn check_bannable(&self, caller: &Caller, addresses: &[IpAddr]) -> Result<(), ChangeError> {
         let current = self.policy_in_force();
         // Those whom no policy may cut either; of IPv6 all of the /64 would be banned with them. Asked for
         // once: the kernel walks its whole table of connections to say who is logged in.
-        let protected = guard::addresses(&current.config.packet.protect, None);
+        let protected = guard::addresses(&current.config.packet.protect, caller.session);
         let holders = Holders::new(self, &current);
         addresses.iter().try_for_each(|address| bannable(*address, &protected, &holders))
     }

@@ -15,9 +15,9 @@ use crate::{
     control::Caller,
     datapath::{DatapathError, PacketOptions, generation::Generation},
     explain::Origin,
-    guard::{self, Session},
+    guard,
     policy::{
-        PolicyError, PolicySource, Sources,
+        PolicyError, PolicySource, Sources, asn,
         compile::{self, CompileError, CompiledPolicy},
     },
     state::{Changes, StateError, file::Staged},
@@ -89,14 +89,12 @@ pub struct Cause {
     pub why: Option<String>,
     /// Whether protected addresses are asked about.
     pub guard: bool,
-    /// The SSH session that it was asked in.
-    pub session: Option<Session>,
 }
 
 impl Cause {
     /// By a caller.
     pub fn new(who: &Caller, verb: &'static str, what: impl Into<String>) -> Self {
-        Self { who: who.clone(), verb, what: what.into(), why: None, guard: true, session: None }
+        Self { who: who.clone(), verb, what: what.into(), why: None, guard: true }
     }
 
     /// In whose words.
@@ -104,9 +102,9 @@ impl Cause {
         Self { why, ..self }
     }
 
-    /// Whether protected addresses are asked about, that of a session among them.
-    pub fn guarded(self, guard: bool, session: Option<Session>) -> Self {
-        Self { guard, session, ..self }
+    /// Whether protected addresses are asked about.
+    pub fn guarded(self, guard: bool) -> Self {
+        Self { guard, ..self }
     }
 }
 
@@ -131,6 +129,8 @@ pub struct Prepared {
     pub source: PolicySource,
     /// The tables.
     pub compiled: CompiledPolicy,
+    /// The database of autonomous systems.
+    pub asn_lookup: Option<Arc<asn::Lookup>>,
 }
 
 impl Prepared {
@@ -147,7 +147,8 @@ impl Prepared {
         let packet = changes.over(&config.packet).map_err(ChangeError::Refused)?;
         let source = sources.read(&packet)?;
         let compiled = compile::compile(&source)?;
-        Ok(Self { packet, source, compiled })
+        let asn_lookup = sources.asn_lookup(&packet);
+        Ok(Self { packet, source, compiled, asn_lookup })
     }
 }
 
@@ -191,7 +192,7 @@ impl Daemon {
         let (next, told) = propose(&before)?;
         let prepared = Prepared::new(&next.config, &next.changes, &mut sources)?;
         if cause.guard {
-            match self.cuts(&prepared, cause.session) {
+            match self.cuts(&prepared, cause.who.session) {
                 cuts if cuts.is_empty() => {}
                 cuts => return Err(ChangeError::Refused(guard::refusal(&cuts))),
             }
@@ -206,9 +207,9 @@ impl Daemon {
             true => None,
             false => Some(self.state.stage_changes(&next.changes)?),
         };
-        let Prepared { packet, source, compiled } = prepared;
+        let Prepared { packet, source, compiled, asn_lookup } = prepared;
         let status = policy_status(&source, &compiled.summary, &packet);
-        let origin = Arc::new(Origin::new(source, &packet));
+        let origin = Arc::new(Origin::new(source, &packet, asn_lookup));
         let old = self.switch(Old { generation, origin })?;
         let (config_file, within) = match keep {
             Keep::Nothing => (None, None),

@@ -68,10 +68,14 @@ impl Daemon {
         let line = {
             let datapath = lock(&self.datapath);
             let index = event.interface_index;
+            let source = event.flow.map(|flow| flow.source);
+            let system = source.and_then(|source| lock(&self.origin).system(source));
             let interface = datapath.interfaces().iter().find(|known| known.index == index);
             EventLine {
                 time_epoch_ns: booted_at_ns.saturating_add(event.time_ns),
                 interface: interface.map(|interface| interface.name.clone()),
+                asn: system.as_ref().map(|system| system.asn),
+                organisation: system.and_then(|system| system.organisation),
                 ..line(event, datapath.names(event.generation))
             }
         };
@@ -84,6 +88,7 @@ impl Daemon {
             rule = line.rule,
             protocol = line.protocol,
             country = line.country,
+            asn = line.asn,
             source = line.source,
             destination = line.destination,
             interface_index = line.interface_index,

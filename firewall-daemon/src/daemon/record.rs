@@ -30,8 +30,8 @@ impl Daemon {
             None => text.trim_start_matches(", ").to_owned(),
         };
         let (mut was, mut is) = (beside(before, next), beside(next, before));
-        if before.config.text != next.config.text {
-            let (old, new) = plan::told_apart(&before.config, &next.config);
+        let (old, new) = plan::told_apart(&before.config, &next.config);
+        if !old.is_empty() {
             // Writing to a string cannot fail.
             let _ = (write!(was, ", {old}"), write!(is, ", {new}"));
         }
@@ -86,7 +86,7 @@ fn record(cause: &Cause) -> Record {
 
 /// The daemon calls itself by its own process.
 fn who(caller: &Caller) -> Who {
-    let Caller { uid, user, gid, pid } = caller;
+    let Caller { uid, user, gid, pid, .. } = caller;
     if *pid == std::process::id() {
         return Who::Daemon;
     }
@@ -126,18 +126,6 @@ fn beside(one: &Policy, other: &Policy) -> String {
             let rate = limit.rate.map_or("none".to_owned(), |rate| format!("{rate:?}"));
             let _ = write!(text, ", limit {scope:?} {rate}");
         }
-    }
-    // A reload reads the file again.
-    if one.gateway != other.gateway {
-        let packet = &one.config.packet;
-        let _ = write!(
-            text,
-            ", configuration {} with {} protected, {} deny prefixes and {} deny files",
-            one.config.path.display(),
-            packet.protected.len(),
-            packet.deny.prefixes.len(),
-            packet.deny.files.len()
-        );
     }
     text
 }

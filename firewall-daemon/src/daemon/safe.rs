@@ -32,7 +32,7 @@ use crate::{
 
 impl Daemon {
     /// What a file would change. Nothing is attached or counted.
-    pub(super) fn plan_of(&self, ask: &PlanAsk) -> Result<Plan, ChangeError> {
+    pub(super) fn plan_of(&self, who: &Caller, ask: &PlanAsk) -> Result<Plan, ChangeError> {
         // Held until the end, so that what it is compared with stays.
         let mut sources = lock(&self.road).clone();
         let _road = lock(&self.road);
@@ -52,7 +52,7 @@ impl Daemon {
             lists: plan::lists(&self.lists_in_force(), &lists_of(&prepared)),
             changes: plan::changes(&before.config, &old_packet, &config, &prepared.packet),
             seen: self.seen(&mut candidate)?,
-            cuts: self.cuts(&prepared, ask.session),
+            cuts: self.cuts(&prepared, who.session),
             restart,
         })
     }
@@ -172,7 +172,7 @@ impl Daemon {
         let unguarded = if ask.guard { "" } else { ", without the guard" };
         let cause = Cause::new(who, "apply", format!("{}{unguarded}", ask.file))
             .because(ask.why.clone())
-            .guarded(ask.guard, ask.session);
+            .guarded(ask.guard);
         let keep = match ask.confirm_s {
             None => Keep::File(Staged::write(&current.path, &config.text)?.like_the_old()?),
             Some(seconds) => {
@@ -266,8 +266,7 @@ impl Daemon {
         let path = self.policy_in_force().config.path;
         let config = Config::from_bytes(&path, history.text(record.number)?)?;
         let kept = config.clone();
-        let cause = Cause::new(who, "rollback", format!("to {}", record.number))
-            .guarded(ask.guard, ask.session);
+        let cause = Cause::new(who, "rollback", format!("to {}", record.number)).guarded(ask.guard);
         let keep = Keep::File(Staged::write(&path, &config.text)?.like_the_old()?);
         let (generation, files) = self.change(&cause, keep, |before| {
             check_frozen(&before.config, &config)?;

@@ -15,6 +15,7 @@ use super::{
     host, pending,
     refresh::Refresh,
     snapshot::{now_epoch_s, policy_status},
+    turns::Turns,
     updates,
 };
 use crate::{
@@ -40,7 +41,8 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
     let journal = BanJournal::open(state.path())?;
     updates::recover(&config);
     let mut sources = Sources::default();
-    let Prepared { packet, source, compiled } = Prepared::new(&config, &changes, &mut sources)?;
+    let prepared = Prepared::new(&config, &changes, &mut sources)?;
+    let Prepared { packet, source, compiled, asn_lookup } = prepared;
     let supervisor = match &config.gateway {
         Some(gateway) => {
             let policy = supervisor::policy(gateway, config.log)?;
@@ -71,7 +73,7 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
     }
     host::log(&packet);
     let policy = policy_status(&source, &compiled.summary, &packet);
-    let origin = Origin::new(source, &packet);
+    let origin = Origin::new(source, &packet, asn_lookup);
     let sample_one_in = packet.events.sample_one_in;
     let events = EventStatus { sample_one_in, ..EventStatus::default() };
     let kept = state.history().keep(&config, &Caller::daemon().user, "start", now_epoch_s());
@@ -89,6 +91,7 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         datapath: Mutex::new(datapath),
         origin: Mutex::new(Arc::new(origin)),
         bans: Mutex::new(bans),
+        turns: Turns::default(),
         audit,
         journal,
         supervisor,

@@ -1,8 +1,6 @@
 //! Updates of feeds and databases: fetched and checked first, put in their place, then brought into force on the one
 //! road. Where that fails, the old file comes back.
 
-use std::path::Path;
-
 use super::{
     Daemon,
     change::{Cause, ChangeError},
@@ -12,13 +10,16 @@ use super::{
 use crate::{
     config::{Config, FeedConfig, PacketConfig},
     control::Caller,
-    feeds::{Refusal, store, update},
+    feeds::{Refusal, figures::Figures, store, update},
     fetch,
     geo::{
         Database, GeoRefusal,
-        update::{self as geo_update, From},
+        update::{self as geo_update, From, NewDatabase},
     },
-    state::swap::{self, Swapped},
+    state::{
+        file::Staged,
+        swap::{self, Swapped, Update},
+    },
     status::{FeedResult, GeoStatus, UpdateReport, duration},
 };
 
@@ -50,25 +51,39 @@ impl Daemon {
             let _one = lock(&self.refresh.fetching);
             self.take_feed(who, feed, force)
         };
-        let name = feed.name.clone();
+        let taken = taken.map_err(|refusal| (refusal.label(), refusal.to_string()));
+        self.report("copy", &self.refresh.feeds, &feed.name, Some(&feed.url), taken)
+    }
+
+    /// Says how an update ended.
+    fn report(
+        &self,
+        what: &'static str,
+        figures: &Figures,
+        name: &str,
+        url: Option<&str>,
+        taken: Result<(FeedResult, String), (&'static str, String)>,
+    ) -> UpdateReport {
         let (result, text, ended) = match taken {
             Ok((result, text)) => (result, text, Ok(result)),
-            Err(refusal) => {
-                let url = fetch::shown(&feed.url);
-                let text = format!("{url}: {refusal}; the copy in force stays");
-                let error = refusal.to_string();
+            Err((reason, error)) => {
+                let url = url.map(fetch::shown);
                 tracing::warn!(
-                    feed = name,
+                    what,
+                    name,
                     url,
+                    reason,
                     error,
-                    "an update was refused: the copy in force stays"
+                    "an update was refused: what is in force stays"
                 );
-                (FeedResult::Refused, text, Err((refusal.label(), error)))
+                let from = url.map_or(String::new(), |url| format!("{url}: "));
+                let text = format!("{from}{error}; the {what} in force stays");
+                (FeedResult::Refused, text, Err((reason, error)))
             }
         };
-        self.refresh.feeds.ended(&name, now_epoch_s(), ended);
-        self.refresh.replan(&name);
-        UpdateReport { name, result, text }
+        figures.ended(name, now_epoch_s(), ended);
+        self.refresh.replan(name);
+        UpdateReport { name: name.to_owned(), result, text }
     }
 
     fn take_feed(
@@ -78,21 +93,17 @@ impl Daemon {
         force: bool,
     ) -> Result<(FeedResult, String), Refusal> {
         let protected = lock(&self.config).packet.protected.clone();
-        let staged = match update::prepare(feed, &protected, force, &self.refresh.stopping)? {
-            update::Update::Unchanged => {
+        let new = match update::prepare(feed, &protected, force, &self.refresh.stopping)? {
+            Update::Unchanged => {
                 return Ok((FeedResult::Unchanged, "the copy in force is the newest".to_owned()));
             }
-            update::Update::Staged(staged) => staged,
+            Update::New(new) => new,
         };
-        let text = format!("{} prefixes, {} before", staged.after, staged.before);
+        let text = format!("{} prefixes, {} before", new.after, new.before);
         let cause = Cause::new(who, "feeds update", format!("{}: {text}", feed.name));
-        let taken = self.swap_in(&cause, &staged.staged, &feed.copy, |packet| {
-            packet.feeds.iter().any(|found| found == feed)
-        });
-        taken.map_err(|error| {
-            store::discard(&feed.copy);
-            Refusal::Policy(error.to_string())
-        })?;
+        let taken = self
+            .swap_in(&cause, new.staged, |packet| packet.feeds.iter().any(|found| found == feed));
+        taken.map_err(|error| Refusal::Policy(error.to_string()))?;
         Ok((FeedResult::New, text))
     }
 
@@ -133,23 +144,8 @@ impl Daemon {
             let _one = lock(&self.refresh.fetching);
             self.take_database(who, database, from, force)
         };
-        let name = database.label().to_owned();
-        let (result, text, ended) = match taken {
-            Ok((result, text)) => (result, text, Ok(result)),
-            Err(refusal) => {
-                let error = refusal.to_string();
-                tracing::warn!(
-                    database = name,
-                    error,
-                    "an update was refused: the database in force stays"
-                );
-                let text = format!("{error}; the database in force stays");
-                (FeedResult::Refused, text, Err((refusal.label(), error)))
-            }
-        };
-        self.refresh.databases.ended(&name, now_epoch_s(), ended);
-        self.refresh.replan(&name);
-        UpdateReport { name, result, text }
+        let taken = taken.map_err(|refusal| (refusal.label(), refusal.to_string()));
+        self.report("database", &self.refresh.databases, database.label(), None, taken)
     }
 
     fn take_database(
@@ -164,16 +160,15 @@ impl Daemon {
             geo.ok_or_else(|| GeoRefusal::Source("expected packet.geo, found none".to_owned()))?;
         let stopping = &self.refresh.stopping;
         let prepared = geo_update::prepare(&geo, database, from, force, now_epoch_s(), stopping)?;
-        let staged = match prepared {
-            geo_update::Update::Unchanged => {
+        let NewDatabase { staged, facts, source } = match prepared {
+            Update::Unchanged => {
                 return Ok((
                     FeedResult::Unchanged,
                     "the database in force is the newest".to_owned(),
                 ));
             }
-            geo_update::Update::Staged(staged) => staged,
+            Update::New(new) => new,
         };
-        let facts = &staged.facts;
         let text = format!(
             "{} networks, made {} ago, {}",
             facts.networks,
@@ -181,15 +176,12 @@ impl Daemon {
             facts.kind.escape_debug()
         );
         let cause = Cause::new(who, "geo update", format!("{}: {text}", database.label()));
-        let taken = self.swap_in(&cause, &staged.staged, &staged.path, |packet| {
-            packet.geo.as_ref().and_then(|geo| geo_update::path(geo, database))
-                == Some(&staged.path)
+        let path = staged.target().to_path_buf();
+        let taken = self.swap_in(&cause, staged, |packet| {
+            packet.geo.as_ref().and_then(|geo| geo_update::path(geo, database)) == Some(&path)
         });
-        taken.map_err(|error| {
-            staged.discard();
-            GeoRefusal::Policy(error.to_string())
-        })?;
-        staged.note();
+        taken.map_err(|error| GeoRefusal::Policy(error.to_string()))?;
+        source.iter().for_each(|source| source.note(&path));
         Ok((FeedResult::New, text))
     }
 
@@ -197,8 +189,7 @@ impl Daemon {
     fn swap_in(
         &self,
         cause: &Cause,
-        staged: &Path,
-        path: &Path,
+        staged: Staged,
         is_still_wanted: impl FnOnce(&PacketConfig) -> bool,
     ) -> Result<(), ChangeError> {
         let mut swapped = None;
@@ -207,7 +198,8 @@ impl Daemon {
                 let message = "the configuration was changed meanwhile; ask again";
                 return Err(ChangeError::Refused(message.to_owned()));
             }
-            let done = Swapped::new(staged, path).map_err(|error| {
+            let path = staged.target().to_path_buf();
+            let done = Swapped::new(staged).map_err(|error| {
                 ChangeError::Refused(format!("{} cannot be replaced: {error}", path.display()))
             })?;
             swapped = Some(done);

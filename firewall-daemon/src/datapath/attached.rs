@@ -3,29 +3,17 @@
 use std::{
     fmt, io,
     os::fd::{AsFd as _, AsRawFd as _},
-    time::Duration,
 };
 
 use aya::programs::{links::LinkType, loaded_links, loaded_programs};
-use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
-};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_REQUEST};
 use netlink_packet_route::{
     RouteNetlinkMessage,
-    link::{LinkAttribute, LinkFlags, LinkMessage, LinkXdp},
+    link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, LinkXdp},
 };
-use rustix::{
-    io::Errno,
-    net::{
-        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with,
-        sockopt::{Timeout, set_socket_timeout},
-    },
-};
+use rustix::io::Errno;
 
-/// An answer about one interface may have so many bytes; the kernel's have some two thousand.
-const ANSWER_BYTES_MAX: usize = 64 << 10;
-/// The kernel answers before it returns from the request: this bound is for what cannot happen.
-const ANSWER_WAIT: Duration = Duration::from_secs(2);
+use crate::netlink::{ROUTE, exchange, unexpected};
 
 /// In the driver.
 const NATIVE: &str = "native";
@@ -77,6 +65,30 @@ pub struct Described {
     pub rx_queues: u32,
     /// The program on it. Where an offloaded program is beside another, the other.
     pub program: Option<AttachedProgram>,
+    /// The other end, where it is one of a pair.
+    pub veth_peer: Option<VethPeer>,
+}
+
+/// The other end of a veth pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VethPeer {
+    /// Its index in its network namespace.
+    index: u32,
+    /// This namespace's number for that one; nothing where it is this one.
+    namespace: Option<i32>,
+}
+
+impl VethPeer {
+    /// Bytes of a packet that it sends, without the link header.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel does not say: of another namespace it tells whoever administers that too.
+    pub fn mtu(&self) -> io::Result<u32> {
+        let namespace = self.namespace.map(LinkAttribute::IfNetnsId);
+        let request = link(self.index, namespace.into_iter().collect());
+        Ok(asked(request)?.mtu)
+    }
 }
 
 /// The program on an interface of this network namespace. Where an offloaded program is beside
@@ -95,8 +107,13 @@ pub fn query(interface_index: u32) -> io::Result<Option<AttachedProgram>> {
 ///
 /// Where there is no such interface, or the kernel's answer cannot be read.
 pub fn describe(interface_index: u32) -> io::Result<Described> {
-    let request = RouteNetlinkMessage::GetLink(link(interface_index, Vec::new()));
-    let Some(RouteNetlinkMessage::NewLink(answer)) = exchange(request, NLM_F_REQUEST)? else {
+    asked(link(interface_index, Vec::new()))
+}
+
+fn asked(link: LinkMessage) -> io::Result<Described> {
+    let request = RouteNetlinkMessage::GetLink(link);
+    let Some(RouteNetlinkMessage::NewLink(answer)) = exchange(ROUTE, request, NLM_F_REQUEST)?
+    else {
         return Err(unexpected("the description of an interface", "another message"));
     };
     let flags = answer.header.flags;
@@ -106,11 +123,18 @@ pub fn describe(interface_index: u32) -> io::Result<Described> {
         mtu: 0,
         rx_queues: 0,
         program: None,
+        veth_peer: None,
     };
+    let (mut is_veth, mut peer, mut namespace) = (false, None, None);
     for attribute in &answer.attributes {
         match attribute {
             LinkAttribute::Mtu(mtu) => described.mtu = *mtu,
             LinkAttribute::NumRxQueues(queues) => described.rx_queues = *queues,
+            LinkAttribute::Link(index) => peer = Some(*index),
+            LinkAttribute::LinkNetNsId(number) => namespace = Some(*number),
+            LinkAttribute::LinkInfo(infos) => {
+                is_veth = infos.contains(&LinkInfo::Kind(InfoKind::Veth));
+            }
             LinkAttribute::Xdp(attributes) => {
                 let found = first(attributes);
                 described.program =
@@ -119,6 +143,8 @@ pub fn describe(interface_index: u32) -> io::Result<Described> {
             _ => {}
         }
     }
+    let peer = peer.filter(|_| is_veth);
+    described.veth_peer = peer.map(|index| VethPeer { index, namespace });
     Ok(described)
 }
 
@@ -168,8 +194,9 @@ pub fn detach(interface_index: u32, program: &AttachedProgram) -> io::Result<()>
         None => attributes.push(LinkXdp::Flags(mode)),
     }
     let message = link(interface_index, vec![LinkAttribute::Xdp(attributes)]);
-    exchange(RouteNetlinkMessage::SetLink(message), NLM_F_REQUEST | NLM_F_ACK).map(drop).map_err(
-        |error| match error.raw_os_error().map(Errno::from_raw_os_error) {
+    let request = RouteNetlinkMessage::SetLink(message);
+    exchange(ROUTE, request, NLM_F_REQUEST | NLM_F_ACK).map(drop).map_err(|error| {
+        match error.raw_os_error().map(Errno::from_raw_os_error) {
             Some(Errno::BUSY) => {
                 let message = format!("{program} is held by a bpf_link; {}", link_remedy(program));
                 io::Error::new(io::ErrorKind::ResourceBusy, message)
@@ -179,8 +206,8 @@ pub fn detach(interface_index: u32, program: &AttachedProgram) -> io::Result<()>
                 format!("expected {program}, found that another took its place; start again"),
             ),
             _ => error,
-        },
-    )
+        }
+    })
 }
 
 /// What an operator does to remove a program from an interface.
@@ -223,39 +250,4 @@ fn link(index: u32, attributes: Vec<LinkAttribute>) -> LinkMessage {
     message.header.index = index;
     message.attributes = attributes;
     message
-}
-
-/// One request, one answer; none of content where the kernel only acknowledges.
-fn exchange(message: RouteNetlinkMessage, flags: u16) -> io::Result<Option<RouteNetlinkMessage>> {
-    let mut header = NetlinkHeader::default();
-    header.flags = flags;
-    let mut request = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message));
-    request.finalize();
-    let mut bytes = vec![0; request.buffer_len()];
-    request.serialize(&mut bytes);
-
-    // The protocol of number 0, which none stands for, is NETLINK_ROUTE.
-    let (family, kind) = (AddressFamily::NETLINK, SocketType::RAW);
-    let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
-    set_socket_timeout(&socket, Timeout::Recv, Some(ANSWER_WAIT))?;
-    send(&socket, &bytes, SendFlags::empty())?;
-    let mut answer = vec![0; ANSWER_BYTES_MAX];
-    let (kept, length) = recv(&socket, &mut answer[..], RecvFlags::TRUNC)?;
-    if length > kept {
-        let expected = format!("an answer of at most {ANSWER_BYTES_MAX} bytes");
-        return Err(unexpected(&expected, &format!("one of {length}")));
-    }
-    let answer = NetlinkMessage::deserialize(&answer[..kept])
-        .map_err(|error| unexpected("a netlink message", &error.to_string()))?;
-    match answer.payload {
-        NetlinkPayload::InnerMessage(message) => Ok(Some(message)),
-        NetlinkPayload::Error(error) if error.code.is_none() => Ok(None),
-        NetlinkPayload::Error(error) => Err(error.to_io()),
-        _ => Err(unexpected("an answer", "a netlink message of another kind")),
-    }
-}
-
-fn unexpected(expected: &str, found: &str) -> io::Error {
-    let message = format!("netlink: expected {expected}, found {found}");
-    io::Error::new(io::ErrorKind::InvalidData, message)
 }

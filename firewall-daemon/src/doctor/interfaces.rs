@@ -1,13 +1,14 @@
 //! The interfaces that the configuration names.
 
-use std::{collections::BTreeMap, fs, path::Path, thread};
+use std::{fs, io, path::Path, thread};
 
 use nix::net::if_::if_nametoindex;
 
-use super::{Finding, Level, run};
+use super::{Finding, Level, offloads, run};
 use crate::{
     config::{AttachPolicy, InterfaceConfig},
     datapath::attached::{self, Described},
+    netlink::xdp_features,
 };
 
 /// A driver puts a frame with the program's headroom (256 bytes) and the kernel's own record of it
@@ -34,12 +35,12 @@ pub fn examine(interface: &InterfaceConfig, pins: &Path) -> Vec<Finding> {
     let remedy = described.program.as_ref().map(|program| attached::remedy(program, name));
     let mut findings = vec![
         up(name, &described),
-        mtu(interface, &described),
+        mtu(interface, described.mtu, described.veth_peer.map(|peer| peer.mtu())),
         program(interface, &described, ours, remedy),
-        driver(name, &run("ethtool", &["-i", name])),
+        driver(interface, &run("ethtool", &["-i", name]), &xdp_features::has_native(index)),
         queues(name, &described, cpus),
     ];
-    findings.extend(offloads(name, &run("ethtool", &["-k", name])));
+    findings.extend(offloads::examine(name));
     findings
 }
 
@@ -65,15 +66,35 @@ fn up(name: &str, described: &Described) -> Finding {
     }
 }
 
-fn mtu(interface: &InterfaceConfig, described: &Described) -> Finding {
+/// What counts is how large a frame the driver is handed: by the card as large as its own MTU, by the other
+/// end of a veth pair as large as that one's.
+fn mtu(interface: &InterfaceConfig, own: u32, peer: Option<io::Result<u32>>) -> Finding {
     let (check, name) = (format!("{} MTU", interface.name), &interface.name);
     let expected = format!("at most {NATIVE_MTU_MAX}, for a program in the driver");
-    let found = described.mtu.to_string();
-    if described.mtu <= NATIVE_MTU_MAX || interface.mode == AttachPolicy::Generic {
+    let is_veth = peer.is_some();
+    let (mtu, of) = match peer {
+        None => (own, String::new()),
+        Some(Ok(mtu)) => (mtu, " at the other end of the pair".to_owned()),
+        Some(Err(error)) => {
+            let found = format!("unknown at the other end of the pair: {error}");
+            let remedy = format!("where the other end is: ip link; its number is behind {name}@if");
+            return Finding::not(Level::Notice, &check, &expected, found, remedy);
+        }
+    };
+    let found = format!("{mtu}{of}");
+    if mtu <= NATIVE_MTU_MAX || interface.mode == AttachPolicy::Generic {
         return Finding::ok(&check, &expected, found);
     }
-    let remedy = format!("ip link set {name} mtu 1500, or `mode: generic`");
-    Finding::not(Level::Warning, &check, &expected, found, remedy)
+    // Of a card the driver decides, which may take more; of a pair the kernel refuses.
+    let level = match interface.mode {
+        AttachPolicy::Native if is_veth => Level::Error,
+        _ => Level::Warning,
+    };
+    let remedy = match is_veth {
+        true => "at the other end: ip link set NAME mtu 1500; or `mode: generic`".to_owned(),
+        false => format!("ip link set {name} mtu 1500, or `mode: generic`"),
+    };
+    Finding::not(level, &check, &expected, found, remedy)
 }
 
 fn program(
@@ -102,18 +123,41 @@ fn program(
     }
 }
 
-fn driver(name: &str, answer: &Result<String, String>) -> Finding {
+/// The kernel knows whether the driver runs programs; its name is for people.
+fn driver(
+    interface: &InterfaceConfig,
+    named: &Result<String, String>,
+    has_native: &io::Result<Option<bool>>,
+) -> Finding {
+    let name = interface.name.as_str();
     let (check, expected) = (format!("{name} driver"), "one with native XDP");
-    let named = |text: &str| {
+    let driver = named.as_ref().ok().and_then(|text| {
         let line = text.lines().find_map(|line| line.strip_prefix("driver: "));
         line.map(|driver| driver.trim().to_owned())
-    };
-    match answer.as_deref().map(named) {
-        Ok(Some(driver)) => Finding::ok(&check, expected, driver),
-        Ok(None) => {
-            Finding::not(Level::Notice, &check, expected, "unknown", format!("ethtool -i {name}"))
+    });
+    let driver = driver.unwrap_or_else(|| "of unknown name".to_owned());
+    match has_native {
+        Ok(Some(true)) => Finding::ok(&check, expected, format!("{driver}, which has it")),
+        Ok(Some(false)) => {
+            let found = format!("{driver}, which has none");
+            let remedy = "`mode: generic` or `native_or_generic`, which is slower and comes after the kernel has \
+                          made a packet of the frame; or a card whose driver has it";
+            let level = match interface.mode {
+                AttachPolicy::Native => Level::Error,
+                AttachPolicy::NativeOrGeneric => Level::Warning,
+                AttachPolicy::Generic => return Finding::ok(&check, expected, found),
+            };
+            Finding::not(level, &check, expected, found, remedy)
         }
-        Err(why) => ethtool_missing(&check, expected, why),
+        Ok(None) => {
+            let found = format!("{driver}; kernels before 6.3 do not say what it has");
+            let remedy = "start the daemon: `seawall status` says in which mode it is attached";
+            Finding::not(Level::Notice, &check, expected, found, remedy)
+        }
+        Err(error) => {
+            let found = format!("{driver}, unknown what it has: {error}");
+            Finding::not(Level::Notice, &check, expected, found, format!("ethtool -i {name}"))
+        }
     }
 }
 
@@ -130,59 +174,6 @@ fn queues(name: &str, described: &Described, cpus: u32) -> Finding {
     Finding::not(Level::Notice, &check, &expected, found, remedy)
 }
 
-/// Offloads that change what the program sees: a tag that the card took off is not in the frame, and
-/// packets that it glued together are judged as one.
-fn offloads(name: &str, answer: &Result<String, String>) -> Vec<Finding> {
-    let check = |what: &str| format!("{name} {what}");
-    let text = match answer {
-        Ok(text) => text,
-        Err(why) => {
-            return vec![ethtool_missing(&check("offloads"), "rx-vlan-offload and LRO off", why)];
-        }
-    };
-    let features: BTreeMap<&str, &str> = text
-        .lines()
-        .filter_map(|line| line.trim().split_once(": "))
-        .map(|(feature, state)| (feature, state.trim()))
-        .collect();
-    [
-        (
-            "rx-vlan-offload",
-            "rxvlan",
-            "the card takes VLAN tags off before the program sees the frame",
-        ),
-        ("large-receive-offload", "lro", "the card glues packets together before they are judged"),
-    ]
-    .into_iter()
-    .map(|(feature, short, what)| {
-        let (check, expected) = (check(feature), "off");
-        match features.get(feature) {
-            Some(state) if state.starts_with("on") => {
-                let found = format!("{state}: {what}");
-                let remedy = format!("ethtool -K {name} {short} off");
-                Finding::not(Level::Warning, &check, expected, found, remedy)
-            }
-            Some(state) => Finding::ok(&check, expected, *state),
-            None => {
-                let remedy = format!("ethtool -k {name}");
-                Finding::not(
-                    Level::Notice,
-                    &check,
-                    expected,
-                    "unknown: ethtool does not name it",
-                    remedy,
-                )
-            }
-        }
-    })
-    .collect()
-}
-
-fn ethtool_missing(check: &str, expected: &str, why: &str) -> Finding {
-    let found = format!("unknown: {why}");
-    Finding::not(Level::Notice, check, expected, found, "apt-get install ethtool")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,7 +184,14 @@ mod tests {
     }
 
     fn described() -> Described {
-        Described { up: true, running: true, mtu: 1_500, rx_queues: 2, program: None }
+        Described {
+            up: true,
+            running: true,
+            mtu: 1_500,
+            rx_queues: 2,
+            program: None,
+            veth_peer: None,
+        }
     }
 
     #[test]
@@ -204,15 +202,23 @@ mod tests {
             let described = Described { up: is_up, running, ..described() };
             assert_eq!(up("eth0", &described).level, level);
         }
-        for (mtu_bytes, mode, level) in [
-            (1_500, AttachPolicy::Native, Level::Ok),
-            (3_506, AttachPolicy::Native, Level::Ok),
-            (3_507, AttachPolicy::Native, Level::Warning),
-            (9_000, AttachPolicy::NativeOrGeneric, Level::Warning),
-            (9_000, AttachPolicy::Generic, Level::Ok),
+        use AttachPolicy::{Generic, Native, NativeOrGeneric};
+        for (own, peer, mode, level) in [
+            (1_500, None, Native, Level::Ok),
+            (3_506, None, Native, Level::Ok),
+            (3_507, None, Native, Level::Warning),
+            (9_000, None, NativeOrGeneric, Level::Warning),
+            (9_000, None, Generic, Level::Ok),
+            (9_000, Some(Ok(1_500)), Native, Level::Ok),
+            (1_500, Some(Ok(3_506)), Native, Level::Ok),
+            (1_500, Some(Ok(3_507)), Native, Level::Error),
+            (1_500, Some(Ok(9_000)), NativeOrGeneric, Level::Warning),
+            (1_500, Some(Ok(9_000)), Generic, Level::Ok),
+            (1_500, Some(Err(())), Native, Level::Notice),
         ] {
-            let described = Described { mtu: mtu_bytes, ..described() };
-            assert_eq!(mtu(&interface(mode, false), &described).level, level, "{mtu_bytes}");
+            let peer_mtu = peer.map(|mtu| mtu.map_err(|()| io::ErrorKind::NotFound.into()));
+            let judged = mtu(&interface(mode, false), own, peer_mtu);
+            assert_eq!(judged.level, level, "{own} {peer:?} {mode:?}");
         }
         for (cpus, level) in [(1, Level::Ok), (2, Level::Ok), (3, Level::Notice)] {
             assert_eq!(queues("eth0", &described(), cpus).level, level, "{cpus}");
@@ -238,20 +244,33 @@ mod tests {
     }
 
     #[test]
-    fn what_ethtool_says() {
-        use Level::{Notice, Ok as Good, Warning};
-        for (text, levels) in [
-            ("rx-vlan-offload: off\nlarge-receive-offload: off [fixed]\n", [Good, Good]),
-            ("\trx-vlan-offload: on\nlarge-receive-offload: off\n", [Warning, Good]),
-            ("rx-vlan-offload: off\nlarge-receive-offload: on\n", [Good, Warning]),
-            ("", [Notice, Notice]),
+    fn drivers() {
+        use AttachPolicy::{Generic, Native, NativeOrGeneric};
+        let veth = || Ok("driver: veth\nversion: 1.0\n".to_owned());
+        let missing = || Err("ethtool does not run".to_owned());
+        for (mode, named, has_native, level, found) in [
+            (Native, veth(), Ok(Some(true)), Level::Ok, "veth, which has it"),
+            (Native, missing(), Ok(Some(true)), Level::Ok, "of unknown name, which has it"),
+            (Native, veth(), Ok(Some(false)), Level::Error, "veth, which has none"),
+            (NativeOrGeneric, veth(), Ok(Some(false)), Level::Warning, "veth, which has none"),
+            (Generic, veth(), Ok(Some(false)), Level::Ok, "veth, which has none"),
+            (
+                Native,
+                veth(),
+                Ok(None),
+                Level::Notice,
+                "veth; kernels before 6.3 do not say what it has",
+            ),
+            (
+                Native,
+                veth(),
+                Err(io::Error::from(io::ErrorKind::TimedOut)),
+                Level::Notice,
+                "veth, unknown what it has: timed out",
+            ),
         ] {
-            let found = offloads("eth0", &Ok(text.to_owned()));
-            assert_eq!([found[0].level, found[1].level], levels, "{text}");
+            let judged = driver(&interface(mode, false), &named, &has_native);
+            assert_eq!((judged.level, judged.found.as_str()), (level, found));
         }
-        let missing = Err("ethtool does not run".to_owned());
-        assert_eq!(offloads("eth0", &missing)[0].level, Notice);
-        assert_eq!(driver("eth0", &missing).level, Notice);
-        assert_eq!(driver("eth0", &Ok("driver: veth\nversion: 1.0\n".to_owned())).found, "veth");
     }
 }

@@ -1,4 +1,5 @@
-//! What the daemon may use: files and locked memory.
+//! What the daemon may use: files. Of locked memory no kernel that Seawall runs on asks: maps are charged to the
+//! control group since 5.11.
 
 use std::fs;
 
@@ -6,15 +7,13 @@ use super::{Finding, Level};
 
 /// A gateway has two files for a connection; below this it refuses clients before its own bounds do.
 const FILES_MIN: u64 = 4_096;
-/// The tables of a large policy; only kernels before 5.11 ask.
-const LOCKED_BYTES_MIN: u64 = 512 << 20;
 
 /// Of the daemon, or of this process where there is none.
-pub fn examine(daemon: Option<u32>) -> Vec<Finding> {
+pub fn examine(daemon: Option<u32>) -> Finding {
     let whose = daemon.map_or("this shell's".to_owned(), |pid| format!("the daemon's ({pid})"));
     let process = daemon.map_or("self".to_owned(), |pid| pid.to_string());
     let text = fs::read_to_string(format!("/proc/{process}/limits")).unwrap_or_default();
-    vec![files(&text, &whose, daemon.is_some()), locked(&text, &whose)]
+    files(&text, &whose, daemon.is_some())
 }
 
 /// The soft limit in a line of /proc/PID/limits.
@@ -43,47 +42,26 @@ fn files(text: &str, whose: &str, daemon: bool) -> Finding {
     }
 }
 
-fn locked(text: &str, whose: &str) -> Finding {
-    let expected =
-        format!("{LOCKED_BYTES_MIN} bytes or more, which only kernels before 5.11 ask for");
-    let (check, remedy) =
-        ("locked memory", "LimitMEMLOCK=infinity in the unit, or: ulimit -l unlimited");
-    match soft(text, "Max locked memory") {
-        Some(limit) if limit >= LOCKED_BYTES_MIN => Finding::ok(check, &expected, shown(limit)),
-        Some(limit) => {
-            let found = format!("{limit} bytes, {whose} limit");
-            Finding::not(Level::Notice, check, &expected, found, remedy)
-        }
-        None => Finding::not(Level::Notice, check, &expected, "unknown", remedy),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn lines() {
-        let text = |files: &str, locked: &str| {
-            format!(
-                "Limit                     Soft Limit           Hard Limit           Units\n\
-                 Max open files            {files}                 524288               files\n\
-                 Max locked memory         {locked}              8388608              bytes\n"
-            )
-        };
         use Level::{Notice, Ok, Warning};
-        for (number, bytes, daemon, levels) in [
-            ("65536", "unlimited", true, [Ok, Ok]),
-            ("1024", "8388608", true, [Warning, Notice]),
-            ("1024", "8388608", false, [Notice, Notice]),
-            ("4096", "536870912", false, [Ok, Ok]),
-            ("many", "", false, [Notice, Ok]),
+        for (number, daemon, level) in [
+            ("65536", true, Ok),
+            ("unlimited", true, Ok),
+            ("4096", false, Ok),
+            ("1024", true, Warning),
+            ("1024", false, Notice),
+            ("many", false, Notice),
         ] {
-            let text = text(number, bytes);
-            let found = [files(&text, "its", daemon).level, locked(&text, "its").level];
-            // The empty column makes the next one the first.
-            let expected = if bytes.is_empty() { [levels[0], Notice] } else { levels };
-            assert_eq!(found, expected, "{text}");
+            let text = format!(
+                "Limit                     Soft Limit           Hard Limit           Units\n\
+                 Max open files            {number}                 524288               files\n"
+            );
+            assert_eq!(files(&text, "its", daemon).level, level, "{text}");
         }
         assert_eq!(files("", "its", true).level, Notice);
     }

@@ -14,6 +14,8 @@ use nix::sys::{
 
 use super::{Finding, Level};
 
+/// Where systemd mounts one.
+const BPFFS: &str = "/sys/fs/bpf";
 /// Less than this and a change or the audit log may not fit.
 const FREE_BYTES_MIN: u64 = 64 << 20;
 
@@ -88,7 +90,15 @@ pub fn bpffs(pin_path: &Path) -> Finding {
         return Finding::ok(check, expected, format!("{shown} is"));
     }
     let found = format!("{shown} is not");
-    Finding::not(Level::Error, check, expected, found, "mount -t bpf bpf /sys/fs/bpf")
+    let remedy = match pin_path.starts_with(BPFFS) {
+        true => format!("mount -t bpf bpf {BPFFS}"),
+        false => format!(
+            "mkdir -p {parent} && mount -t bpf bpf {parent}, in /etc/fstab too; or let packet.pin_path be below \
+             {BPFFS}, where there is one",
+            parent = parent.display()
+        ),
+    };
+    Finding::not(Level::Error, check, expected, found, remedy)
 }
 
 /// Links that are pinned: each keeps a program on an interface.
@@ -140,6 +150,9 @@ mod tests {
         ] {
             assert_eq!(judge_pins(links, daemon, path).level, level, "{links} {daemon}");
         }
-        assert_eq!(bpffs(Path::new("/proc/seawall")).level, Level::Error);
+        let found = bpffs(Path::new("/proc/seawall"));
+        assert_eq!(found.level, Level::Error);
+        let remedy = found.remedy.unwrap_or_default();
+        assert!(remedy.starts_with("mkdir -p /proc && mount -t bpf bpf /proc, "), "{remedy}");
     }
 }

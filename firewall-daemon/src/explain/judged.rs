@@ -101,6 +101,7 @@ impl Question {
                 _ => class != source_class,
             };
         let address = if is_inner { inner } else { source };
+        let system = address.or(source).and_then(|address| origin.system(address));
         let address = address.filter(|_| class.is_some());
         let prefix = class.zip(address).and_then(|(class, address)| origin.prefix(class, address));
         let ban = match reason {
@@ -120,6 +121,8 @@ impl Question {
             list,
             prefix: prefix.map(|prefix| prefix.to_string()),
             country: country.map(|country| country.to_string()),
+            asn: system.as_ref().map(|system| system.asn),
+            organisation: system.and_then(|system| system.organisation),
             rule,
             shadow: None,
             ban: ban.map(|ban| BanStatus { source: ban.source, left_s: ban.left.as_secs() }),

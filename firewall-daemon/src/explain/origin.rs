@@ -12,7 +12,7 @@ use ipnetwork::IpNetwork;
 use crate::{
     config::{LimitsConfig, PacketConfig, SynCookiesConfig},
     control::ListKind,
-    policy::PolicySource,
+    policy::{PolicySource, asn},
 };
 
 /// The prefixes behind the tables and the limits behind the settings. They are kept as they were read, 18
@@ -28,12 +28,17 @@ pub struct Origin {
     networks: Arc<Vec<(IpNetwork, Country)>>,
     pub(super) limits: LimitsConfig,
     pub(super) syn_cookies: Option<SynCookiesConfig>,
+    asn_lookup: Option<Arc<asn::Lookup>>,
 }
 
 impl Origin {
     /// Keeps what an answer needs of a policy that was compiled.
     #[must_use]
-    pub fn new(source: PolicySource, packet: &PacketConfig) -> Self {
+    pub fn new(
+        source: PolicySource,
+        packet: &PacketConfig,
+        asn_lookup: Option<Arc<asn::Lookup>>,
+    ) -> Self {
         let allow_lists = source.allow.len();
         let protected = (String::new(), Arc::new(source.protected));
         let named = source.allow.into_iter().chain(source.deny);
@@ -46,6 +51,7 @@ impl Origin {
             networks: source.geo.map(|geo| geo.networks).unwrap_or_default(),
             limits: packet.limits.clone(),
             syn_cookies: packet.syn_cookies.clone(),
+            asn_lookup,
         }
     }
 
@@ -63,6 +69,12 @@ impl Origin {
             (section, if at == 0 { section.to_owned() } else { name.clone() }, list.clone())
         });
         named.collect()
+    }
+
+    /// In whose network an address is, where a database says so.
+    #[must_use]
+    pub fn system(&self, address: IpAddr) -> Option<asn::System> {
+        self.asn_lookup.as_ref()?.system(address)
     }
 
     /// The protected prefixes.

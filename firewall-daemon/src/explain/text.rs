@@ -31,6 +31,9 @@ fn write(out: &mut String, explanation: &Explanation) -> fmt::Result {
     line("list", explanation.list.clone())?;
     line("prefix", explanation.prefix.clone())?;
     line("country", explanation.country.clone())?;
+    let organisation = explanation.organisation.as_ref();
+    let organisation = organisation.map_or(String::new(), |name| format!(", {name}"));
+    line("system", explanation.asn.map(|asn| format!("AS{asn}{organisation}")))?;
     line("rule", explanation.rule.clone())?;
     line("shadow", explanation.shadow.clone())?;
     let ban = explanation.ban.as_ref();
@@ -64,6 +67,8 @@ mod tests {
             inner: address("198.18.0.1"),
             address: address("198.18.0.1"),
             list: Some("it's \u{1b}[2J".to_owned()),
+            asn: Some(64_496),
+            organisation: Some("Bad \u{7} Guys".to_owned()),
             ban: address("198.18.0.1").map(|source| BanStatus { source, left_s: 3_599 }),
             next: "passes to the host's network stack".to_owned(),
             ..Explanation::default()
@@ -76,6 +81,7 @@ mod tests {
                         in tunnel   198.18.0.1\n\
                         decided by  198.18.0.1\n\
                         list        it's \\u{1b}[2J\n\
+                        system      AS64496, Bad \\u{7} Guys\n\
                         ban         198.18.0.1, 59 min 59 s left\n";
         assert_eq!(render(&explanation), expected);
     }

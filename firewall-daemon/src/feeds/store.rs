@@ -2,8 +2,8 @@
 //! where it came from and how long it is, so that a file that was cut off is not taken for a short list.
 
 use std::{
-    fs::{self, File, FileTimes},
-    io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _},
+    fs::{File, FileTimes},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     fetch::Validators,
     policy::{list::PREFIXES_MAX, prefix},
-    state::file,
+    state::{file::Staged, swap::Swapped},
 };
 
 /// What the first line begins with: the file is a list file all the same.
@@ -146,40 +146,23 @@ fn open(path: &Path) -> Result<Option<(Header, u64, BufReader<File>)>, StoreErro
 /// # Errors
 ///
 /// Where it cannot be written; nothing is left of it then.
-pub fn stage(path: &Path, header: &Header, prefixes: &[IpNetwork]) -> Result<PathBuf, StoreError> {
-    let staged = staged(path);
-    let write = || {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let mut file = BufWriter::new(File::create(&staged)?);
+pub fn stage(path: &Path, header: &Header, prefixes: &[IpNetwork]) -> Result<Staged, StoreError> {
+    let written = Staged::write_public(path, |file| {
         writeln!(file, "{MARK}{}", serde_json::to_string(header)?)?;
-        for prefix in prefixes {
-            writeln!(file, "{prefix}")?;
-        }
-        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
-    };
-    write().map_err(|source| {
-        let _ = fs::remove_file(&staged);
-        StoreError::Write { path: staged.clone(), source }
-    })?;
-    Ok(staged)
+        prefixes.iter().try_for_each(|prefix| writeln!(file, "{prefix}"))
+    });
+    written.map_err(|source| StoreError::Write { path: path.to_path_buf(), source })
 }
 
-/// Puts the staged copy in the place of the one at `path`.
+/// Puts a staged copy in its place.
 ///
 /// # Errors
 ///
-/// Where it cannot be renamed.
-pub fn commit(path: &Path) -> Result<(), StoreError> {
-    let failed = |source| StoreError::Write { path: path.to_path_buf(), source };
-    fs::rename(staged(path), path).map_err(failed)?;
-    file::sync_folder(path).map_err(failed)
-}
-
-/// Takes a staged copy away.
-pub fn discard(path: &Path) {
-    let _ = fs::remove_file(staged(path));
+/// Where the file system refuses; the old copy is in its place then.
+pub fn commit(staged: Staged) -> Result<(), StoreError> {
+    let path = staged.target().to_path_buf();
+    let swapped = Swapped::new(staged);
+    swapped.map(Swapped::keep).map_err(|source| StoreError::Write { path, source })
 }
 
 /// Notes that the copy at `path` was the newest at `now`.
@@ -193,16 +176,14 @@ pub fn confirm(path: &Path, now: SystemTime) -> Result<(), StoreError> {
     file.set_times(FileTimes::new().set_modified(now)).map_err(failed)
 }
 
-fn staged(path: &Path) -> PathBuf {
-    file::beside(path, ".new")
-}
-
 fn epoch_s(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// A folder that is this test's alone, and goes with it.
@@ -238,15 +219,16 @@ mod tests {
             fetched_epoch_s: 7,
             prefixes: one.len(),
         };
-        stage(&path, &header, &one).expect("staged");
+        let staged = stage(&path, &header, &one).expect("staged");
         assert!(read(&path).expect("none yet").is_none(), "staged is not in place");
-        commit(&path).expect("in place");
+        commit(staged).expect("in place");
         let copy = read(&path).expect("readable").expect("there");
         assert_eq!((&copy.header, &copy.prefixes), (&header, &one));
 
         let two = Header { prefixes: 1, ..header.clone() };
-        stage(&path, &two, &one[..1]).expect("staged");
-        discard(&path);
+        drop(stage(&path, &two, &one[..1]).expect("staged"));
+        let files = fs::read_dir(folder.0.join("feeds")).expect("a folder").count();
+        assert_eq!(files, 1, "what is not put in its place goes away");
         assert_eq!(read(&path).expect("readable").expect("there").prefixes, one);
 
         confirm(&path, UNIX_EPOCH + Duration::from_secs(1_000)).expect("confirmed");

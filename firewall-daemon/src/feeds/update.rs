@@ -1,7 +1,6 @@
 //! One update of one feed, up to the copy that may come into force. The policy is not touched here.
 
 use std::{
-    path::PathBuf,
     sync::atomic::AtomicBool,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -13,22 +12,14 @@ use crate::{
     config::FeedConfig,
     feeds::store::{Copy, Header},
     fetch::{self, Fetched, Validators, Wanted},
+    state::{file::Staged, swap::Update},
 };
 
-/// What became of it.
+/// A copy that may come into force: it was read whole and is what was to be expected.
 #[derive(Debug)]
-pub enum Update {
-    /// The copy in force is the newest.
-    Unchanged,
-    /// A new copy is staged beside it: it was read whole and is what was to be expected.
-    Staged(Staged),
-}
-
-/// A copy that may come into force.
-#[derive(Debug)]
-pub struct Staged {
-    /// Where it is.
-    pub staged: PathBuf,
+pub struct NewCopy {
+    /// Its file.
+    pub staged: Staged,
     /// Prefixes of the copy in force.
     pub before: usize,
     /// Prefixes of the new one.
@@ -45,7 +36,7 @@ pub fn prepare(
     protected: &[IpNetwork],
     force: bool,
     stopping: &AtomicBool,
-) -> Result<Update, Refusal> {
+) -> Result<Update<NewCopy>, Refusal> {
     let source = feed.source();
     let kept = store::read(&feed.copy)?;
     // Of another source it says nothing.
@@ -80,16 +71,16 @@ fn stage(
     source: String,
     validators: Validators,
     prefixes: &[IpNetwork],
-) -> Result<Update, Refusal> {
+) -> Result<Update<NewCopy>, Refusal> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let header =
         Header { source, validators, fetched_epoch_s: now.as_secs(), prefixes: prefixes.len() };
     let staged = store::stage(&feed.copy, &header, prefixes)?;
     if kept.is_some_and(|kept| kept.prefixes == prefixes) {
         // The same list again, from a server that does not say so: no new policy for that.
-        store::commit(&feed.copy)?;
+        store::commit(staged)?;
         return Ok(Update::Unchanged);
     }
     let before = kept.map_or(0, |kept| kept.prefixes.len());
-    Ok(Update::Staged(Staged { staged, before, after: prefixes.len() }))
+    Ok(Update::New(NewCopy { staged, before, after: prefixes.len() }))
 }

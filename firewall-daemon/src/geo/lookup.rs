@@ -12,9 +12,6 @@ use crate::{
     },
 };
 
-/// A name from a file that goes to a terminal.
-const NAME_CHARACTERS_MAX: usize = 128;
-
 /// What the databases say of an address.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Found {
@@ -76,8 +73,7 @@ pub fn lookup(geo: &GeoConfig, address: IpAddr) -> Result<Found, GeoError> {
         let record: Option<AsnRecord<'_>> = result.decode().map_err(wrong())?;
         if let Some(record) = record.filter(|record| record.number().is_some()) {
             found.asn = record.number();
-            let name = record.organisation();
-            found.organisation = name.map(|name| name.chars().take(NAME_CHARACTERS_MAX).collect());
+            found.organisation = record.bounded_organisation();
             found.asn_network = Some(result.network().map_err(wrong())?.to_string());
         }
     }

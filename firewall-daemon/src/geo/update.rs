@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read as _, Write as _},
+    io::{Read as _, Write as _},
     path::{Path, PathBuf},
     sync::atomic::AtomicBool,
 };
@@ -19,7 +19,10 @@ use crate::{
     config::{GeoConfig, GeoUpdateConfig, Provider},
     feeds::guard::Bounds,
     fetch::{self, FetchError, Fetched, Validators, Wanted},
-    state::file::beside,
+    state::{
+        file::{Staged, beside},
+        swap::Update,
+    },
 };
 
 /// A licence key or token has a tenth of it.
@@ -40,49 +43,32 @@ pub enum From {
     File(PathBuf),
 }
 
-/// What became of it.
-#[derive(Debug)]
-pub enum Update {
-    /// The database in force is the newest.
-    Unchanged,
-    /// Another one is staged beside it.
-    Staged(Staged),
-}
-
 /// A database that may come into force.
 #[derive(Debug)]
-pub struct Staged {
-    /// Where it is.
-    pub staged: PathBuf,
-    /// Where it is to be.
-    pub path: PathBuf,
+pub struct NewDatabase {
+    /// Its file.
+    pub staged: Staged,
     /// What it is.
     pub facts: Facts,
-    source: Option<Source>,
-}
-
-impl Staged {
-    /// Notes where it came from, once it is in its place; where that fails, it is fetched once more.
-    pub fn note(&self) {
-        if let Some(source) = &self.source
-            && let Ok(json) = serde_json::to_vec(source)
-        {
-            let _ = fs::write(beside(&self.path, ".source"), json);
-        }
-    }
-
-    /// Takes it away.
-    pub fn discard(&self) {
-        let _ = fs::remove_file(&self.staged);
-    }
+    /// Where it came from; nothing of a file.
+    pub source: Option<Source>,
 }
 
 /// Where the database that is there came from.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Source {
+pub struct Source {
     /// The URL as it is shown: a key in it stays out of files.
     url: String,
     validators: Validators,
+}
+
+impl Source {
+    /// Notes it beside the database, once that is in its place; where this fails, it is fetched once more.
+    pub fn note(&self, path: &Path) {
+        if let Ok(json) = serde_json::to_vec(self) {
+            let _ = fs::write(beside(path, ".source"), json);
+        }
+    }
 }
 
 /// The file of a database, where it is configured.
@@ -115,7 +101,7 @@ pub fn prepare(
     force: bool,
     now_epoch_s: u64,
     stopping: &AtomicBool,
-) -> Result<Update, GeoRefusal> {
+) -> Result<Update<NewDatabase>, GeoRefusal> {
     let path = path(geo, database).ok_or_else(|| {
         GeoRefusal::Source("expected packet.geo.asn_database, found none".to_owned())
     })?;
@@ -137,16 +123,11 @@ pub fn prepare(
         // The same again, from a server that does not say so: no new policy for that.
         return Ok(Update::Unchanged);
     }
-    let staged = beside(path, ".new");
-    write(&staged, &bytes)?;
+    let staged = Staged::write_public(path, |file| file.write_all(&bytes))
+        .map_err(|source| GeoRefusal::Store { what: "write", path: path.to_path_buf(), source })?;
     let old = path.exists().then_some(path);
-    match checks::check(database, &staged, old, bounds, now_epoch_s, force) {
-        Ok(facts) => Ok(Update::Staged(Staged { staged, path: path.to_path_buf(), facts, source })),
-        Err(refusal) => {
-            let _ = fs::remove_file(&staged);
-            Err(refusal)
-        }
-    }
+    let facts = checks::check(database, staged.path(), old, bounds, now_epoch_s, force)?;
+    Ok(Update::New(NewDatabase { staged, facts, source }))
 }
 
 /// The bytes of another database, and where they came from; nothing where there is none.
@@ -234,19 +215,4 @@ fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, GeoRefusal> {
         return Err(FetchError::TooLarge { bytes_max }.into());
     }
     Ok(bytes)
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<(), GeoRefusal> {
-    let written = || -> io::Result<()> {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let mut file = File::create(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    written().map_err(|source| {
-        let _ = fs::remove_file(path);
-        GeoRefusal::Store { what: "write", path: path.to_path_buf(), source }
-    })
 }

@@ -56,6 +56,30 @@ fn options_rules_and_limits() {
 }
 
 #[test]
+fn the_audit_is_told_once_what_differs() {
+    let cases = [
+        ("", "", ("", "")),
+        (
+            "  deny: { prefixes: [203.0.113.0/24] }\n",
+            "  protected: [192.0.2.1]\n  default: drop\n",
+            (
+                "default: pass; protected: 0 prefixes; deny: 1 prefixes, files none",
+                "default: drop; protected: 1 prefixes; deny: 0 prefixes, files none",
+            ),
+        ),
+        (
+            "",
+            "  feeds: [{ name: a, url: 'https://a.example/list?key=secret' }]\n",
+            ("feeds: none", "feeds: a https://a.example/list…"),
+        ),
+    ];
+    for (before, after, (was, is)) in cases {
+        let told = told_apart(&config(before), &config(after));
+        assert_eq!(told, (was.to_owned(), is.to_owned()), "{before}{after}");
+    }
+}
+
+#[test]
 fn lists_by_their_prefixes() {
     let list = |section, name: &str, prefixes: &[&str]| -> NamedList {
         let prefixes: Vec<IpNetwork> =

@@ -2,11 +2,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::IpAddr,
     path::Path,
 };
 
 use ipnetwork::IpNetwork;
-use maxminddb::WithinOptions;
+use maxminddb::{Reader, WithinOptions};
 use rustc_hash::FxHashMap;
 use serde::Deserialize;
 
@@ -36,6 +38,55 @@ impl AsnRecord<'_> {
     #[must_use]
     pub fn organisation(&self) -> Option<&str> {
         self.autonomous_system_organization.or(self.as_name)
+    }
+
+    /// The same, as much of it as may be shown.
+    #[must_use]
+    pub fn bounded_organisation(&self) -> Option<String> {
+        self.organisation().map(|name| name.chars().take(NAME_CHARACTERS_MAX).collect())
+    }
+}
+
+/// A name from a file that goes to terminals and logs.
+pub const NAME_CHARACTERS_MAX: usize = 128;
+
+/// An autonomous system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct System {
+    /// Its number.
+    pub asn: u32,
+    /// Whose it is, where the database says so.
+    pub organisation: Option<String>,
+}
+
+/// A database in memory, which is asked for one address at a time.
+pub struct Lookup {
+    reader: Reader<Vec<u8>>,
+}
+
+impl fmt::Debug for Lookup {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Lookup").finish_non_exhaustive()
+    }
+}
+
+impl Lookup {
+    /// Reads the database.
+    ///
+    /// # Errors
+    ///
+    /// Where the file is missing, too large, or none of this format.
+    pub fn open(path: &Path) -> Result<Self, GeoError> {
+        geo::open(path).map(|reader| Self { reader })
+    }
+
+    /// In whose network an address is; nothing where that is not known, or its record cannot be read: it is told
+    /// beside what was decided, and decides nothing.
+    #[must_use]
+    pub fn system(&self, address: IpAddr) -> Option<System> {
+        let found = self.reader.lookup(address.to_canonical()).ok()?;
+        let record: AsnRecord<'_> = found.decode().ok()??;
+        Some(System { asn: record.number()?, organisation: record.bounded_organisation() })
     }
 }
 

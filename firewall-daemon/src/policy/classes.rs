@@ -11,6 +11,10 @@ use crate::policy::{
     rules::{Condition, conditions},
 };
 
+/// Allow lists and deny lists at most, of each: a source's holders are a bit each. The configuration is held to
+/// one less, as verbs may add one.
+pub const LISTS_MAX: usize = u128::BITS as usize;
+
 /// What holds an address. Lists and sets are bits, the first is the lowest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Holders {

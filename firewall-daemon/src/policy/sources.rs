@@ -35,17 +35,26 @@ pub struct Sources {
     databases: FxHashMap<PathBuf, Kept<GeoSource>>,
     /// With which of them were asked for.
     systems: FxHashMap<PathBuf, Kept<(BTreeSet<u32>, Systems)>>,
+    /// To say in whose network an address is.
+    lookups: FxHashMap<PathBuf, Kept<asn::Lookup>>,
 }
 
 /// The networks of autonomous systems, by their number.
 type Systems = BTreeMap<u32, Arc<Vec<IpNetwork>>>;
 
 /// What was read of a file.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Kept<T> {
     /// Nothing where it was still changing.
     stamp: Option<Stamp>,
     content: Arc<T>,
+}
+
+/// The content is shared, whatever it is.
+impl<T> Clone for Kept<T> {
+    fn clone(&self) -> Self {
+        Self { stamp: self.stamp, content: self.content.clone() }
+    }
 }
 
 /// What differs when a file does.
@@ -232,6 +241,19 @@ impl Sources {
         Ok(read.1.clone())
     }
 
+    /// The database of autonomous systems, where one is configured and can be read. Nothing is decided by it, so
+    /// one that is not there yet is no reason to refuse a policy.
+    pub fn asn_lookup(&mut self, config: &PacketConfig) -> Option<Arc<asn::Lookup>> {
+        let path = config.geo.as_ref().and_then(|geo| geo.asn_database.as_ref())?;
+        match kept(&mut self.lookups, path, || asn::Lookup::open(path)) {
+            Ok(lookup) => Some(lookup),
+            Err(error) => {
+                tracing::warn!(%error, "no autonomous system is told with events and explanations");
+                None
+            }
+        }
+    }
+
     fn database(&mut self, path: &Path) -> Result<Arc<GeoSource>, GeoError> {
         kept(&mut self.databases, path, || {
             let (networks, database) = geo::read(path)?;
@@ -249,6 +271,7 @@ impl Sources {
         self.databases.retain(|path, _| database == Some(path));
         let systems = config.geo.as_ref().and_then(|geo| geo.asn_database.as_ref());
         self.systems.retain(|path, _| systems == Some(path));
+        self.lookups.retain(|path, _| systems == Some(path));
     }
 }
 

@@ -2,12 +2,15 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read as _, Write as _},
+    io::{self, BufWriter, Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
 use super::StateError;
+
+const OWNER_ALONE: u32 = 0o600;
+const EVERYONE_READS: u32 = 0o644;
 
 /// A file that is written, and not yet in its place; it goes away where it is not committed.
 #[derive(Debug)]
@@ -19,26 +22,63 @@ pub struct Staged {
 }
 
 impl Staged {
-    /// Writes beside `target`, down to the disk. A name of its own for each target: what a daemon left
-    /// there when it died is written over, and one target is written by one at a time.
+    /// Writes beside `target`, down to the disk, what its owner alone may read. A name of its own for each
+    /// target: what a daemon left there when it died is written over, and one target is written by one at a
+    /// time.
     ///
     /// # Errors
     ///
     /// Where the file system refuses; nothing is left then.
     pub fn write(target: &Path, bytes: &[u8]) -> Result<Self, StateError> {
+        let written = Self::write_with(target, OWNER_ALONE, |file| file.write_all(bytes));
+        written.map_err(|source| StateError::Write {
+            path: target.to_path_buf(),
+            action: "write beside it",
+            source,
+        })
+    }
+
+    /// The same of what is public and came from the network, in a folder that is made where it is missing.
+    ///
+    /// # Errors
+    ///
+    /// Where the file system refuses; nothing is left then.
+    pub fn write_public(
+        target: &Path,
+        write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    ) -> io::Result<Self> {
+        if let Some(folder) = target.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        Self::write_with(target, EVERYONE_READS, write)
+    }
+
+    fn write_with(
+        target: &Path,
+        mode: u32,
+        write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    ) -> io::Result<Self> {
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let temporary = target.with_file_name(format!(".{name}.new"));
         let staged = Self { temporary, target: target.to_path_buf(), committed: false };
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(true)
-            .write(true)
-            .mode(0o600)
-            .open(&staged.temporary)
-            .map_err(staged.failed("write beside it"))?;
-        file.write_all(bytes).map_err(staged.failed("write beside it"))?;
-        file.sync_all().map_err(staged.failed("write it to the disk"))?;
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(true).write(true).mode(mode);
+        let mut file = BufWriter::new(options.open(&staged.temporary)?);
+        write(&mut file)?;
+        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
         Ok(staged)
+    }
+
+    /// Where it is, until it is in its place.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// Where it is to be.
+    #[must_use]
+    pub fn target(&self) -> &Path {
+        &self.target
     }
 
     /// Whoever may read the old file may read the new one; a new file is its owner's alone.
@@ -60,9 +100,14 @@ impl Staged {
     ///
     /// Where the file system refuses.
     pub fn commit(mut self) -> Result<(), StateError> {
-        fs::rename(&self.temporary, &self.target).map_err(self.failed("put it in its place"))?;
+        self.put_in_place().map_err(self.failed("put it in its place"))
+    }
+
+    /// The same, for whoever says themselves what failed.
+    pub(super) fn put_in_place(&mut self) -> io::Result<()> {
+        fs::rename(&self.temporary, &self.target)?;
         self.committed = true;
-        sync_folder(&self.target).map_err(self.failed("write its folder to the disk"))
+        sync_folder(&self.target)
     }
 
     fn failed(&self, action: &'static str) -> impl FnOnce(io::Error) -> StateError + use<> {

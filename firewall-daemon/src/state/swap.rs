@@ -6,7 +6,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::file::{self, sync_folder};
+use super::file::{self, Staged, sync_folder};
+
+/// What became of an update of a file.
+#[derive(Debug)]
+pub enum Update<T> {
+    /// What is in force is the newest.
+    Unchanged,
+    /// Another one is staged beside it.
+    New(T),
+}
 
 /// A file in its place, whose forerunner is kept beside it until it is certain.
 #[derive(Debug)]
@@ -18,27 +27,27 @@ pub struct Swapped {
 }
 
 impl Swapped {
-    /// Puts `staged`, a file in the same folder, in the place of `path`.
+    /// Puts a staged file in its place.
     ///
     /// # Errors
     ///
     /// Where the file system refuses; the old file is in its place then.
-    pub fn new(staged: &Path, path: &Path) -> io::Result<Self> {
-        let old = old(path);
-        let had_old = match fs::hard_link(path, &old) {
+    pub fn new(mut staged: Staged) -> io::Result<Self> {
+        let path = staged.target().to_path_buf();
+        let old = old(&path);
+        let had_old = match fs::hard_link(&path, &old) {
             Ok(()) => true,
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 fs::remove_file(&old)?;
-                fs::hard_link(path, &old)?;
+                fs::hard_link(&path, &old)?;
                 true
             }
             Err(error) => return Err(error),
         };
         // From here on dropping it takes it back.
-        let swapped = Self { path: path.to_path_buf(), had_old, kept: false };
-        fs::rename(staged, path)?;
-        sync_folder(path)?;
+        let swapped = Self { path, had_old, kept: false };
+        staged.put_in_place()?;
         Ok(swapped)
     }
 
@@ -88,11 +97,11 @@ mod tests {
     fn the_old_file_comes_back_unless_the_new_one_is_kept() {
         let folder = std::env::temp_dir().join(format!("seawall-swap-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder");
-        let (staged, path) = (folder.join("new"), folder.join("file"));
+        let path = folder.join("file");
         let text = || fs::read_to_string(&path).ok();
         let swap = |content: &str| {
-            fs::write(&staged, content).expect("written");
-            Swapped::new(&staged, &path).expect("swapped")
+            let staged = Staged::write(&path, content.as_bytes()).expect("written");
+            Swapped::new(staged).expect("swapped")
         };
         drop(swap("one"));
         assert_eq!(text(), None, "there was none before");

@@ -2,6 +2,7 @@
 
 use std::{fs, path::PathBuf, process::Output, thread, time::Instant};
 
+use nix::sys::signal::Signal;
 use seawall_tests::{requirement, seawall};
 
 use crate::site::Site;
@@ -89,6 +90,10 @@ fn changes_and_their_ends_are_audited() {
         let done = seawall::run(&site.ground.world, &words).unwrap();
         assert!(done.status.success(), "{words:?}: {}", text(&done.stderr));
     }
+    let changed = site.ground.config("  deny: { prefixes: [192.0.2.128/25] }\n", "");
+    seawall::write_config(&site.ground.world, &changed).unwrap();
+    site.seawall.process.signal(Signal::SIGHUP).unwrap();
+    site.wait_for_metric("seawall_reloads_total", &[("result", "ok")], 1);
     let Site { seawall, ground } = site;
     seawall.detach().unwrap();
     // Without a daemon.
@@ -108,6 +113,9 @@ fn changes_and_their_ends_are_audited() {
         "before 203.0.113.9 banned for",
         "root: deny remove 203.0.113.0/24",
         "before generation 2, deny 203.0.113.0/24",
+        "daemon: reload SIGHUP",
+        "before generation 3, deny: 0 prefixes, files none\n",
+        "after  generation 4, deny: 1 prefixes, files none\n",
         "root: detach eth0",
         "daemon: stop",
     ] {

@@ -12,7 +12,6 @@ use nix::sys::signal::Signal;
 use seawall_tests::{
     requirement,
     seawall::{self, Seawall},
-    world::SERVER_INTERFACE,
 };
 use serde_json::Value;
 
@@ -45,11 +44,9 @@ fn found<'a>(findings: &'a [Value], check: &str) -> &'a str {
     finding.unwrap_or_else(|| panic!("no {check} in {findings:?}"))["found"].as_str().unwrap()
 }
 
-/// The world as the doctor likes it: a veth takes tags off unless it is told not to.
-fn ground() -> Ground {
-    let ground = Ground::prepare();
-    ground.world.server.tool("ethtool", &["-K", SERVER_INTERFACE, "rxvlan", "off"]).unwrap();
-    ground
+fn remedy<'a>(findings: &'a [Value], check: &str) -> &'a str {
+    let finding = findings.iter().find(|finding| finding["check"] == check);
+    finding.unwrap_or_else(|| panic!("no {check} in {findings:?}"))["remedy"].as_str().unwrap()
 }
 
 fn nft(ground: &Ground, ruleset: &str) {
@@ -65,7 +62,7 @@ fn the_doctor_says_what_is_true_of_this_machine() {
     if !requirement::root("the_doctor_says_what_is_true_of_this_machine") {
         return;
     }
-    let ground = ground();
+    let ground = Ground::prepare();
     let config = ground.config("", "");
     let (code, findings) = doctor(&ground, &config);
     assert_eq!(bad(&findings), [], "{findings:?}");
@@ -76,16 +73,26 @@ fn the_doctor_says_what_is_true_of_this_machine() {
     assert_eq!(found(&findings, "kernel BTF") == "present", btf);
     for (check, expected) in [
         ("eth0 link", "up"),
-        ("eth0 MTU", "1500"),
+        ("eth0 MTU", "1500 at the other end of the pair"),
         ("eth0 XDP", "none"),
-        ("eth0 driver", "veth"),
-        ("eth0 rx-vlan-offload", "off"),
+        ("eth0 driver", "veth, which has it"),
+        (
+            "eth0 rx-vlan-offload",
+            "on: tags would be taken off before the program sees the frame, and no VLAN is here",
+        ),
         ("nftables", "none"),
         ("pins", "neither"),
     ] {
         assert_eq!(found(&findings, check), expected, "{check}");
     }
     assert_eq!(ground.traces(), Vec::<String>::new());
+    let checks: Vec<&str> = findings.iter().filter_map(|one| one["check"].as_str()).collect();
+    assert!(!checks.contains(&"locked memory"), "no kernel that Seawall runs on asks: {checks:?}");
+    // Its own MTU is no bound: what arrives is as large as the other end sends.
+    ground.world.server.ip(&["link set eth0 mtu 9000"]).unwrap();
+    let (code, large) = doctor(&ground, &config);
+    ground.world.server.ip(&["link set eth0 mtu 1500"]).unwrap();
+    assert_eq!((code, bad(&large)), (Some(0), vec![]), "{large:?}");
     for finding in &findings {
         let well = finding["level"] == "ok";
         assert_eq!(
@@ -113,7 +120,7 @@ fn the_doctor_finds_what_is_planted() {
     /// The check that finds it and its level, both, and what is replaced in the configuration.
     type Fault<'a> = (&'a str, &'a str, Plant, Plant, (&'a str, &'a str));
     let nothing: Plant = |_| ();
-    let faults: [Fault<'_>; 10] = [
+    let faults: [Fault<'_>; 11] = [
         (
             "eth0 link",
             "error",
@@ -128,13 +135,6 @@ fn the_doctor_finds_what_is_planted() {
             |ground| ground.world.server.sysctl("net/ipv4/tcp_syncookies", "0").unwrap(),
             |ground| ground.world.server.sysctl("net/ipv4/tcp_syncookies", "2").unwrap(),
             ("gateway:\n", COOKIES),
-        ),
-        (
-            "eth0 rx-vlan-offload",
-            "warning",
-            |ground| ground.world.server.tool("ethtool", &["-K", "eth0", "rxvlan", "on"]).unwrap(),
-            |ground| ground.world.server.tool("ethtool", &["-K", "eth0", "rxvlan", "off"]).unwrap(),
-            ("", ""),
         ),
         (
             "nftables",
@@ -158,9 +158,25 @@ fn the_doctor_finds_what_is_planted() {
         (
             "eth0 MTU",
             "warning",
-            |ground| ground.world.server.ip(&["link set eth0 mtu 9000"]).unwrap(),
-            |ground| ground.world.server.ip(&["link set eth0 mtu 1500"]).unwrap(),
+            |ground| ground.world.internet.ip(&["link set uplink mtu 9000"]).unwrap(),
+            |ground| ground.world.internet.ip(&["link set uplink mtu 1500"]).unwrap(),
+            ("name: eth0", "name: eth0\n    mode: native_or_generic"),
+        ),
+        (
+            "eth0 MTU",
+            "error",
+            |ground| ground.world.internet.ip(&["link set uplink mtu 3507"]).unwrap(),
+            |ground| ground.world.internet.ip(&["link set uplink mtu 1500"]).unwrap(),
             ("", ""),
+        ),
+        (
+            "ifb7 driver",
+            "error",
+            |ground| {
+                ground.world.server.ip(&["link add ifb7 type ifb", "link set ifb7 up"]).unwrap();
+            },
+            |ground| ground.world.server.ip(&["link del ifb7"]).unwrap(),
+            ("name: eth0", "name: ifb7"),
         ),
         (
             "private key",
@@ -182,7 +198,7 @@ fn the_doctor_finds_what_is_planted() {
         ),
         ("configuration", "error", nothing, nothing, ("interfaces:", "colour: blue\ninterfaces:")),
     ];
-    let ground = ground();
+    let ground = Ground::prepare();
     let good = ground.config("", "");
     for (check, level, plant, heal, (from, to)) in faults {
         let config = if from.is_empty() { good.clone() } else { good.replacen(from, to, 1) };
@@ -191,12 +207,22 @@ fn the_doctor_finds_what_is_planted() {
         heal(&ground);
         assert_eq!(code, Some(1), "{check}: {findings:?}");
         assert_eq!(bad(&findings), [(check, level)], "{check}: {findings:?}");
+        if check == "bpffs" {
+            let expected = "mkdir -p /run && mount -t bpf bpf /run, ";
+            assert!(remedy(&findings, check).starts_with(expected), "{findings:?}");
+        }
     }
     let (code, findings) = doctor(&ground, &good);
     assert_eq!((code, bad(&findings)), (Some(0), vec![]), "all healed: {findings:?}");
 
     // A daemon that dies leaves its filter; to a configuration with other pins it is another's program.
     let mut seawall = Seawall::start(&ground.world, &good).unwrap();
+    let pid = seawall.process.pid().to_string();
+    let limit = Command::new("prlimit").args(["--pid", &pid, "--nofile=1024:1024"]).status();
+    assert!(limit.unwrap().success());
+    let (code, findings) = doctor(&ground, &good);
+    assert_eq!((code, bad(&findings)), (Some(1), vec![("open files", "warning")]), "{findings:?}");
+    assert_eq!(found(&findings, "open files"), format!("1024, the daemon's ({pid}) limit"));
     seawall.process.signal(Signal::SIGKILL).unwrap();
     seawall.process.wait_for_exit(EXIT).unwrap();
     let (code, findings) = doctor(&ground, &good);

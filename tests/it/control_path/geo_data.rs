@@ -5,6 +5,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
 };
 
+use nix::sys::signal::Signal;
 use seawall_tests::{
     data,
     mmdb::{self, Shape},
@@ -16,6 +17,11 @@ use seawall_tests::{
     world::{SERVER_INTERFACE, World},
 };
 use serde_json::Value;
+
+use crate::{
+    control_path::asked::{ask, send},
+    site::Site,
+};
 
 const PUBLISHER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8444);
 
@@ -168,6 +174,8 @@ fn systems_are_lists_of_their_networks() {
     {
         let text = run(&["explain", address, "--socket", &socket]);
         assert_eq!(text.contains("as64496"), denied, "{address}: {text}");
+        let system = if denied { "AS64496, Example" } else { "AS64497, Other" };
+        assert!(text.contains(&format!("\nsystem      {system}\n")), "{address}: {text}");
     }
     let path = daemon.config.display().to_string();
     let text = run(&["geo", "lookup", "198.51.100.9", "--config", &path]);
@@ -177,6 +185,8 @@ fn systems_are_lists_of_their_networks() {
         ),
         "{text}"
     );
+    let text = run(&["explain", "192.0.2.9", "--socket", &socket]);
+    assert!(!text.contains("system"), "of nobody known: {text}");
     daemon.detach().unwrap();
     let unknown = seawall::write_config(&world, &config("[64511]")).unwrap();
     let text = run(&["check", unknown.to_str().unwrap()]);
@@ -186,6 +196,42 @@ fn systems_are_lists_of_their_networks() {
         ),
         "{text}"
     );
+}
+
+#[test]
+fn an_event_names_the_system_of_its_source_once_the_database_is_there() {
+    const NAME: &str = "an_event_names_the_system_of_its_source_once_the_database_is_there";
+    if !requirement::root(NAME) {
+        return;
+    }
+    let site = Site::start(
+        "  deny: { prefixes: [198.51.100.7] }\n  protect: { gateway: false, resolvers: false }\n  \
+         geo: { database: country.mmdb, asn_database: asn.mmdb }\n  events: { sample_one_in: 1 }\n",
+        "",
+    );
+    let last = || {
+        let before = site.metric("seawall_events_total", &[]);
+        send(&site);
+        wait::until("event", || (site.metric("seawall_events_total", &[]) > before).then_some(()))
+            .unwrap();
+        let (code, text) = ask(&site.ground, &["status", "--json"]);
+        assert_eq!(code, 0, "{text}");
+        let status: Value = serde_json::from_str(&text).unwrap();
+        status["events"]["recent"].as_array().unwrap().last().unwrap().clone()
+    };
+    let event = last();
+    assert_eq!((&event["reason"], &event["asn"]), (&"deny".into(), &Value::Null), "{event}");
+    assert!(site.seawall.process.log().contains("no autonomous system is told with events"));
+
+    let systems = [("198.51.100.0/24".parse().unwrap(), 64_496, "Example")];
+    let database = site.ground.world.folder().join("asn.mmdb");
+    fs::write(database, mmdb::build_asn(&systems).unwrap()).unwrap();
+    site.seawall.process.signal(Signal::SIGHUP).unwrap();
+    site.wait_for_metric("seawall_reloads_total", &[("result", "ok")], 1);
+    let event = last();
+    assert_eq!(event["asn"], 64_496, "{event}");
+    assert_eq!(event["organisation"], "Example", "{event}");
+    site.seawall.detach().unwrap();
 }
 
 #[test]

@@ -15,23 +15,26 @@ use nix::sys::signal::Signal;
 use seawall_tests::{
     metrics,
     process::Process,
+    publisher::{Publisher, Reply},
     requirement,
-    seawall::{self, METRICS},
+    seawall::{self, METRICS, Seawall},
     wait,
     world::SERVER_IPV4,
 };
 use serde_json::Value;
 
-use crate::site::Site;
+use crate::site::{Ground, Site};
 
 const PROMETHEUS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 const POLICY: &str = "  deny: { prefixes: [203.0.113.0/24] }\n  \
-    geo: { database: country.mmdb, block: [KP] }\n  \
+    geo: { database: country.mmdb, block: [KP], \
+    update: { provider: url, url: 'https://127.0.0.1:8444/country', ca: authority.pem } }\n  \
+    feeds: [{ name: spam, url: 'https://127.0.0.1:8444/spam', ca: authority.pem }]\n  \
     rules: [{ name: no-dns, protocol: udp, ports: [53], verdict: drop }]\n  \
     limits: { source: { rate_pps: 10000, burst_packets: 20000, rate_bytes_per_s: 100000000, burst_bytes: 100000000 } }\n";
-/// Present where the configuration names feeds.
-const OF_FEEDS: &str = "seawall_feed_";
+/// Where feed and database come from.
+const PUBLISHER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8444);
 /// Nothing is in shadow here: the metric is there with other verdicts.
 const WHERE_ANY: &str = "verdict=\"shadow\"";
 
@@ -48,10 +51,22 @@ fn prometheus_finds_every_series_of_the_dashboard_and_the_alerts() {
     promtool(&["check", "rules"], &rules(), None);
     promtool(&["test", "rules"], &packaging().join("prometheus/seawall.rules.test.yml"), None);
 
-    let site = Site::start(POLICY, "");
+    let ground = Ground::prepare();
+    let identity = ground.authority.issue("127.0.0.1").unwrap();
+    let publisher = Publisher::start(&ground.world.server, PUBLISHER, &identity).unwrap();
+    let database = fs::read(ground.world.folder().join("country.mmdb")).unwrap();
+    publisher.says("/country", Reply::body(database));
+    publisher.says("/spam", Reply::body("203.0.113.7\n"));
+    let seawall = Seawall::start(&ground.world, &ground.config(POLICY, "")).unwrap();
+    let site = Site { seawall, ground };
     let socket = site.ground.socket().display().to_string();
     let ban = ["ban", "203.0.113.9", "--socket", &socket];
     assert!(seawall::run(&site.ground.world, &ban).unwrap().status.success());
+    for update in [["feeds", "update"], ["geo", "update"]] {
+        let words = [&update[..], &["--socket", &socket]].concat();
+        let output = seawall::run(&site.ground.world, &words).unwrap();
+        assert!(output.status.success(), "{update:?}: {output:?}");
+    }
     site.seawall.process.signal(Signal::SIGHUP).unwrap();
     site.wait_for_metric("seawall_reloads_total", &[("result", "ok")], 1);
 
@@ -103,7 +118,7 @@ fn prometheus_finds_every_series_of_the_dashboard_and_the_alerts() {
     assert!(alerts.len() > 20, "{}", alerts.len());
     for (name, query, health) in &alerts {
         assert_eq!(health, "ok", "{name}");
-        for metric in names(query).filter(|metric| !metric.starts_with(OF_FEEDS)) {
+        for metric in names(query) {
             assert!(described.contains(metric.as_str()), "{name}: no {metric} on the page");
         }
     }

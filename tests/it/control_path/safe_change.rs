@@ -145,6 +145,41 @@ fn a_change_that_cuts_the_administrator_is_refused_and_unguarded_takes_itself_ba
 }
 
 #[test]
+fn no_verb_cuts_the_session_that_it_was_typed_in() {
+    if !requirement::root("no_verb_cuts_the_session_that_it_was_typed_in") {
+        return;
+    }
+    let site = Site::start("  geo: { database: country.mmdb }\n", "");
+    let listed = "deny list deny would drop TCP to port 2222 from 198.51.100.7, the SSH session";
+    let country =
+        "geo, by country DE, would drop TCP to port 2222 from 198.51.100.7, the SSH session";
+    let banned = "198.51.100.7 cannot be banned: 198.51.100.7 is the SSH session";
+    let cuts: [(&[&str], &str); 5] = [
+        (&["deny", "add", "198.51.100.7"], listed),
+        (&["deny", "add", "203.0.113.9", "198.51.100.0/24"], listed),
+        (&["geo", "block", "DE"], country),
+        (&["geo", "only", "AT"], country),
+        (&["ban", "198.51.100.7"], banned),
+    ];
+    for (arguments, reason) in cuts {
+        let said = refused(&site, arguments);
+        assert!(said.contains(reason), "{arguments:?}: {said}");
+    }
+    assert_eq!(site.metric("seawall_generation", &[]), 1);
+    assert_eq!(site.metric("seawall_bans", &[]), 0);
+    // The nearest that cuts nobody.
+    assert_eq!(done(&site, &["deny", "add", "198.51.100.8/29"])["generation"], 2);
+    assert_eq!(done(&site, &["geo", "block", "AT"])["generation"], 3);
+    done(&site, &["ban", "198.51.100.8"]);
+    // Who sits at the host itself has no session: nobody is known to be at port 2222.
+    let socket = site.ground.socket().display().to_string();
+    let deny = ["deny", "add", "198.51.100.7", "--socket", &socket];
+    let output = seawall::run(&site.ground.world, &deny).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    site.seawall.detach().unwrap();
+}
+
+#[test]
 fn a_confirmed_change_stays_and_the_history_leads_back() {
     if !requirement::root("a_confirmed_change_stays_and_the_history_leads_back") {
         return;

@@ -144,6 +144,43 @@ fn what_is_wrong_with_a_list_is_said_with_its_place() {
 }
 
 #[test]
+fn there_are_as_many_lists_as_their_holders_have_bits() {
+    let files = |count: usize| -> String {
+        (0..count).map(|number| format!("{number:03}, ")).collect::<String>()
+    };
+    let expected = |section: &str, found: usize| {
+        format!(
+            "{section}: expected at most 127 lists (each file and each autonomous system is one, and so are the \
+             prefixes together), found {found}; join some of the files"
+        )
+    };
+    // 15 characters to the first file, five for each; that of the 128th list is told.
+    for section in ["deny", "allow"] {
+        let lines = |rest: &str, count: usize| {
+            packet(&format!("{section}: {{files: [{}]{rest}}}", files(count)))
+        };
+        let config = load(&lines("", 127)).expect("they fit");
+        let list = if section == "deny" { &config.packet.deny } else { &config.packet.allow };
+        assert_eq!(list.names(section).len(), 127);
+        load(&lines(", prefixes: [192.0.2.1]", 126)).expect("they fit");
+        for (text, found, column) in [
+            (lines("", 128), 128, 18 + 127 * 5 + section.len() - 4),
+            (lines(", prefixes: [192.0.2.1]", 127), 128, 18 + 126 * 5 + section.len() - 4),
+            (lines("", 200), 200, 18 + 199 * 5 + section.len() - 4),
+        ] {
+            let message = format!("3:{column}: {}", expected(section, found));
+            refused(&[(text, &message)]);
+        }
+    }
+    let feeds =
+        format!("deny: {{files: [{}]}}\n  feeds: [{{name: a, url: 'https://a/b'}}]", files(127));
+    refused(&[(
+        packet(&feeds),
+        "4:10: feeds: expected at most 127 deny lists with them, found 128",
+    )]);
+}
+
+#[test]
 fn what_is_wrong_with_countries_is_said_with_its_place() {
     let shadow = |geo: &str, shadow: &str| packet(&format!("{geo}\n  shadow: {shadow}"));
     refused(&[

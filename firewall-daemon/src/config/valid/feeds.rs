@@ -12,15 +12,13 @@ use crate::{
             feeds::{FeedDocument, FeedFormatDocument, GeoUpdateDocument, ProviderDocument},
         },
         scalar::{Flag, Given, Name, Number, Url},
-        valid::Check,
+        valid::{Check, packet::LISTS_MAX},
     },
     feeds::{format::FeedFormat, guard::Bounds},
 };
 
 /// Feeds at most: each has series in the metrics.
 const FEEDS_MAX: usize = 32;
-/// Deny lists at most, feeds among them: a source's holders are a bit each, and verbs may add one more.
-const DENY_LISTS_MAX: usize = 127;
 /// Lists that are always there, or may be at any time.
 const RESERVED: [&str; 3] = ["protected", "allow", "deny"];
 
@@ -55,11 +53,10 @@ impl Check<'_> {
             names.push(name.clone());
             checked.push(self.feed(name, feed.value, state)?);
         }
-        if names.len() > DENY_LISTS_MAX {
+        if names.len() > LISTS_MAX {
             let found = names.len();
-            let message = format!(
-                "feeds: expected at most {DENY_LISTS_MAX} deny lists with them, found {found}"
-            );
+            let message =
+                format!("feeds: expected at most {LISTS_MAX} deny lists with them, found {found}");
             return self.error(place, message);
         }
         Ok(checked)

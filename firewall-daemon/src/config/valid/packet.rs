@@ -20,11 +20,13 @@ use crate::{
         scalar::{CountryCode, Flag, Given, Name, Prefix, ports::PublicService},
         valid::Check,
     },
-    policy::GeoMode,
+    policy::{GeoMode, classes},
 };
 
 /// Sets at most: a source's class says with a bit in which of them it is.
 const SETS_MAX: usize = 64;
+/// Allow lists, and deny lists with the feeds among them, at most: `seawall deny add` may add one more.
+pub(super) const LISTS_MAX: usize = classes::LISTS_MAX - 1;
 
 /// Free databases are made anew every month.
 const AGE_MAX_DAYS: u64 = 45;
@@ -40,7 +42,7 @@ impl Check<'_> {
     ) -> Result<PacketConfig, ConfigError> {
         let geo = packet.geo.0.map(|geo| self.geo(geo)).transpose()?;
         let asns = geo.as_ref().is_some_and(|geo| geo.asn_database.is_some());
-        let allow = self.list(packet.allow, asns)?;
+        let allow = self.allow(packet.allow, asns)?;
         let deny = self.deny(packet.deny, asns)?;
         let sets = self.sets(packet.sets.0, asns)?;
         let feeds = self.feeds(packet.feeds.0, &deny, state)?;
@@ -99,12 +101,36 @@ impl Check<'_> {
         })
     }
 
+    fn allow(&self, document: ListDocument, asn_database: bool) -> Result<ListConfig, ConfigError> {
+        let places = places(&document);
+        let list = self.list(document, asn_database)?;
+        self.few_enough("allow", &list, &places)?;
+        Ok(list)
+    }
+
+    /// Each list of a section has a bit of its own.
+    fn few_enough(
+        &self,
+        section: &str,
+        list: &ListConfig,
+        places: &[Location],
+    ) -> Result<(), ConfigError> {
+        let found = list.names(section).len();
+        if found <= LISTS_MAX {
+            return Ok(());
+        }
+        let message = format!(
+            "{section}: expected at most {LISTS_MAX} lists (each file and each autonomous system is one, and so \
+             are the prefixes together), found {found}; join some of the files"
+        );
+        self.error(places.last().copied().unwrap_or(Location::UNKNOWN), message)
+    }
+
     /// A deny list is counted, and put in shadow, by its name.
     fn deny(&self, document: ListDocument, asn_database: bool) -> Result<ListConfig, ConfigError> {
-        let files = document.files.iter().map(|file| file.referenced);
-        let files: Vec<Location> =
-            files.chain(document.asns.iter().map(|asn| asn.referenced)).collect();
+        let files = places(&document);
         let list = self.list(document, asn_database)?;
+        self.few_enough("deny", &list, &files)?;
         let names = list.names("deny");
         // The name of the prefixes comes first, so none is there before it.
         let places = names.len() - files.len();
@@ -228,6 +254,12 @@ pub(super) fn one_of<'a>(
         return format!("the name of a {what}; {section} has none");
     }
     format!("the name of a {what} ({})", names.join(", "))
+}
+
+/// Where the files of a list and its autonomous systems stand.
+fn places(list: &ListDocument) -> Vec<Location> {
+    let files = list.files.iter().map(|file| file.referenced);
+    files.chain(list.asns.iter().map(|asn| asn.referenced)).collect()
 }
 
 fn prefixes(prefixes: Vec<Prefix>) -> Vec<IpNetwork> {
