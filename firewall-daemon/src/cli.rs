@@ -10,6 +10,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 mod run;
 mod check;
 mod status;
+mod routes;
 mod replay;
 mod explain;
 mod watch;
@@ -53,6 +54,7 @@ enum Verb {
     Run(run::RunArgs),
     Check(check::CheckArgs),
     Status(status::StatusArgs),
+    Routes(routes::RoutesArgs),
     Explain(explain::ExplainArgs),
     Watch(watch::WatchArgs),
     Top(top::TopArgs),
@@ -88,6 +90,7 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Status(args) => status::run(&args),
+        Verb::Routes(args) => routes::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Watch(args) => watch::run(&args),
         Verb::Top(args) => top::run(&args),

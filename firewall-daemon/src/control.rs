@@ -11,7 +11,7 @@ use crate::{
     geo::update::From,
     guard::Session,
     plan::Plan,
-    status::{EventLine, Snapshot, UpdateReport},
+    status::{EventLine, RoutesShown, Snapshot, UpdateReport},
 };
 
 mod socket;
@@ -63,6 +63,8 @@ pub struct Asked<R = Request> {
 pub enum Request {
     /// The state of this moment. Always allowed.
     Status {},
+    /// The gateway's routes.
+    Routes {},
     /// What the policy in force says of a packet.
     Explain {
         /// The packet, or whose.
@@ -166,6 +168,13 @@ pub enum Watched<E = Box<EventLine>> {
 pub trait Handler: Send + Sync + 'static {
     /// The state of this moment.
     fn status(&self) -> Snapshot;
+
+    /// The gateway's routes.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no gateway.
+    fn routes(&self) -> Result<RoutesShown, String>;
 
     /// What the policy in force says of a packet.
     ///

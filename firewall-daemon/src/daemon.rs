@@ -21,7 +21,7 @@ use crate::{
     explain::Origin,
     metrics,
     policy::Sources,
-    state::{Changes, StateFolder, bans::BanJournal},
+    state::{Changes, StateClaim, StateFolder, bans::BanJournal},
     status::{EventLine, EventStatus, PolicyStatus, ReloadOutcome, ReloadStatus, SnapshotSource},
     supervisor::Supervisor,
 };
@@ -46,6 +46,7 @@ mod sweep;
 mod updates;
 mod refresh;
 mod revive;
+mod canary;
 mod service;
 mod watchdog;
 mod snapshot;
@@ -67,6 +68,8 @@ struct Daemon {
     /// What verbs changed of it.
     changes: Mutex<Arc<Changes>>,
     state: StateFolder,
+    /// No other daemon writes there meanwhile.
+    _state_claim: Option<StateClaim>,
     /// Held by whoever changes what is in force, from the first step to the last; before any other lock.
     road: Mutex<Sources>,
     /// A change that is in force and waits to be confirmed.
@@ -133,6 +136,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tokio::spawn(refresh::follow(daemon.clone(), stopped.clone())),
         tokio::spawn(sweep::changes(daemon.clone(), stopped.clone())),
         tokio::spawn(revive::watch_over(daemon.clone(), stopped.clone())),
+        tokio::spawn(canary::watch_over(daemon.clone(), stopped.clone())),
         tokio::spawn(watchdog::report(pulses.clone(), stopped)),
     ];
     service::ready("serving");

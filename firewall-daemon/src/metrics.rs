@@ -13,6 +13,7 @@ use crate::status::{GatewayStatus, Snapshot};
 
 mod server;
 mod feeds;
+mod rollout;
 mod state;
 mod red;
 
@@ -125,6 +126,13 @@ impl Families<'_> {
                 (vec![name, ("mode", interface.mode.clone())], 1)
             }),
         );
+        self.gauges(
+            "interface_unfiltered_microseconds",
+            "How long no program was on the interface when this daemon changed the mode of an earlier one",
+            snapshot.interfaces.iter().map(|interface| {
+                (vec![("interface", interface.name.clone())], interface.unfiltered_us)
+            }),
+        );
     }
 
     fn packets(&mut self, snapshot: &Snapshot) {
@@ -148,13 +156,18 @@ impl Families<'_> {
         let rule = |rule: &crate::status::RuleStatus| vec![("rule", rule.name.clone())];
         self.counters(
             "rule_packets",
-            "Packets that a rule decided about, since the generation in force came into force",
+            "Packets that a rule decided about, kept by its name",
             snapshot.rules.iter().map(|row| (rule(row), row.packets)),
         );
         self.counters(
             "rule_bytes",
             "Bytes of those packets, link headers included",
             snapshot.rules.iter().map(|row| (rule(row), row.bytes)),
+        );
+        self.counter(
+            "rule_counters_replaced",
+            "Rules that are gone and had to give up their counters to others",
+            snapshot.rule_counters_replaced,
         );
         self.gauge("bans", "Bans, ended ones among them until they are swept", snapshot.bans);
         self.counter(
@@ -279,6 +292,7 @@ impl Families<'_> {
             "Requests sent a second time since a kept connection had died",
             figures.upstream_retries,
         );
+        self.rollouts(&figures.rollouts);
         let direction = |direction: &str, bytes| (vec![("direction", direction.to_owned())], bytes);
         self.counters(
             "gateway_body_bytes",

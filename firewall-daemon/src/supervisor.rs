@@ -16,7 +16,10 @@ use firewall_gateway::{
 };
 use tokio::sync::Notify;
 
-use crate::{config::GatewayConfig, status::GatewayStatus};
+use crate::{
+    config::GatewayConfig,
+    status::{GatewayStatus, RoutesShown},
+};
 
 mod material;
 mod user;
@@ -181,6 +184,12 @@ impl Supervisor {
             restarts: state.restarts,
             figures,
         }
+    }
+
+    /// The routes that the live worker serves, with what was counted of them.
+    pub fn routes(&self) -> RoutesShown {
+        let figures = self.status().figures;
+        RoutesShown::new(&self.state().policy, &figures)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -45,6 +45,12 @@ pub struct BodyFate {
 }
 
 impl BodyFate {
+    /// That of a body that is here whole.
+    #[must_use]
+    pub fn whole() -> Self {
+        Self { complete: AtomicBool::new(true), ..Self::default() }
+    }
+
     /// Bytes read so far.
     #[must_use]
     pub fn bytes(&self) -> u64 {

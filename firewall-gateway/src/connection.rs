@@ -82,6 +82,7 @@ impl Client {
     #[must_use]
     pub fn ends_after(&self, rejection: Rejection) -> bool {
         match self.protocol {
+            Protocol::Http1 if rejection == Rejection::MethodNotAllowed => false,
             Protocol::Http1 => {
                 matches!(rejection.status().as_u16(), 400 | 405 | 408 | 413 | 417 | 431)
             }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{clients::forwarded::Origin, rejection::Rejection};
+use crate::{clients::forwarded::Origin, rejection::Rejection, rollout::Choice, route::Missing};
 
 /// One request. Everything that the log line or a later stage needs is here.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub struct RequestContext {
     pub start: Instant,
     /// The route that took it.
     pub route: Option<Arc<str>>,
+    /// Where it went.
+    pub choice: Option<Choice>,
     /// Method, bounded and escaped.
     pub method: String,
     /// Path without the query, bounded and escaped.
@@ -38,6 +40,23 @@ pub struct RequestContext {
     pub rejection: Option<Rejection>,
     /// When the client may try again, where that is known.
     pub retry_after: Option<Duration>,
+    /// Methods that are served where this one is not.
+    pub allow: Option<String>,
+    /// Words for the client instead of those of the refusal.
+    pub detail: Option<Arc<str>>,
+}
+
+impl RequestContext {
+    /// No route takes the request.
+    pub fn unrouted(&mut self, missing: Missing) -> Rejection {
+        match missing {
+            Missing::Path => Rejection::RouteMissing,
+            Missing::Method(served) => {
+                self.allow = Some(served.text());
+                Rejection::MethodNotAllowed
+            }
+        }
+    }
 }
 
 /// The protocol between client and gateway.

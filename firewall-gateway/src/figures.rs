@@ -2,6 +2,7 @@
 
 mod meter;
 
+mod rollout;
 mod cells;
 
 mod red;
@@ -13,6 +14,7 @@ pub use meter::Meter;
 pub(crate) use meter::one;
 use red::add_rows;
 pub use red::{BackendFigures, NO_ROUTE, OTHER, RouteFigures, STATUS_CLASSES, replace_rows};
+pub use rollout::{CanaryFigures, MirrorFigures, RolloutFigures, SplitFigures};
 
 /// Everything a worker has counted since it started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +56,8 @@ pub struct Figures {
     pub upstream_failures: Vec<LabelCount>,
     /// Requests sent a second time because a reused connection had died.
     pub upstream_retries: u64,
+    /// What became of routes with more than one upstream.
+    pub rollouts: RolloutFigures,
     /// Body bytes from clients.
     pub bytes_in: u64,
     /// Body bytes to clients.
@@ -137,6 +141,7 @@ impl Figures {
         add_rows(&mut self.backends, &other.backends);
         add_labels(&mut self.rejections, &other.rejections);
         add_labels(&mut self.http2_floods, &other.http2_floods);
+        self.rollouts.add(&other.rollouts);
         add_labels(&mut self.upstream_failures, &other.upstream_failures);
         for (ours, theirs) in [
             (&mut self.tls_handshakes_ok, other.tls_handshakes_ok),
@@ -164,6 +169,7 @@ impl Figures {
     pub fn retired(mut self) -> Figures {
         self.connections_active = 0;
         self.upstream_connections_active = 0;
+        self.rollouts.retire();
         for backend in &mut self.backends {
             backend.in_flight = 0;
         }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::context::RequestContext;
+use crate::{context::RequestContext, rollout::MARK};
 
 /// Prepares a client's headers for the upstream.
 ///
@@ -68,8 +68,10 @@ pub fn connection_tokens(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
         .filter(|token| !token.is_empty())
 }
 
-// CGI-like upstreams read `X_Forwarded_For` and `X.Forwarded.For` as `X-Forwarded-For`.
-fn is_ours(name: &str) -> bool {
+/// Whether a header, in lower case, is one that we set. CGI-like upstreams read `X_Forwarded_For` and
+/// `X.Forwarded.For` as `X-Forwarded-For`.
+#[must_use]
+pub fn is_ours(name: &str) -> bool {
     let plain = name.replace(['_', '.'], "-");
     plain.starts_with("x-forwarded-") || plain == "x-forwarded" || OURS.contains(&plain.as_str())
 }
@@ -106,7 +108,7 @@ const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const X_POWERED_BY: HeaderName = HeaderName::from_static("x-powered-by");
 
 /// Set by us, or read by common frameworks as if a proxy in front had set them.
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     "forwarded",
     "x-request-id",
     "x-real-ip",
@@ -116,6 +118,7 @@ const OURS: [&str; 9] = [
     "x-original-host",
     "x-original-url",
     "x-rewrite-url",
+    MARK,
 ];
 
 // RFC 9110, 7.6.1, and the older ones that implementations still act on.

@@ -25,6 +25,8 @@ mod request;
 
 pub mod route;
 
+mod rollout;
+
 mod body;
 
 mod headers;

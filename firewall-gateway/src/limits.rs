@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::policy::RouteLimits;
+
 /// The limits an administrator may set; everything else is a constant of this file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -85,6 +87,25 @@ impl Limits {
             }
         }
         Ok(())
+    }
+}
+
+impl Limits {
+    /// These limits with those of a route.
+    #[must_use]
+    pub fn of_route(&self, route: &RouteLimits) -> Self {
+        Self {
+            body_bytes_max: route.body_bytes_max.unwrap_or(self.body_bytes_max),
+            body_timeout_ms: route.body_timeout_ms.unwrap_or(self.body_timeout_ms),
+            body_gather_bytes: route.body_gather_bytes.unwrap_or(self.body_gather_bytes),
+            upstream_connect_timeout_ms: route
+                .upstream_connect_timeout_ms
+                .unwrap_or(self.upstream_connect_timeout_ms),
+            upstream_response_timeout_ms: route
+                .upstream_response_timeout_ms
+                .unwrap_or(self.upstream_response_timeout_ms),
+            ..self.clone()
+        }
     }
 }
 
@@ -184,6 +205,24 @@ pub const UPSTREAM_IDLE_TIMEOUT_MS: u64 = 30_000;
 pub const UPSTREAM_HEADER_BYTES_MAX: usize = 65_536;
 /// See [`UPSTREAM_HEADER_BYTES_MAX`].
 pub const UPSTREAM_HEADERS_MAX: usize = 200;
+/// Routes that a worker serves; they travel to it in one message.
+pub const ROUTES_MAX: usize = 1_024;
+/// Routes with more than one upstream, or with a mirror: their figures travel each second.
+pub const ROLLOUTS_MAX: usize = 32;
+/// Upstreams of one split.
+pub const SHARES_MAX: usize = 8;
+/// Headers and cookies that choose an upstream, of one route.
+pub const OVERRIDES_MAX: usize = 8;
+/// Conditions of one route.
+pub const CONDITIONS_MAX: usize = 16;
+/// Parts of a canary's window: it ends by so much too early at most.
+pub const CANARY_SLOTS: usize = 8;
+/// Copies of requests of one route that are in flight; those over it are not sent.
+pub const MIRRORS_IN_FLIGHT_MAX: u32 = 64;
+/// A copy with its answer takes so long at most: one that hangs is not to hold its place.
+pub const MIRROR_TIMEOUT_MS: u64 = 10_000;
+/// Of the answer to a copy so much is read, so that its connection can be used again.
+pub const MIRROR_ANSWER_BYTES_MAX: usize = 1_048_576;
 /// Path in an access-log line; the rest is cut and marked.
 pub const LOG_PATH_BYTES_MAX: usize = 1_024;
 /// Method in an access-log line: the longest registered one has 17 letters.

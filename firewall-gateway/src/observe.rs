@@ -61,9 +61,12 @@ impl Observation {
                 method: access_log::method(method.as_str()),
                 path: access_log::path(path),
                 route: None,
+                choice: None,
                 upstream_duration: None,
                 rejection: None,
                 retry_after: None,
+                allow: None,
+                detail: None,
             },
             route: None,
             status: None,
@@ -77,15 +80,15 @@ impl Observation {
         }
     }
 
-    /// What the request holds until its end.
-    pub fn seat(&mut self, seat: Option<Seat>) {
-        self.seat = seat;
-    }
-
     /// The route is known.
     pub fn routed(&mut self, route: &Route) {
         self.context.route = Some(route.name.clone());
         self.route = Some(route.place);
+    }
+
+    /// What the request holds until its end.
+    pub fn seat(&mut self, seat: Option<Seat>) {
+        self.seat = seat;
     }
 
     /// The status of the answer is known.
@@ -113,6 +116,17 @@ impl Observation {
     /// Everything was handed to the client's connection.
     pub fn answered(&mut self) {
         self.answered = true;
+    }
+
+    // Whether the upstream did something wrong, where that is known.
+    fn upstream_erred(&self, status: u16) -> Option<bool> {
+        match self.context.rejection {
+            None => Some(status >= 500),
+            Some(
+                Rejection::UpstreamBusy | Rejection::UpstreamFailed | Rejection::UpstreamTimeout,
+            ) => Some(true),
+            Some(_) => None,
+        }
     }
 
     /// The upstream failed.
@@ -145,6 +159,10 @@ impl Drop for Observation {
         self.meter.request(self.context.protocol, status, duration_us, self.route);
         if let Some(rejection) = self.context.rejection {
             self.meter.rejection(rejection);
+        }
+        // Where the client or we ended the request, nothing is known about the upstream.
+        if let (Some(choice), Some(error)) = (&self.context.choice, self.upstream_erred(status)) {
+            choice.ended(error);
         }
         self.meter.bytes_in.fetch_add(bytes_in, Relaxed);
         self.meter.bytes_out.fetch_add(self.bytes_out, Relaxed);

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, Version, header, response::Parts};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 
 use crate::{
     body::{BodyFate, RequestBody},
@@ -18,8 +18,11 @@ use crate::{
     headers,
     observe::Observation,
     rejection::Rejection,
-    request::{self, METHODS_TEXT},
+    request::{self, METHODS_TEXT, Target, with_query},
     response::{ResponseBody, UpstreamBody},
+    rollout::{Forward, Mirrored},
+    route::{Action, Redirect},
+    upstream::SentBody,
 };
 
 /// One request from its head to its answer. Never fails: a refusal is an answer too.
@@ -45,7 +48,8 @@ pub async fn run(
         Err(_) => Err(Rejection::UpstreamBusy),
     };
     let mut response = match outcome {
-        Ok((head, body)) => {
+        Ok(Outcome::Own(answer)) => own(answer, observation, bodiless),
+        Ok(Outcome::Upstream(head, body)) => {
             observation.status(head.status.as_u16());
             // The HTTP library does not ask for a body that is not there.
             if bodiless || body.is_end_stream() {
@@ -68,7 +72,7 @@ async fn stages(
     client: &Client,
     fate: &Arc<BodyFate>,
     observation: &mut Observation,
-) -> Result<(Parts, UpstreamBody), Rejection> {
+) -> Result<Outcome, Rejection> {
     let limits = &client.limits;
     // 1. connection: the bytes of the head were unambiguous
     client.activity.framing()?;
@@ -85,34 +89,99 @@ async fn stages(
     })?;
     // 3. request: the head means the same to every reader
     let target = request::inspect(&request, limits)?;
-    // 4. route: where it goes; what no route takes goes nowhere
-    let route = client.router.find(&target)?;
+    // 4. route: what becomes of it; what no route takes goes nowhere
+    let route = client
+        .router
+        .find(&target, request.method(), request.headers())
+        .map_err(|missing| observation.context.unrouted(missing))?;
     observation.routed(route);
-    let upstream = client.upstreams.get(route.upstream).ok_or(Rejection::UpstreamFailed)?;
-    // 5. body: bounded in size and time
+    let forward = match &route.action {
+        Action::Forward(forward) => forward,
+        Action::Redirect(redirect) => return Ok(Outcome::Own(elsewhere(redirect, &target)?)),
+        Action::Maintenance { retry_after_s, detail } => {
+            observation.context.retry_after = Some(Duration::from_secs((*retry_after_s).into()));
+            observation.context.detail = detail.clone();
+            return Err(Rejection::Maintenance);
+        }
+    };
+    // 5. rollout: to which of its upstreams
+    let choice = forward.choose(request.headers(), observation.context.origin.client);
+    let upstream = client.upstreams.get(choice.upstream).ok_or(Rejection::UpstreamFailed)?;
+    observation.context.choice = Some(choice);
+    // 6. body: bounded in size and time
+    let limits = &route.limits;
     let (mut head, body) = request.into_parts();
     let body_deadline = Instant::now() + Duration::from_millis(limits.body_timeout_ms);
     let mut body = RequestBody::new(body, limits, body_deadline.into(), fate.clone())?;
     body.gather(limits.body_gather_bytes as usize).await?;
-    // 6. headers: what ends here is removed, who asks is set by us
+    // 7. headers: what ends here is removed, who asks is set by us
     headers::to_upstream(&mut head.headers, &observation.context, &target.host, upstream.host());
-    let mut forwarded = Request::new(body.boxed_unsync());
+    let path = match forward.rewritten(target.path.path()) {
+        Some(path) => with_query(path, target.path.query()).ok_or(Rejection::TargetInvalid)?,
+        None => target.path,
+    };
+    let mut forwarded = Request::new(body);
     *forwarded.method_mut() = head.method;
-    *forwarded.uri_mut() = target.path.into();
+    *forwarded.uri_mut() = path.into();
     *forwarded.headers_mut() = head.headers;
-    // 7. upstream
+    let forwarded = mirrored(forwarded, forward, client);
+    // 8. upstream
     let sent = Instant::now();
-    let outcome = upstream.send(forwarded, fate).await;
+    let outcome = upstream.send(forwarded, fate, &route.own_limits).await;
     observation.context.upstream_duration = Some(sent.elapsed());
     let (answer, lease) = outcome.map_err(|failure| {
         observation.upstream_failed(failure);
         observation.context.rejection.unwrap_or(failure.rejection())
     })?;
-    // 8. response: nothing of the inside
+    // 9. response: nothing of the inside
     let (mut head, body) = answer.into_parts();
     headers::to_client(&mut head.headers);
     let wait = Duration::from_millis(limits.upstream_response_timeout_ms);
-    Ok((head, UpstreamBody::new(body, lease, fate.clone(), wait)))
+    Ok(Outcome::Upstream(head, UpstreamBody::new(body, lease, fate.clone(), wait)))
+}
+
+/// What the client gets.
+enum Outcome {
+    Upstream(Parts, UpstreamBody),
+    Own(Response<Bytes>),
+}
+
+fn elsewhere(redirect: &Redirect, target: &Target) -> Result<Response<Bytes>, Rejection> {
+    let location = redirect.location(target.path.path(), target.path.query());
+    let mut answer = Response::new(Bytes::new());
+    *answer.status_mut() = redirect.status;
+    answer.headers_mut().insert(header::LOCATION, location.ok_or(Rejection::TargetInvalid)?);
+    Ok(answer)
+}
+
+fn mirrored(
+    request: Request<RequestBody<Incoming>>,
+    forward: &Forward,
+    client: &Client,
+) -> Request<SentBody> {
+    let mirror = forward.mirror.as_ref();
+    match mirror.and_then(|mirror| mirror.copy(&client.upstreams, &request)) {
+        None => request.map(BodyExt::boxed_unsync),
+        Some(copy) if request.body().is_end_stream() => {
+            copy.send();
+            request.map(BodyExt::boxed_unsync)
+        }
+        Some(copy) => request.map(|body| Mirrored::new(body, copy).boxed_unsync()),
+    }
+}
+
+fn own(
+    answer: Response<Bytes>,
+    mut observation: Observation,
+    bodiless: bool,
+) -> Response<ResponseBody> {
+    observation.status(answer.status().as_u16());
+    if bodiless || answer.body().is_empty() {
+        observation.answered();
+    }
+    let (mut head, body) = answer.into_parts();
+    headers::set_request_id(&mut head.headers, &observation.context.id);
+    Response::from_parts(head, ResponseBody::own(body, observation))
 }
 
 fn refuse(
@@ -126,17 +195,24 @@ fn refuse(
     if bodiless {
         observation.answered();
     }
-    let (mut head, body): (Parts, Bytes) = rejection.response(&observation.context.id).into_parts();
+    let context = &observation.context;
+    let answer = rejection.response(&context.id, context.detail.as_deref());
+    let (mut head, body): (Parts, Bytes) = answer.into_parts();
     headers::set_request_id(&mut head.headers, &observation.context.id);
     if rejection == Rejection::MethodRefused {
         head.headers.insert(header::ALLOW, HeaderValue::from_static(METHODS_TEXT));
+    }
+    if let Some(allow) = &observation.context.allow
+        && let Ok(allow) = HeaderValue::from_str(allow)
+    {
+        head.headers.insert(header::ALLOW, allow);
     }
     if rejection == Rejection::UpstreamBusy {
         head.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     if let Some(wait) = observation.context.retry_after {
         // Rounded up: too early would only be refused again.
-        let seconds = wait.as_secs() + 1;
+        let seconds = (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1);
         head.headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     // What follows an unreadable request on an HTTP/1 connection may be its rest.

@@ -4,6 +4,8 @@ pub mod upstream;
 
 pub mod route;
 
+pub mod rollout;
+
 mod clients;
 
 use std::fmt;
@@ -12,7 +14,10 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     clients::{AddressHeader, ClientsPolicy, ProxyProtocol, RequestRate},
-    route::RoutePolicy,
+    rollout::{
+        CanaryPolicy, ForwardPolicy, MirrorPolicy, OverridePolicy, SharePolicy, Source, Sticky,
+    },
+    route::{HeaderCondition, HeaderTest, RouteAction, RouteLimits, RoutePolicy},
     upstream::{BackendPolicy, UpstreamPolicy, UpstreamTlsPolicy},
 };
 use crate::limits::Limits;

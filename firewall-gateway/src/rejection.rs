@@ -16,6 +16,8 @@ pub enum Rejection {
     TargetInvalid,
     RouteMissing,
     MethodRefused,
+    MethodNotAllowed,
+    Maintenance,
     ConnectionHeader,
     ExpectationRefused,
     HeadersTooLarge,
@@ -41,7 +43,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Rejection; 29] = [
+    pub const ALL: [Rejection; 31] = [
         Rejection::RequestMalformed,
         Rejection::FramingAmbiguous,
         Rejection::HostMissing,
@@ -50,6 +52,8 @@ impl Rejection {
         Rejection::TargetInvalid,
         Rejection::RouteMissing,
         Rejection::MethodRefused,
+        Rejection::MethodNotAllowed,
+        Rejection::Maintenance,
         Rejection::ConnectionHeader,
         Rejection::ExpectationRefused,
         Rejection::HeadersTooLarge,
@@ -85,10 +89,11 @@ impl Rejection {
         StatusCode::from_u16(self.facts().0).unwrap_or(StatusCode::BAD_REQUEST)
     }
 
-    /// A problem+json answer (RFC 9457).
+    /// A problem+json answer (RFC 9457), with these words instead of ours where there are some.
     #[must_use]
-    pub fn response(self, request_id: &str) -> Response<Bytes> {
+    pub fn response(self, request_id: &str, words: Option<&str>) -> Response<Bytes> {
         let (status, label, title, detail) = self.facts();
+        let detail = words.unwrap_or(detail);
         let body = json!({
             "type": format!("urn:seawall:problem:{}", label.replace('_', "-")),
             "title": title,
@@ -138,6 +143,18 @@ impl Rejection {
             Self::MethodRefused => {
                 (405, "method_refused", "Method not allowed", "This method is not served here.")
             }
+            Self::MethodNotAllowed => (
+                405,
+                "method_not_allowed",
+                "Method not allowed",
+                "This method is not served at this address.",
+            ),
+            Self::Maintenance => (
+                503,
+                "maintenance",
+                "Service unavailable",
+                "The service is being worked on. Try again later.",
+            ),
             Self::ConnectionHeader => (
                 400,
                 "connection_header",

@@ -1,6 +1,8 @@
 //! Refuses what the HTTP library lets through and an upstream could understand differently.
 
-mod path;
+pub mod path;
+
+use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header, uri::PathAndQuery};
 
@@ -23,9 +25,6 @@ pub fn inspect<B>(request: &Request<B>, limits: &Limits) -> Result<Target, Rejec
     within_size(request.method(), request.uri(), headers, limits)?;
     let host = host(request)?;
     let path = path(request.method(), request.uri())?;
-    if !path::is_plain(path.path()) {
-        return Err(Rejection::PathAmbiguous);
-    }
     // `Connection: Host` makes a proxy remove what the upstream needs to judge the request.
     let named = |token: &[u8]| std::str::from_utf8(token).map_or(true, must_arrive);
     if connection_tokens(headers).any(named) {
@@ -53,14 +52,15 @@ pub fn inspect<B>(request: &Request<B>, limits: &Limits) -> Result<Target, Rejec
 pub struct Target {
     /// Host name with an optional port, as the client wrote it.
     pub host: String,
-    /// Path and query, always starting with `/`.
+    /// Path and query: the path always starts with `/` and is in its canonical form.
     pub path: PathAndQuery,
 }
 
 /// What is served, also the value of `Allow`.
 pub const METHODS_TEXT: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
-const METHODS: [Method; 7] = [
+/// The methods that are served.
+pub const METHODS: [Method; 7] = [
     Method::GET,
     Method::HEAD,
     Method::POST,
@@ -158,14 +158,27 @@ fn path(method: &Method, uri: &Uri) -> Result<PathAndQuery, Rejection> {
     if uri.scheme_str().is_some_and(|scheme| scheme != "https" && scheme != "http") {
         return Err(Rejection::TargetInvalid);
     }
-    match uri.path_and_query() {
-        Some(path) if path.as_str().starts_with('/') => Ok(path.clone()),
+    let given = match uri.path_and_query() {
+        Some(path) if path.as_str().starts_with('/') => path.clone(),
         // `https://host?query` has an empty path (RFC 9110, 4.2.3: the same as `/`).
         Some(path) if uri.scheme().is_some() && method != Method::OPTIONS => {
-            format!("/{path}").parse().map_err(|_| Rejection::TargetInvalid)
+            format!("/{path}").parse().map_err(|_| Rejection::TargetInvalid)?
         }
-        Some(_) | None => Err(Rejection::TargetInvalid),
+        Some(_) | None => return Err(Rejection::TargetInvalid),
+    };
+    match path::canonical(given.path()).ok_or(Rejection::PathAmbiguous)? {
+        Cow::Borrowed(_) => Ok(given),
+        Cow::Owned(path) => with_query(path, given.query()).ok_or(Rejection::TargetInvalid),
     }
+}
+
+/// A path with the query of a request behind it.
+pub fn with_query(mut path: String, query: Option<&str>) -> Option<PathAndQuery> {
+    if let Some(query) = query {
+        path.push('?');
+        path.push_str(query);
+    }
+    path.parse().ok()
 }
 
 #[cfg(test)]

@@ -1,16 +1,48 @@
-//! Which route a request takes: the first whose host and path fit. No route is an answer too: 404.
+//! What becomes of a request: the first route that fits says so. No route is an answer too: 404.
 
 mod pattern;
 
+mod template;
+
+mod host;
+
+mod methods;
+
+mod condition;
+
+mod shape;
+
+mod index;
+
 use std::sync::Arc;
 
-pub use self::pattern::{Pattern, PatternError};
-use crate::{policy::RoutePolicy, rejection::Rejection, request::Target};
+use http::{HeaderMap, Method};
 
-/// All routes, in the order in which they are tried; never changed, so threads share it.
+use self::{
+    condition::Condition,
+    host::{Host, name},
+    index::Index,
+    methods::Methods,
+    shape::Shape,
+};
+pub use self::{
+    pattern::{Pattern, PatternError},
+    shape::shadowed,
+    template::{Redirect, Template, TemplateError},
+};
+use crate::{
+    figures::RolloutFigures,
+    limits::{LimitError, Limits},
+    policy::{GatewayPolicy, HeaderCondition, HeaderTest, RouteAction, RouteLimits, RoutePolicy},
+    request::Target,
+    rollout::Forward,
+};
+
+/// All routes, in the order in which they are tried; threads share it.
 #[derive(Debug)]
 pub struct Router {
     routes: Vec<Route>,
+    index: Index,
 }
 
 /// One route, ready to be compared with.
@@ -20,31 +52,69 @@ pub struct Route {
     pub name: Arc<str>,
     /// Its place in the policy.
     pub place: usize,
-    /// The upstream's place in the policy.
-    pub upstream: usize,
-    hosts: Vec<Host>,
-    path: Pattern,
+    /// What becomes of its requests.
+    pub action: Action,
+    /// The gateway's limits with its own.
+    pub limits: Arc<Limits>,
+    /// Its own alone.
+    pub own_limits: RouteLimits,
+    shape: Shape,
 }
 
+/// What becomes of a request.
 #[derive(Debug)]
-enum Host {
-    Exact(String),
-    // With its leading dot.
-    Below(String),
+pub enum Action {
+    /// It goes to an upstream.
+    Forward(Forward),
+    /// Its client is told to go elsewhere.
+    Redirect(Redirect),
+    /// Its client is told to come again.
+    Maintenance {
+        /// In so many seconds.
+        retry_after_s: u32,
+        /// Words for the client, instead of ours.
+        detail: Option<Arc<str>>,
+    },
+}
+
+/// No route takes a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// Whatever its method.
+    Path,
+    /// With its method; these are served.
+    Method(Methods),
 }
 
 impl Router {
-    /// Prepares the routes of a policy with so many upstreams.
+    /// Prepares the routes of a policy.
     ///
     /// # Errors
     /// The route that cannot be used, and why.
-    pub fn new(routes: &[RoutePolicy], upstreams: usize) -> Result<Self, RouteError> {
-        if routes.is_empty() {
+    pub fn new(policy: &GatewayPolicy) -> Result<Self, RouteError> {
+        if policy.routes.is_empty() {
             return Err(RouteError::None);
         }
-        let numbered = routes.iter().enumerate();
-        let routes = numbered.map(|(place, route)| Route::new(place, route, upstreams));
-        Ok(Self { routes: routes.collect::<Result<_, _>>()? })
+        let limits = Arc::new(policy.limits.clone());
+        let names: Vec<&str> = policy.upstreams.iter().map(|one| one.name.as_str()).collect();
+        let numbered = policy.routes.iter().enumerate();
+        let routes = numbered.map(|(place, route)| Route::new(place, route, &names, &limits));
+        let routes = routes.collect::<Result<Vec<_>, _>>()?;
+        let mut index = Index::default();
+        for (place, route) in routes.iter().enumerate() {
+            let first = route.shape.path.first_literal();
+            let mut everywhere = route.shape.hosts.is_empty();
+            for host in &route.shape.hosts {
+                match host {
+                    Host::Exact(name) => index.enter(Some(name), first, place),
+                    Host::Below(_) => everywhere = true,
+                }
+            }
+            if everywhere {
+                index.enter(None, first, place);
+            }
+        }
+        Ok(Self { routes, index })
     }
 
     /// The names, in the order of the policy.
@@ -56,57 +126,96 @@ impl Router {
     ///
     /// # Errors
     /// No route takes it.
-    pub fn find(&self, target: &Target) -> Result<&Route, Rejection> {
+    pub fn find(
+        &self,
+        target: &Target,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Result<&Route, Missing> {
         let host = name(&target.host);
         let path = target.path.path();
-        self.routes.iter().find(|route| route.takes(host, path)).ok_or(Rejection::RouteMissing)
+        let mut others = Methods::default();
+        let candidates = self.index.candidates(&host, path);
+        for route in candidates.filter_map(|place| self.routes.get(place)) {
+            if !route.shape.takes(&host, path, headers) {
+                continue;
+            }
+            if route.shape.methods.contains(method) {
+                return Ok(route);
+            }
+            others = others.with(route.shape.methods);
+        }
+        if others == Methods::default() {
+            return Err(Missing::Path);
+        }
+        Err(Missing::Method(others))
     }
+
+    /// What its rollouts have counted.
+    #[must_use]
+    pub fn rollouts(&self) -> RolloutFigures {
+        let mut figures = RolloutFigures::default();
+        for route in &self.routes {
+            if let Action::Forward(forward) = &route.action {
+                forward.count(&route.name, &mut figures);
+            }
+        }
+        figures
+    }
+}
+
+/// Whether a method is one that is served.
+#[must_use]
+pub fn is_method(name: &str) -> bool {
+    Methods::parse(&[name.to_owned()]).is_ok()
+}
+
+/// Whether a header, in lower case, can say something about a request: those that we set cannot.
+#[must_use]
+pub fn is_client_header(name: &str) -> bool {
+    let present = HeaderCondition { name: name.to_owned(), test: HeaderTest::Present };
+    Condition::new(&present).is_ok()
 }
 
 impl Route {
-    fn new(place: usize, policy: &RoutePolicy, upstreams: usize) -> Result<Self, RouteError> {
-        if policy.upstream >= upstreams {
-            return Err(RouteError::Upstream { name: policy.name.clone() });
-        }
-        let path = Pattern::parse(&policy.path)
-            .map_err(|error| RouteError::Path { name: policy.name.clone(), error })?;
-        let hosts = policy.hosts.iter().map(|host| match host.strip_prefix('*') {
-            Some(below) => Host::Below(below.to_owned()),
-            None => Host::Exact(host.clone()),
-        });
-        let (name, upstream) = (policy.name.as_str().into(), policy.upstream);
-        Ok(Self { name, place, upstream, hosts: hosts.collect(), path })
-    }
-
-    fn takes(&self, host: &str, path: &str) -> bool {
-        (self.hosts.is_empty() || self.hosts.iter().any(|known| known.takes(host)))
-            && self.path.matches(path)
-    }
-}
-
-impl Host {
-    fn takes(&self, host: &str) -> bool {
-        match self {
-            Self::Exact(name) => host.eq_ignore_ascii_case(name),
-            Self::Below(tail) => {
-                host.len() > tail.len()
-                    && host
-                        .get(host.len() - tail.len()..)
-                        .is_some_and(|end| end.eq_ignore_ascii_case(tail))
+    fn new(
+        place: usize,
+        policy: &RoutePolicy,
+        upstreams: &[&str],
+        limits: &Arc<Limits>,
+    ) -> Result<Self, RouteError> {
+        let name = || policy.name.clone();
+        let shape = Shape::new(policy)?;
+        let action = match &policy.action {
+            RouteAction::Forward(forward) => {
+                if forward.upstreams().any(|place| place >= upstreams.len()) {
+                    return Err(RouteError::Upstream { name: name() });
+                }
+                let forward = Forward::new(forward, &policy.name, &shape.path, upstreams);
+                Action::Forward(
+                    forward.map_err(|error| RouteError::Rewrite { name: name(), error })?,
+                )
             }
-        }
+            RouteAction::Redirect { to, status } => Action::Redirect(
+                Redirect::parse(to, *status, &shape.path)
+                    .map_err(|error| RouteError::Redirect { name: name(), error })?,
+            ),
+            RouteAction::Maintenance { retry_after_s, detail } => Action::Maintenance {
+                retry_after_s: *retry_after_s,
+                detail: detail.as_deref().map(Arc::from),
+            },
+        };
+        let limits = if policy.limits.is_empty() {
+            limits.clone()
+        } else {
+            let own = limits.of_route(&policy.limits);
+            own.validate().map_err(|error| RouteError::Limits { name: name(), error })?;
+            Arc::new(own)
+        };
+        let own_limits = policy.limits.clone();
+        let name = policy.name.as_str().into();
+        Ok(Self { name, place, action, limits, own_limits, shape })
     }
-}
-
-// The port is no part of a name, nor is the dot that ends a fully qualified one (RFC 9110, 4.2.1).
-fn name(host: &str) -> &str {
-    if host.starts_with('[') {
-        return host
-            .rsplit_once("]:")
-            .map_or(host, |(_, port)| &host[..host.len() - port.len() - 1]);
-    }
-    let name = host.split_once(':').map_or(host, |(name, _)| name);
-    name.strip_suffix('.').unwrap_or(name)
 }
 
 /// Routes that cannot be used.
@@ -119,63 +228,21 @@ pub enum RouteError {
     Upstream { name: String },
     #[error("gateway.routes: route {name:?}: path: {error}")]
     Path { name: String, error: PatternError },
+    #[error(
+        "gateway.routes: route {name:?}: methods: expected GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS, found {found:?}"
+    )]
+    Method { name: String, found: String },
+    #[error(
+        "gateway.routes: route {name:?}: headers: expected the name of a header that clients set, found {found:?}"
+    )]
+    Header { name: String, found: String },
+    #[error("gateway.routes: route {name:?}: rewrite: {error}")]
+    Rewrite { name: String, error: TemplateError },
+    #[error("gateway.routes: route {name:?}: redirect: {error}")]
+    Redirect { name: String, error: TemplateError },
+    #[error("gateway.routes: route {name:?}: {error}")]
+    Limits { name: String, error: LimitError },
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Router, name};
-    use crate::{policy::RoutePolicy, rejection::Rejection, request::Target};
-
-    #[test]
-    fn the_first_that_fits_takes_it() {
-        let route = |name: &str, hosts: &[&str], path: &str| RoutePolicy {
-            name: name.to_owned(),
-            hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
-            path: path.to_owned(),
-            upstream: 0,
-        };
-        let router = Router::new(
-            &[
-                route("user", &["api.example"], "/users/{id}"),
-                route("api", &["api.example"], "/*"),
-                route("below", &["*.example"], "/v1/*"),
-                route("any", &[], "/health"),
-            ],
-            1,
-        )
-        .unwrap();
-        for (host, path, expected) in [
-            ("api.example", "/users/7?x=1", Some("user")),
-            ("API.example:443", "/users/7", Some("user")),
-            ("api.example.", "/users/7/keys", Some("api")),
-            ("api.example", "/", Some("api")),
-            ("shop.example", "/v1/a", Some("below")),
-            ("a.b.example", "/v1", Some("below")),
-            ("example", "/v1/a", None),
-            ("badexample", "/v1/a", None),
-            ("shop.example", "/v2", None),
-            ("[2001:db8::1]:443", "/health", Some("any")),
-            ("else.where", "/healthy", None),
-        ] {
-            let target = Target { host: host.to_owned(), path: path.parse().unwrap() };
-            let found = router.find(&target);
-            assert_eq!(found.as_ref().map(|route| &*route.name).ok(), expected, "{host}{path}");
-            if let Err(rejection) = found {
-                assert_eq!(rejection, Rejection::RouteMissing);
-            }
-        }
-    }
-
-    #[test]
-    fn names_end_before_the_port() {
-        for (host, expected) in [
-            ("a.example", "a.example"),
-            ("a.example:1", "a.example"),
-            ("a.example.:1", "a.example"),
-            ("[::1]", "[::1]"),
-            ("[::1]:1", "[::1]"),
-        ] {
-            assert_eq!(name(host), expected);
-        }
-    }
-}
+mod tests;

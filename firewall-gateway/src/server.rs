@@ -38,7 +38,8 @@ pub fn serve(policy: &GatewayPolicy, listeners: Vec<BoundListener>) -> Result<Ga
         by_thread[usize::from(listener.shape.thread)].push(listener);
     }
     let (drain, _) = watch::channel(false);
-    let mut gateway = Gateway { threads: Vec::new(), meters: Vec::new(), drain };
+    let router = shared.router.clone();
+    let mut gateway = Gateway { threads: Vec::new(), meters: Vec::new(), router, drain };
     let (started, starts) = mpsc::channel();
     for listeners in by_thread {
         let meter = Arc::new(Meter::new(shared.router.names()));
@@ -74,7 +75,7 @@ fn shared(policy: &GatewayPolicy) -> Result<Shared, ServeError> {
         limits: Arc::new(policy.limits.clone()),
         clients: Arc::new(Clients::new(&policy.clients, &policy.limits)),
         acceptor: Acceptor::new(policy)?,
-        router: Arc::new(Router::new(&policy.routes, policy.upstreams.len())?),
+        router: Arc::new(Router::new(policy)?),
         upstreams: upstreams.collect::<Result<_, _>>()?,
         connections: Arc::default(),
     })
@@ -85,6 +86,7 @@ fn shared(policy: &GatewayPolicy) -> Result<Shared, ServeError> {
 pub struct Gateway {
     threads: Vec<JoinHandle<()>>,
     meters: Vec<Arc<Meter>>,
+    router: Arc<Router>,
     drain: watch::Sender<bool>,
 }
 
@@ -96,6 +98,7 @@ impl Gateway {
         for meter in &self.meters {
             sum.add(&meter.figures());
         }
+        sum.rollouts = self.router.rollouts();
         sum
     }
 

@@ -21,7 +21,7 @@ use crate::{
     body::{BodyError, BodyFate},
     figures::{Meter, one},
     limits::Limits,
-    policy::{BackendPolicy, UpstreamPolicy},
+    policy::{BackendPolicy, RouteLimits, UpstreamPolicy},
     rejection::UpstreamFailure,
 };
 
@@ -71,7 +71,8 @@ impl Upstream {
         }
     }
 
-    /// Sends a request to the next backend, and waits for the head of its answer.
+    /// Sends a request to the next backend, and waits for the head of its answer, as long as its route
+    /// has it or else the gateway.
     ///
     /// # Errors
     /// What went wrong on the way; a request without a body whose method may be repeated was then
@@ -80,20 +81,23 @@ impl Upstream {
         &self,
         request: Request<SentBody>,
         fate: &Arc<BodyFate>,
+        limits: &RouteLimits,
     ) -> Result<Answer, UpstreamFailure> {
         let backend = self.next_backend().ok_or(UpstreamFailure::NoConnection)?;
         let again = repeatable(&request);
-        let mut lease = backend.lease(self.connect_deadline(), true).await?;
+        let mut lease = backend.lease(self.connect_deadline(limits), true).await?;
         let reused = lease.is_reused();
-        match (self.exchange(&mut lease, request, fate).await, again) {
+        match (self.exchange(&mut lease, request, fate, limits).await, again) {
             // A kept connection may die between two requests. A request without a body that may be
             // repeated (RFC 9110, 9.2.2) goes out once more, over a connection that is new.
             (Err(Lost::Connection), Some(request)) if reused => {
                 one(&self.meter.upstream_retries);
                 drop(lease);
-                let mut lease = backend.lease(self.connect_deadline(), false).await?;
-                let answer =
-                    self.exchange(&mut lease, request, fate).await.map_err(Lost::failure)?;
+                let mut lease = backend.lease(self.connect_deadline(limits), false).await?;
+                let answer = self
+                    .exchange(&mut lease, request, fate, limits)
+                    .await
+                    .map_err(Lost::failure)?;
                 Ok((answer, lease))
             }
             (Err(lost), _) => Err(lost.failure()),
@@ -107,8 +111,10 @@ impl Upstream {
         self.backends.get(next.checked_rem(self.backends.len())?)
     }
 
-    fn connect_deadline(&self) -> Instant {
-        Instant::now() + Duration::from_millis(self.limits.upstream_connect_timeout_ms)
+    fn connect_deadline(&self, limits: &RouteLimits) -> Instant {
+        let wait_ms = limits.upstream_connect_timeout_ms;
+        let wait_ms = wait_ms.unwrap_or(self.limits.upstream_connect_timeout_ms);
+        Instant::now() + Duration::from_millis(wait_ms)
     }
 
     async fn exchange(
@@ -116,8 +122,9 @@ impl Upstream {
         lease: &mut Lease,
         request: Request<SentBody>,
         fate: &Arc<BodyFate>,
+        limits: &RouteLimits,
     ) -> Result<Response<Incoming>, Lost> {
-        let outcome = self.answer(lease, request, fate).await;
+        let outcome = self.answer(lease, request, fate, limits).await;
         match &outcome {
             Ok(answer) => lease.in_flight().answered(answer.status().as_u16()),
             // Where the client's body was the cause, the backend did nothing wrong.
@@ -132,10 +139,13 @@ impl Upstream {
         lease: &mut Lease,
         request: Request<SentBody>,
         fate: &Arc<BodyFate>,
+        limits: &RouteLimits,
     ) -> Result<Response<Incoming>, Lost> {
         let sent = lease.sender().send_request(request);
         tokio::pin!(sent);
-        let wait = Duration::from_millis(self.limits.upstream_response_timeout_ms);
+        let wait_ms = limits.upstream_response_timeout_ms;
+        let wait_ms = wait_ms.unwrap_or(self.limits.upstream_response_timeout_ms);
+        let wait = Duration::from_millis(wait_ms);
         let mut seen_bytes = 0;
         loop {
             match timeout(wait, &mut sent).await {

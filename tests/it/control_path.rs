@@ -6,6 +6,8 @@ mod start_stop;
 
 /// The next daemon, under traffic.
 mod takeover;
+/// What one daemon leaves, and what the next makes of it.
+mod handover;
 
 mod reload;
 
@@ -30,6 +32,8 @@ mod asked;
 mod verbs;
 /// What they changed is kept.
 mod kept;
+/// A configuration that there is no room for.
+mod full_disk;
 /// What a service manager is told.
 mod service;
 /// The audit log.

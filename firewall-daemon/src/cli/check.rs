@@ -8,7 +8,7 @@ use super::print;
 use crate::{
     config::Config,
     policy::{GeoMode, PolicySource, compile},
-    supervisor,
+    status, supervisor,
 };
 
 /// Check a configuration with every list, database and certificate that it names.
@@ -53,14 +53,11 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<()> {
         supervisor::policy(gateway, config.log)?;
         let listen: Vec<String> = gateway.listen.iter().map(ToString::to_string).collect();
         writeln!(text, "gateway     {}", listen.join(" "))?;
+        let upstreams: Vec<&str> =
+            gateway.upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
         for route in &gateway.routes {
-            let upstream = gateway.upstreams.get(route.upstream);
-            let name = upstream.map_or("", |upstream| upstream.name.as_str());
-            let hosts = match route.hosts.as_slice() {
-                [] => "any host".to_owned(),
-                hosts => hosts.join(" "),
-            };
-            writeln!(text, "  route     {}: {hosts} {} -> {name}", route.name, route.path)?;
+            let (takes, goes) = (status::takes(route), status::goes(route, &upstreams));
+            writeln!(text, "  route     {}: {takes} -> {goes}", route.name)?;
         }
         for upstream in &gateway.upstreams {
             let backends = upstream.backends.iter().map(|backend| backend.address.to_string());

@@ -9,6 +9,7 @@ mod rules;
 mod limits;
 mod feeds;
 mod gateway;
+mod routes;
 mod clients;
 
 const LEAST: &str = "interfaces: [{name: eth0}]\npacket: {}\n";

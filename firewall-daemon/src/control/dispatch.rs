@@ -15,6 +15,7 @@ pub(super) fn answer(
 ) -> io::Result<Vec<u8>> {
     match request {
         Request::Status {} => written(&Answer::Ok(handler.status())),
+        Request::Routes {} => told(handler.routes()),
         Request::Explain { subject } => told(handler.explain(&subject)),
         Request::ListAdd(ask) => told(handler.list_add(&caller.named(), &ask)),
         Request::ListRemove(ask) => told(handler.list_remove(&caller.named(), &ask)),

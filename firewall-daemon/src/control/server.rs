@@ -152,7 +152,7 @@ mod tests {
         explain::{ExplainError, Explanation, Question, Subject},
         geo::update::From,
         plan::Plan,
-        status::{Snapshot, UpdateReport},
+        status::{RoutesShown, Snapshot, UpdateReport},
     };
 
     #[derive(Default)]
@@ -163,6 +163,10 @@ mod tests {
     impl Handler for Fixed {
         fn status(&self) -> Snapshot {
             Snapshot { generation: 3, ..Snapshot::default() }
+        }
+
+        fn routes(&self) -> Result<RoutesShown, String> {
+            Ok(RoutesShown::default())
         }
 
         fn explain(&self, subject: &Subject) -> Result<Explanation, ExplainError> {

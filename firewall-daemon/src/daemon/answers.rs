@@ -12,12 +12,20 @@ use crate::{
     explain::{ExplainError, Explanation, Facts, Question, Subject},
     geo::update::From,
     plan::Plan,
-    status::{Snapshot, SnapshotSource as _, UpdateReport},
+    status::{RoutesShown, Snapshot, SnapshotSource as _, UpdateReport},
+    supervisor::Supervisor,
 };
+
+const NO_GATEWAY: &str = "there are no routes: the configuration has no gateway";
 
 impl Handler for Daemon {
     fn status(&self) -> Snapshot {
         self.snapshot()
+    }
+
+    fn routes(&self) -> Result<RoutesShown, String> {
+        let supervisor = self.supervisor.as_ref();
+        supervisor.map(Supervisor::routes).ok_or_else(|| NO_GATEWAY.to_owned())
     }
 
     fn explain(&self, subject: &Subject) -> Result<Explanation, ExplainError> {

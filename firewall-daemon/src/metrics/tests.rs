@@ -6,7 +6,10 @@ use std::{
     path::Path,
 };
 
-use firewall_gateway::figures::{BackendFigures, LabelCount, RequestCount, RouteFigures};
+use firewall_gateway::figures::{
+    BackendFigures, CanaryFigures, LabelCount, MirrorFigures, RequestCount, RolloutFigures,
+    RouteFigures, SplitFigures,
+};
 use serde_json::Value;
 
 use super::*;
@@ -40,10 +43,36 @@ fn full() -> Snapshot {
         ..BackendFigures::default()
     }];
     gateway.figures.backends[0].duration.sum_us = 1_500_000;
+    gateway.figures.rollouts = RolloutFigures {
+        splits: vec![SplitFigures {
+            route: "users".into(),
+            upstream: "api".into(),
+            requests: 9,
+            errors: 1,
+        }],
+        canaries: vec![CanaryFigures {
+            route: "users".into(),
+            upstream: "next".into(),
+            percent: 5,
+            rollbacks: 1,
+        }],
+        mirrors: vec![MirrorFigures {
+            route: "users".into(),
+            upstream: "next".into(),
+            ok: 1,
+            errors: 2,
+            skipped: 3,
+        }],
+    };
     let mut snapshot = Snapshot {
         version: "1.2.3".into(),
         generation: 7,
-        interfaces: vec![InterfaceStatus { name: "eth0".into(), index: 2, mode: "native".into() }],
+        interfaces: vec![InterfaceStatus {
+            name: "eth0".into(),
+            index: 2,
+            mode: "native".into(),
+            unfiltered_us: 5,
+        }],
         packets: vec![PacketCount {
             verdict: "drop".into(),
             reason: "geo".into(),
@@ -151,6 +180,7 @@ fn lines() {
         "seawall_packets_total{verdict=\"drop\",reason=\"geo\",protocol=\"tcp\"} 11",
         "seawall_bytes_total{verdict=\"drop\",reason=\"geo\",protocol=\"tcp\"} 660",
         "seawall_interface_info{interface=\"eth0\",mode=\"native\"} 1",
+        "seawall_interface_unfiltered_microseconds{interface=\"eth0\"} 5",
         "seawall_policy_prefixes{list=\"geo\"} 9",
         "seawall_rule_packets_total{rule=\"no-ssh\"} 3",
         "seawall_rule_bytes_total{rule=\"no-ssh\"} 180",

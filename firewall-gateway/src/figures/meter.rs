@@ -6,7 +6,8 @@ use std::sync::{
 };
 
 use super::{
-    BackendFigures, Figures, LabelCount, NO_ROUTE, RequestCount, RouteFigures, add_rows,
+    BackendFigures, Figures, LabelCount, NO_ROUTE, RequestCount, RolloutFigures, RouteFigures,
+    add_rows,
     cells::{BackendCells, DurationCells, RouteCells},
 };
 use crate::{
@@ -168,6 +169,8 @@ impl Meter {
                 &self.upstream_failures,
             ),
             upstream_retries: read(&self.upstream_retries),
+            // The threads share them: see `Router`.
+            rollouts: RolloutFigures::default(),
             bytes_in: read(&self.bytes_in),
             bytes_out: read(&self.bytes_out),
             routes: self.route_rows(),

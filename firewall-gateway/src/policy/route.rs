@@ -1,6 +1,8 @@
-//! A route: which requests it takes, and where they go.
+//! A route: which requests it takes, and what becomes of them.
 
 use serde::{Deserialize, Serialize};
+
+use super::rollout::ForwardPolicy;
 
 /// One route. A request must match each thing that is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,9 +12,108 @@ pub struct RoutePolicy {
     pub name: String,
     /// Host names without a port, in lower case; `*.` before a name takes every name below it.
     /// None takes every host.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
     /// Path pattern; see [`crate::route::Pattern`].
     pub path: String,
-    /// The upstream's place in `GatewayPolicy::upstreams`.
-    pub upstream: usize,
+    /// Methods; none takes each that is served. `GET` takes `HEAD` along.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub methods: Vec<String>,
+    /// What its headers must say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<HeaderCondition>,
+    /// What becomes of the requests.
+    pub action: RouteAction,
+    /// Where it differs from the gateway's limits.
+    #[serde(default, skip_serializing_if = "RouteLimits::is_empty")]
+    pub limits: RouteLimits,
+}
+
+impl RoutePolicy {
+    /// A route that takes a path of every host to an upstream.
+    #[must_use]
+    pub fn to_upstream(name: &str, path: &str, upstream: usize) -> Self {
+        Self {
+            name: name.to_owned(),
+            hosts: Vec::new(),
+            path: path.to_owned(),
+            methods: Vec::new(),
+            headers: Vec::new(),
+            action: RouteAction::Forward(ForwardPolicy::to(upstream)),
+            limits: RouteLimits::default(),
+        }
+    }
+}
+
+/// What a header must say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeaderCondition {
+    /// Its name, in lower case.
+    pub name: String,
+    /// What must hold.
+    pub test: HeaderTest,
+}
+
+/// A condition on a header.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeaderTest {
+    /// It is there, whatever it says.
+    Present,
+    /// It is not there.
+    Absent,
+    /// It is there, and says this wherever it stands.
+    Value(String),
+}
+
+/// What becomes of the requests of a route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum RouteAction {
+    /// They go to upstreams.
+    Forward(ForwardPolicy),
+    /// They are told to go elsewhere.
+    Redirect {
+        /// Where to; see [`crate::route::Redirect`].
+        to: String,
+        /// 301, 302, 307 or 308.
+        status: u16,
+    },
+    /// They are told to come again.
+    Maintenance {
+        /// The answer's `Retry-After`.
+        retry_after_s: u32,
+        /// Words for the client, instead of ours.
+        detail: Option<String>,
+    },
+}
+
+/// Limits of one route; what is not set is as the gateway has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RouteLimits {
+    /// See `Limits::body_bytes_max`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_bytes_max: Option<u64>,
+    /// See `Limits::body_timeout_ms`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_timeout_ms: Option<u64>,
+    /// See `Limits::body_gather_bytes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_gather_bytes: Option<u32>,
+    /// See `Limits::upstream_connect_timeout_ms`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_connect_timeout_ms: Option<u64>,
+    /// See `Limits::upstream_response_timeout_ms`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_response_timeout_ms: Option<u64>,
+}
+
+impl RouteLimits {
+    /// Whether the route has the gateway's limits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self == &Self::default()
+    }
 }

@@ -1,16 +1,21 @@
 //! Path patterns: `/users/{id}/keys`, `/static/*`.
 
+use crate::request::path::decoded;
+
 /// What a path must look like: literal segments, `{name}` for exactly one segment that is not
 /// empty, and `*` as the last segment for anything below, or nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
-    segments: Vec<Segment>,
-    open: bool,
+    pub(super) segments: Vec<Segment>,
+    pub(super) open: bool,
 }
 
+/// A part between two slashes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Segment {
+pub enum Segment {
+    /// This text.
     Literal(String),
+    /// A text that has this name.
     Parameter(String),
 }
 
@@ -52,6 +57,12 @@ impl Pattern {
             }
             segments.push(segment);
         }
+        let empty =
+            |segment: &Segment| matches!(segment, Segment::Literal(text) if text.is_empty());
+        let inside = if open { segments.len() } else { segments.len().saturating_sub(1) };
+        if segments.iter().take(inside).any(empty) {
+            return Err(wrong("no empty segment: such requests are refused"));
+        }
         if segments.len() > SEGMENTS_MAX {
             return Err(wrong("at most 32 segments"));
         }
@@ -64,7 +75,8 @@ impl Pattern {
         Ok(Self { segments, open })
     }
 
-    /// Whether a path, without its query, fits.
+    /// Whether a path in its canonical form, without its query, fits. What is escaped there and what
+    /// is not are the same: no server that reads it makes a difference.
     #[must_use]
     pub fn matches(&self, path: &str) -> bool {
         let Some(rest) = path.strip_prefix('/') else { return false };
@@ -72,7 +84,7 @@ impl Pattern {
         for segment in &self.segments {
             let Some(found) = found.next() else { return false };
             let fits = match segment {
-                Segment::Literal(text) => text == found,
+                Segment::Literal(text) => *text == decoded(found),
                 Segment::Parameter(_) => !found.is_empty(),
             };
             if !fits {
@@ -80,6 +92,29 @@ impl Pattern {
             }
         }
         self.open || found.next().is_none()
+    }
+
+    /// Whether every path that fits `other` fits this one.
+    #[must_use]
+    pub fn covers(&self, other: &Pattern) -> bool {
+        let Some(begin) = other.segments.get(..self.segments.len()) else { return false };
+        let covered = |(ours, theirs): (&Segment, &Segment)| match (ours, theirs) {
+            (Segment::Literal(ours), Segment::Literal(theirs)) => ours == theirs,
+            (Segment::Literal(_), Segment::Parameter(_)) => false,
+            (Segment::Parameter(_), Segment::Literal(theirs)) => !theirs.is_empty(),
+            (Segment::Parameter(_), Segment::Parameter(_)) => true,
+        };
+        let whole = begin.len() == other.segments.len() && !other.open;
+        self.segments.iter().zip(begin).all(covered) && (self.open || whole)
+    }
+
+    /// The first segment, where only one text fits there.
+    #[must_use]
+    pub fn first_literal(&self) -> Option<&str> {
+        match self.segments.first() {
+            Some(Segment::Literal(text)) => Some(text),
+            Some(Segment::Parameter(_)) | None => None,
+        }
     }
 }
 
@@ -117,6 +152,7 @@ mod tests {
             ("/u/{id}", &["/u/7", "/u/x.y"], &["/u/", "/u", "/u/7/", "/u/7/8"]),
             ("/u/{id}/k/{key}", &["/u/7/k/8"], &["/u/7/k", "/u//k/8"]),
             ("/u/{id}/*", &["/u/7", "/u/7/", "/u/7/8/9"], &["/u", "/u/"]),
+            ("/a+b", &["/a+b", "/a%2Bb"], &["/a%20b", "/a-b"]),
         ] {
             let parsed = Pattern::parse(pattern).unwrap();
             for path in fitting {
@@ -125,6 +161,32 @@ mod tests {
             for path in others {
                 assert!(!parsed.matches(path), "{pattern} {path}");
             }
+        }
+    }
+
+    #[test]
+    fn one_pattern_covers_another() {
+        for (one, other, expected) in [
+            ("/*", "/", true),
+            ("/*", "/*", true),
+            ("/", "/*", false),
+            ("/a", "/a", true),
+            ("/a", "/b", false),
+            ("/a", "/a/*", false),
+            ("/a/*", "/a", true),
+            ("/a/*", "/a/", true),
+            ("/a/*", "/a/{id}", true),
+            ("/a/*", "/a/b/*", true),
+            ("/a/b/*", "/a/*", false),
+            ("/{a}", "/a", true),
+            ("/{a}", "/{b}", true),
+            ("/{a}", "/", false),
+            ("/a", "/{a}", false),
+            ("/{a}/*", "/a/b", true),
+            ("/{a}/b", "/a/{b}", false),
+        ] {
+            let [first, second] = [one, other].map(|text| Pattern::parse(text).unwrap());
+            assert_eq!(first.covers(&second), expected, "{one} {other}");
         }
     }
 
@@ -142,6 +204,9 @@ mod tests {
             ("/a;b", "plain characters"),
             ("/a/../b", "no . or .."),
             ("/{a}/{a}", "each {name} once"),
+            ("//a", "no empty segment"),
+            ("/a//*", "no empty segment"),
+            ("//", "no empty segment"),
         ] {
             let error = Pattern::parse(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{text}: {error}");

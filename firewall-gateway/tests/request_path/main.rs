@@ -29,4 +29,8 @@ mod http2;
 
 mod drain;
 
+mod routing;
+
+mod rollout;
+
 mod worker;

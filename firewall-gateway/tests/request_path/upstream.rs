@@ -105,6 +105,7 @@ fn connection(tcp: TcpStream, config: Arc<ServerConfig>, shared: &Shared) {
                 "5\r\nhello\r\n0\r\nX-Late: 1\r\n\r\n"
             )
             .to_owned(),
+            "/error" => ERROR.to_owned(),
             "/large" => format!("HTTP/1.1 200 OK\r\nContent-Length: 8388608\r\n\r\n{}", "x".repeat(8_388_608)),
             _ if head => "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n".to_owned(),
             _ => OK.to_owned(),
@@ -141,4 +142,5 @@ fn read_until(tls: &mut impl Read, message: &mut Vec<u8>, end: &[u8]) -> Option<
     Some(())
 }
 
+const ERROR: &str = "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 4\r\n\r\noops";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";

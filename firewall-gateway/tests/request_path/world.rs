@@ -57,6 +57,19 @@ impl World {
         World::serving(upstream, gateway_policy(policy, limits))
     }
 
+    /// Behind it three upstreams, `first`, `second` and `third`; the last two are given back.
+    pub fn routed(routes: Vec<RoutePolicy>) -> (World, [Upstream; 2]) {
+        let [first, second, third] = [(); 3].map(|()| Upstream::start("api.internal"));
+        let named = |name: &str, upstream: &Upstream| UpstreamPolicy {
+            name: name.to_owned(),
+            ..upstream_policy(upstream.address, &upstream.certificate_pem, 16)
+        };
+        let upstreams =
+            vec![named("first", &first), named("second", &second), named("third", &third)];
+        let policy = gateway_policy(named("first", &first), Limits::default());
+        (World::serving(first, GatewayPolicy { upstreams, routes, ..policy }), [second, third])
+    }
+
     fn serving(upstream: Upstream, policy: GatewayPolicy) -> World {
         let listeners = bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1).unwrap();
         let address = listeners[0].shape.address;
@@ -116,7 +129,7 @@ pub fn upstream_policy(address: SocketAddr, ca_pem: &str, connections_max: u32) 
 }
 
 pub fn route_policy(path: &str) -> RoutePolicy {
-    RoutePolicy { name: "all".to_owned(), hosts: Vec::new(), path: path.to_owned(), upstream: 0 }
+    RoutePolicy::to_upstream("all", path, 0)
 }
 
 pub fn gateway_policy(upstream: UpstreamPolicy, limits: Limits) -> GatewayPolicy {
@@ -172,17 +185,21 @@ pub fn read_to_end(client: &mut Client) -> String {
 
 /// Reads exactly one answer with a `Content-Length`.
 pub fn read_answer(client: &mut Client) -> String {
-    let mut answer = Vec::new();
-    let mut byte = [0u8; 1];
-    while !answer.ends_with(b"\r\n\r\n") {
-        client.read_exact(&mut byte).unwrap();
-        answer.push(byte[0]);
-    }
-    let head = String::from_utf8(answer).unwrap();
+    let head = read_head(client);
     let length = header(&head, "content-length").map_or(0, |length| length.parse().unwrap());
     let mut body = vec![0u8; length];
     client.read_exact(&mut body).unwrap();
     head + &String::from_utf8(body).unwrap()
+}
+
+pub fn read_head(client: &mut Client) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0u8; 1];
+    while !head.ends_with(b"\r\n\r\n") {
+        client.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).unwrap()
 }
 
 pub fn status(answer: &str) -> u16 {

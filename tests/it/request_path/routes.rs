@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use seawall_tests::{client::Answer, echo::Echo, requirement, upstream};
+use seawall_tests::{client::Answer, echo::Echo, requirement, seawall, upstream};
 
 use crate::site::{Ground, Site};
 
@@ -60,4 +60,78 @@ fn a_route_takes_a_request_to_its_upstream() {
     }
     assert_eq!((plain.connections() > 0, site.ground.echo.connections() > 0), (true, true));
     site.wait_for_metric("seawall_gateway_rejections_total", &[("reason", "route_missing")], 4);
+}
+
+#[test]
+fn a_rollout_is_told_by_routes_and_metrics_and_goes_back() {
+    if !requirement::root("a_rollout_is_told_by_routes_and_metrics_and_goes_back") {
+        return;
+    }
+    let ground = Ground::prepare();
+    let plain = Echo::plain(&ground.world.server, PLAIN).unwrap();
+    let site = Site::start_of(
+        ground,
+        &format!(
+            "  upstreams:
+    - name: api
+      backends: [{{address: '{api}'}}]
+      tls: {{server_name: {name}, ca: authority.pem}}
+    - {{name: next, backends: [{{address: '{PLAIN}'}}]}}
+  routes:
+    - {{name: split, path: /split, split: [{{upstream: api, weight: 3}}, {{upstream: next, weight: 1}}]}}
+    - name: canary
+      path: '/status/*'
+      methods: [GET]
+      upstream: api
+      canary: {{upstream: next, percent: 50, error_percent_max: 10, requests_min: 5}}
+    - {{name: moved, path: '/old/*', redirect: {{to: 'https://new.example/*'}}}}
+",
+            api = upstream::ADDRESS,
+            name = upstream::NAME,
+        ),
+    );
+    let client = site.ground.client();
+    let get = |path: &str| site.ground.get(path).send(client).unwrap();
+    for _ in 0..40 {
+        assert_eq!(get("/split").status, 200);
+    }
+    let of = |upstream: &'static str| [("route", "split"), ("upstream", upstream)];
+    site.wait_for_metric("seawall_gateway_rollout_requests_total", &of("api"), 30);
+    site.wait_for_metric("seawall_gateway_rollout_requests_total", &of("next"), 10);
+    let canary = [("route", "canary"), ("upstream", "next")];
+    site.wait_for_metric("seawall_gateway_canary_percent", &canary, 50);
+    for _ in 0..20 {
+        assert_eq!(get("/status/503").status, 503);
+    }
+    // Its fifth request is the first that tells something; after that it gets none.
+    site.wait_for_metric("seawall_gateway_canary_rollbacks_total", &canary, 1);
+    site.wait_for_metric("seawall_gateway_rollout_errors_total", &canary, 5);
+    assert_eq!(site.metric("seawall_gateway_canary_percent", &canary), 0);
+    let moved = get("/old/a?b");
+    assert_eq!((moved.status, moved.header("location")), (308, Some("https://new.example/a?b")));
+    let posted = site.ground.get("/status/200").with(&["--request", "POST"]).send(client).unwrap();
+    assert_eq!((posted.status, posted.header("allow")), (405, Some("GET, HEAD")));
+    site.wait_for_metric(
+        "seawall_gateway_rejections_total",
+        &[("reason", "method_not_allowed")],
+        1,
+    );
+    let verb = |arguments: &[&str]| {
+        let output = seawall::run(&site.ground.world, arguments).unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let shown = verb(&["routes", "--socket", site.ground.socket().to_str().unwrap()]);
+    for line in [
+        "any host /split -> api 3, next 1",
+        "api: 30 requests, 0 errors",
+        "any host /status/* GET -> api, canary next 50 %",
+        "CANARY next WENT BACK",
+        "any host /old/* -> 308 https://new.example/*",
+    ] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+    let log = seawall::state(site.ground.world.folder()).join("audit.log");
+    let audit = verb(&["audit", "show", log.to_str().unwrap(), "--verb", "canary"]);
+    assert!(audit.contains("route canary") && audit.contains("went back"), "{audit}");
+    drop(plain);
 }

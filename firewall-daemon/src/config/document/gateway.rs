@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use crate::config::{
-    document::{Entries, clients::ClientsDocument},
+    document::{Entries, clients::ClientsDocument, routes::RouteDocument},
     scalar::{Address, FilePath, Name, Number},
 };
 
@@ -60,16 +60,6 @@ pub struct BackendDocument {
 pub struct UpstreamTlsDocument {
     pub server_name: Spanned<String>,
     pub ca: FilePath,
-}
-
-/// An entry of `gateway.routes`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RouteDocument {
-    pub name: Spanned<Name>,
-    pub hosts: Option<Entries<String>>,
-    pub path: Spanned<String>,
-    pub upstream: Spanned<Name>,
 }
 
 /// Connections to a backend, for each thread.

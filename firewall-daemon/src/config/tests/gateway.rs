@@ -1,5 +1,7 @@
 //! Upstreams and routes.
 
+use firewall_gateway::policy::RouteAction;
+
 use super::*;
 
 const HEAD: &str = "gateway:\n  listen: ['127.0.0.1:1']\n  certificate: a\n  private_key: b\n";
@@ -44,10 +46,12 @@ fn every_key_of_a_way_acts() {
         .routes
         .iter()
         .map(|route| {
-            format!("{} {} {} {}", route.name, route.hosts.join(","), route.path, route.upstream)
+            let RouteAction::Forward(forward) = &route.action else { panic!("{route:?}") };
+            let upstreams: Vec<usize> = forward.upstreams().collect();
+            format!("{} {} {} {upstreams:?}", route.name, route.hosts.join(","), route.path)
         })
         .collect();
-    assert_eq!(routes, ["user api.example,*.api.example,[::1] /users/{id} 0", "rest  /* 1"]);
+    assert_eq!(routes, ["user api.example,*.api.example,[::1] /users/{id} [0]", "rest  /* [1]"]);
 }
 
 #[test]

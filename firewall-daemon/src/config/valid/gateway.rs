@@ -1,6 +1,8 @@
 //! What one value of the `gateway` section alone cannot tell.
 
 mod ways;
+mod routes;
+mod rollout;
 
 use std::{net::SocketAddr, thread};
 

@@ -1,21 +1,14 @@
-//! Upstreams and routes: each name once, each route to an upstream that is there, none in vain.
+//! Upstreams, and that they go with routes.
 
-use std::net::IpAddr;
-
-use firewall_gateway::{
-    policy::{BackendPolicy, RoutePolicy},
-    route::Pattern,
-};
+use firewall_gateway::policy::{BackendPolicy, RoutePolicy};
 use serde_saphyr::{Location, Spanned};
 
 use crate::config::{
     ConfigError, UpstreamConfig, UpstreamTlsConfig,
     document::{
         Entries,
-        gateway::{
-            ConnectionsMax, RouteDocument, SoleUpstreamDocument, UpstreamDocument,
-            UpstreamTlsDocument,
-        },
+        gateway::{ConnectionsMax, SoleUpstreamDocument, UpstreamDocument, UpstreamTlsDocument},
+        routes::RouteDocument,
     },
     scalar::Name,
     valid::Check,
@@ -25,10 +18,6 @@ use crate::config::{
 const UPSTREAMS_MAX: usize = 256;
 /// Backends of one upstream at most.
 const BACKENDS_MAX: usize = 256;
-/// Routes at most: a request is compared with each until one fits.
-const ROUTES_MAX: usize = 1_024;
-/// Host names of one route at most.
-const HOSTS_MAX: usize = 64;
 
 const UPSTREAM_CONNECTIONS_MAX: u32 = 256;
 
@@ -86,13 +75,7 @@ impl Check<'_> {
             tls: Some(self.upstream_tls(tls)?),
             connections_max: connections_max(sole.connections_max),
         };
-        let route = RoutePolicy {
-            name: SOLE_NAME.to_owned(),
-            hosts: Vec::new(),
-            path: "/*".to_owned(),
-            upstream: 0,
-        };
-        Ok((vec![upstream], vec![route]))
+        Ok((vec![upstream], vec![RoutePolicy::to_upstream(SOLE_NAME, "/*", 0)]))
     }
 
     fn upstreams(
@@ -135,65 +118,6 @@ impl Check<'_> {
         Ok(UpstreamTlsConfig { server_name: name.value, ca: self.file(tls.ca) })
     }
 
-    fn routes(
-        &self,
-        routes: Entries<RouteDocument>,
-        upstreams: &[UpstreamConfig],
-    ) -> Result<Vec<RoutePolicy>, ConfigError> {
-        let mut checked: Vec<RoutePolicy> = Vec::new();
-        for route in self.counted("routes", 1..=ROUTES_MAX, routes)? {
-            let route = route.value;
-            self.new_name(&route.name, checked.iter().map(|other| &other.name))?;
-            let hosts = match route.hosts {
-                Some(hosts) => self.hosts(hosts)?,
-                None => Vec::new(),
-            };
-            if let Err(error) = Pattern::parse(&route.path.value) {
-                return self.error(route.path.referenced, format!("path: {error}"));
-            }
-            let named = route.upstream.value.0;
-            let Some(upstream) = upstreams.iter().position(|upstream| upstream.name == named)
-            else {
-                let names: Vec<&str> =
-                    upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
-                let message = format!(
-                    "upstream: expected one of gateway.upstreams ({}), found {named:?}",
-                    names.join(", ")
-                );
-                return self.error(route.upstream.referenced, message);
-            };
-            checked.push(RoutePolicy {
-                name: route.name.value.0,
-                hosts,
-                path: route.path.value,
-                upstream,
-            });
-        }
-        Ok(checked)
-    }
-
-    fn hosts(&self, hosts: Entries<String>) -> Result<Vec<String>, ConfigError> {
-        let mut names = Vec::new();
-        for host in self.counted("hosts", 1..=HOSTS_MAX, hosts)? {
-            let plain = host.value.strip_prefix("*.").unwrap_or(&host.value);
-            let address = plain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-            let fits = match address {
-                Some(address) => address.parse::<IpAddr>().is_ok_and(|address| address.is_ipv6()),
-                None => is_host_name(plain),
-            };
-            if !fits {
-                let message = format!(
-                    "hosts: expected a host name without a port, such as api.example or \
-                     *.api.example, found {:?}",
-                    host.value
-                );
-                return self.error(host.referenced, message);
-            }
-            names.push(Spanned { value: host.value.to_ascii_lowercase(), ..host });
-        }
-        self.each_once("hosts", names, |name| name)
-    }
-
     fn host(&self, host: Spanned<String>) -> Result<String, ConfigError> {
         let (name, port) = host.value.split_once(':').unwrap_or((&host.value, "1"));
         if !is_host_name(name) || port.parse::<u16>().is_err() {
@@ -206,7 +130,7 @@ impl Check<'_> {
         Ok(host.value)
     }
 
-    fn new_name<'a>(
+    pub(super) fn new_name<'a>(
         &self,
         name: &Spanned<Name>,
         mut others: impl Iterator<Item = &'a String>,
@@ -226,7 +150,7 @@ fn connections_max(given: Option<ConnectionsMax>) -> u32 {
 }
 
 // RFC 1123, 2.1; underscores are seen in the wild and do no harm.
-fn is_host_name(name: &str) -> bool {
+pub(super) fn is_host_name(name: &str) -> bool {
     (1..=253).contains(&name.len())
         && name.split('.').all(|label| {
             (1..=63).contains(&label.len())
