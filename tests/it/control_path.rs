@@ -30,6 +30,8 @@ mod asked;
 mod verbs;
 /// What they changed is kept.
 mod kept;
+/// A configuration that there is no room for.
+mod full_disk;
 /// What a service manager is told.
 mod service;
 /// The audit log.

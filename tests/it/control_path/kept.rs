@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// What the guard would find differs from host to host; `safe_change` has its tests.
-const NO_GUARD: &str = "  protect: { ssh_peer: false, gateway: false, resolvers: false }\n";
+pub const NO_GUARD: &str = "  protect: { ssh_peer: false, gateway: false, resolvers: false }\n";
 
 fn told(site: &Site, command: &str) -> String {
     let words: Vec<&str> = command.split(' ').collect();
@@ -132,8 +132,31 @@ fn a_cut_off_file_is_refused_at_the_start_and_left_alone() {
     assert!(bans.starts_with("192.0.2.9 ") && bans.contains("1 bans"), "{bans}");
 }
 
-/// A state folder of its own file system, mounted where the daemon sees it.
-struct Mounted(std::path::PathBuf);
+/// Fills a small file system, to the last page.
+pub fn fill(folder: &Path) -> PathBuf {
+    let filler = folder.join("filler");
+    let mut size = 64 << 10;
+    while size > 0 {
+        let mut content = fs::read(&filler).unwrap_or_default();
+        content.resize(content.len() + size, 0);
+        if fs::write(&filler, &content).is_err() {
+            size /= 2;
+        }
+    }
+    filler
+}
+
+/// A folder of its own file system, mounted where the daemon sees it.
+pub struct Mounted(PathBuf);
+
+impl Mounted {
+    /// A small one, in memory.
+    pub fn small(folder: PathBuf) -> Self {
+        fs::create_dir(&folder).unwrap();
+        mount(Some("tmpfs"), &folder, Some("tmpfs"), MsFlags::empty(), Some("size=64k")).unwrap();
+        Self(folder)
+    }
+}
 
 impl Drop for Mounted {
     fn drop(&mut self) {
@@ -148,9 +171,7 @@ fn what_cannot_be_kept_is_not_in_force() {
     }
     let ground = Ground::prepare();
     let state = ground.world.folder().join("state");
-    fs::create_dir(&state).unwrap();
-    mount(Some("tmpfs"), &state, Some("tmpfs"), MsFlags::empty(), Some("size=64k")).unwrap();
-    let mounted = Mounted(state.clone());
+    let mounted = Mounted::small(state.clone());
     let seawall = Seawall::start(&ground.world, &ground.config(NO_GUARD, "")).unwrap();
     let site = Site { seawall, ground };
     told(&site, "deny add 10.0.0.0/8");
@@ -169,17 +190,7 @@ fn what_cannot_be_kept_is_not_in_force() {
         assert_eq!(read(&state), before, "{words}");
         assert!(told(&site, "bans").contains("1 bans"), "{words}");
     };
-    // Full.
-    let filler = state.join("filler");
-    let mut size = 64 << 10;
-    while size > 0 {
-        // As much as goes in, to the last page.
-        let mut content = fs::read(&filler).unwrap_or_default();
-        content.resize(content.len() + size, 0);
-        if fs::write(&filler, &content).is_err() {
-            size /= 2;
-        }
-    }
+    let filler = fill(&state);
     // More than the last page of the journal has room for.
     let others = (0..100).map(|number| format!(" 100.0.0.{number}")).collect::<String>();
     let bans = format!("ban 198.51.100.7{others}");
