@@ -23,7 +23,7 @@ use crate::bpffs::Bpffs;
 pub type Counts = BTreeMap<String, u64>;
 
 /// The maps that all generations share.
-pub const SHARED_MAPS: [&str; 10] = [
+pub const SHARED_MAPS: [&str; 13] = [
     maps::BUCKETS,
     maps::AGGREGATES,
     maps::HASH_KEY,
@@ -33,6 +33,9 @@ pub const SHARED_MAPS: [&str; 10] = [
     maps::SEEN,
     maps::COUNTERS,
     maps::LOSSES,
+    maps::RULE_COUNTERS,
+    maps::RULE_NAMES,
+    maps::GENERATION,
     maps::EVENTS,
 ];
 
@@ -100,7 +103,8 @@ impl Engine {
     pub fn load(source: &PolicySource, options: &PacketOptions) -> Self {
         let bpffs = Bpffs::mount().expect("a BPF file system can be mounted");
         let policy = compile::compile(source).expect("the policy fits the tables");
-        let generation = Generation::load(1, options, &policy, bpffs.path()).expect("it loads");
+        let mut generation = Generation::load(1, options, &policy, bpffs.path()).expect("it loads");
+        generation.enter().expect("its rules have slots");
         Self { generation, bpffs }
     }
 
@@ -110,6 +114,7 @@ impl Engine {
         let number = self.generation.number() + 1;
         self.generation =
             Generation::load(number, options, &policy, self.bpffs.path()).expect("it loads again");
+        self.generation.enter().expect("its rules have slots");
     }
 
     /// The verdict on a frame; what is in shadow passes.

@@ -16,7 +16,7 @@ fn snapshot(packets: &[(&str, &str, u64)]) -> Snapshot {
         bytes: 0,
     };
     let interface =
-        InterfaceStatus { name: "eth0".to_owned(), index: 2, mode: "native".to_owned() };
+        InterfaceStatus { name: "eth0".to_owned(), mode: "native".to_owned(), ..InterfaceStatus::default() };
     Snapshot {
         pid: 7,
         generation: 3,
