@@ -91,7 +91,8 @@ impl Datapath {
     pub fn switch(&mut self, mut next: Generation) -> Result<Generation, DatapathError> {
         let staging = self.pins.stage(next.program()?)?;
         let entered = next.enter();
-        let switched = entered.and_then(|()| self.attachments.switch(&mut next, &mut self.generation));
+        let switched =
+            entered.and_then(|()| self.attachments.switch(&mut next, &mut self.generation));
         if let Err(error) = switched {
             staging.discard();
             // Its rules are the last that were used: they keep their slots.

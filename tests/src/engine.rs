@@ -39,6 +39,9 @@ pub const SHARED_MAPS: [&str; 13] = [
     maps::EVENTS,
 ];
 
+/// Those among them that no packet asks for.
+pub const SHARED_BY_DAEMONS: [&str; 2] = [maps::RULE_NAMES, maps::GENERATION];
+
 /// A generation, loaded for a test.
 pub struct Engine {
     generation: Generation,

@@ -48,8 +48,7 @@ impl Daemon {
         };
         let options = PacketOptions::from(&prepared.packet);
         let pin_path = &before.config.packet.pin_path;
-        let mut candidate =
-            Generation::load(next, &options, &prepared.compiled, pin_path)?;
+        let mut candidate = Generation::load(next, &options, &prepared.compiled, pin_path)?;
         Ok(Plan {
             generation: number,
             lists: plan::lists(&self.lists_in_force(), &lists_of(&prepared)),

@@ -286,7 +286,11 @@ fn change_mode(
         return Err(DatapathError::ModeHeld { name: interface.name.clone(), mode: from.label() });
     };
     let since = Instant::now();
-    unpin(&pin).map_err(|source| DatapathError::Pin { path: pin.clone(), action: "remove", source })?;
+    unpin(&pin).map_err(|source| DatapathError::Pin {
+        path: pin.clone(),
+        action: "remove",
+        source,
+    })?;
     let interface_of = interface.clone();
     undo.push(Step::TakenOff { interface: interface_of, index, mode: from, pin, program: before });
     let mode = attach_anew(interface, index, program, pins)?;

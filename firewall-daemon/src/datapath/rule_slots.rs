@@ -63,6 +63,14 @@ impl RuleSlots {
         slots.iter().zip(rules).map(next).collect()
     }
 
+    fn put(&mut self, taken: &[(u8, RuleSlot)]) {
+        for (slot, next) in taken {
+            if let Some(held) = self.0.get_mut(usize::from(*slot)) {
+                *held = *next;
+            }
+        }
+    }
+
     fn is_another(&self, slot: u8, next: &RuleSlot) -> bool {
         self.0.get(usize::from(slot)).is_none_or(|held| held.name != next.name)
     }
@@ -80,7 +88,7 @@ impl Generation {
     ///
     /// Where the kernel refuses; what is in force goes on counting as before.
     pub fn enter(&mut self) -> Result<(), DatapathError> {
-        let slots = RuleSlots::read(&self.array::<RuleSlot>(maps::RULE_NAMES)?)?;
+        let mut slots = RuleSlots::read(&self.array::<RuleSlot>(maps::RULE_NAMES)?)?;
         let taken = slots.taken(&self.rule_slots, &self.names().rules);
         for (slot, _) in taken.iter().filter(|(slot, next)| slots.is_another(*slot, next)) {
             self.clear(*slot)?;
@@ -89,7 +97,8 @@ impl Generation {
         for (slot, next) in &taken {
             names.set(u32::from(*slot), next, 0).map_err(names_failed)?;
         }
-        self.replaced = RuleSlots::read(&names)?.replaced();
+        slots.put(&taken);
+        self.replaced = slots.replaced();
         let name = maps::GENERATION;
         let failed = |source| DatapathError::Map { name, source };
         let number = self.number();
@@ -146,9 +155,8 @@ mod tests {
     /// Puts rules in force, as `enter` does; answers their slots.
     fn enter(slots: &mut RuleSlots, rules: &[String]) -> Vec<u8> {
         let assigned = slots.assign(rules);
-        for (slot, next) in slots.taken(&assigned, rules) {
-            slots.0[usize::from(slot)] = next;
-        }
+        let taken = slots.taken(&assigned, rules);
+        slots.put(&taken);
         assigned
     }
 

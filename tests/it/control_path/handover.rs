@@ -150,8 +150,7 @@ fn a_rule_is_counted_by_its_name_over_reloads_and_daemons() {
     const GONE: &str = "  rules:\n    - { name: web, protocol: tcp, ports: [80], verdict: drop }\n";
     let packet = |rules: &str| format!("{NO_GUARD}{rules}");
     let mut site = Site::start(&packet(FIRST), "");
-    let noise =
-        |site: &Site| site.metric("seawall_rule_packets_total", &[("rule", "noise")]);
+    let noise = |site: &Site| site.metric("seawall_rule_packets_total", &[("rule", "noise")]);
     let one_more = |site: &Site, counted: u64| {
         send(site);
         wait::until("datagram", || (noise(site) >= counted).then_some(())).unwrap();
@@ -389,9 +388,7 @@ fn a_confirmed_change_is_not_said_to_be_taken_back() {
     let mut site = Site::start(NO_GUARD, "");
     let state = seawall::state(site.ground.world.folder());
     let limited = site.ground.world.folder().join("limited.yaml");
-    let limit = format!(
-        "{NO_GUARD}  limits: {{ icmp: {{ rate_pps: 70, burst_packets: 70 }} }}\n"
-    );
+    let limit = format!("{NO_GUARD}  limits: {{ icmp: {{ rate_pps: 70, burst_packets: 70 }} }}\n");
     fs::write(&limited, site.ground.config(&limit, "")).unwrap();
     let apply = ["apply", limited.to_str().unwrap(), "--confirm", "1h"];
     let (code, said) = ask(&site.ground, &apply);
