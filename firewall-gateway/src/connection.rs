@@ -38,6 +38,7 @@ use crate::{
     observe::Observation,
     pipeline,
     rejection::Rejection,
+    route::Router,
     tls::Accepted,
     upstream::Upstream,
 };
@@ -52,8 +53,10 @@ pub struct Client {
     pub tls_version: &'static str,
     /// Sizes, counts and times.
     pub limits: Arc<Limits>,
-    /// The way to the API server.
-    pub upstream: Rc<Upstream>,
+    /// Which request goes where.
+    pub router: Arc<Router>,
+    /// The ways there.
+    pub upstreams: Rc<[Upstream]>,
     /// The thread's counters.
     pub meter: Arc<Meter>,
     /// What the connection is doing.

@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -20,6 +21,8 @@ pub struct RequestContext {
     pub tls_version: &'static str,
     /// When the request's headers were complete.
     pub start: Instant,
+    /// The route that took it.
+    pub route: Option<Arc<str>>,
     /// Method, bounded and escaped.
     pub method: String,
     /// Path without the query, bounded and escaped.

@@ -6,6 +6,8 @@ mod refusals;
 
 mod limits;
 
+mod routes;
+
 mod forwarding;
 
 mod upstream;

@@ -12,7 +12,7 @@ use super::{Channel, ChannelError};
 use crate::{
     limits::Limits,
     listener::bind_listeners,
-    policy::{GatewayPolicy, LogFormat, LogLevel, LogPolicy, UpstreamPolicy},
+    policy::{GatewayPolicy, LogFormat, LogLevel, LogPolicy},
     worker::message::{MESSAGE_BYTES_MAX, ToWorker},
 };
 
@@ -62,12 +62,8 @@ fn policy(certificate: &str) -> GatewayPolicy {
     GatewayPolicy {
         certificate_pem: certificate.to_owned(),
         private_key_pem: "SECRET".to_owned(),
-        upstream: UpstreamPolicy {
-            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8443)),
-            server_name: "api.internal".to_owned(),
-            ca_pem: String::new(),
-            connections_max: 1,
-        },
+        upstreams: Vec::new(),
+        routes: Vec::new(),
         limits: Limits::default(),
         log: LogPolicy { level: LogLevel::Info, format: LogFormat::Json },
     }
