@@ -11,7 +11,7 @@ use crate::{
     packet::SourceKey,
     port_limits::PortTable,
     ranges::{DeepGroup, DeepRange},
-    rules::{RuleLimit, RuleMasks, RuleTable},
+    rules::{RULE_SLOTS, RuleLimit, RuleMasks, RuleSlot, RuleTable},
     settings::Settings,
 };
 
@@ -25,7 +25,8 @@ const _: () = {
     assert!(size_of::<RuleLimit>() == 48);
     assert!(size_of::<RuleTable>() == 2 * 8 * 65_536 + 4 * 8 * 256 + 64 * 48);
     assert!(size_of::<PortTable>() == 2 * 65_536 + 8_192 + 64 * 32);
-    assert!(size_of::<Settings>() == 32 + 9 * 32 + 8 + 14 * 4);
+    assert!(size_of::<Settings>() == 32 + 9 * 32 + 8 + 14 * 4 + 64);
+    assert!(size_of::<RuleSlot>() == 48 && RULE_SLOTS == 1 << u8::BITS);
     assert!(size_of::<Class>() == 16);
     assert!(size_of::<DeepGroup>() == 8);
     assert!(size_of::<DeepRange>() == 16);
@@ -44,13 +45,17 @@ const _: () = {
 /// Types that may be copied to and from the kernel as bytes.
 #[cfg(feature = "user")]
 mod pod {
-    use super::{Class, Count, DeepGroup, DeepRange, PortTable, RuleTable, Settings, SourceKey};
+    use super::{
+        Class, Count, DeepGroup, DeepRange, PortTable, RuleSlot, RuleTable, Settings, SourceKey,
+    };
 
     // SAFETY: two u64.
     unsafe impl aya::Pod for Count {}
     // SAFETY: two u64.
     unsafe impl aya::Pod for SourceKey {}
-    // SAFETY: u64s and fourteen u32, an even number.
+    // SAFETY: two u64 and 32 u8.
+    unsafe impl aya::Pod for RuleSlot {}
+    // SAFETY: u64s, fourteen u32 and 64 u8: the bytes are a multiple of eight.
     unsafe impl aya::Pod for Settings {}
     // SAFETY: a u64, a u16, four u8 and a u16: 16 bytes without a gap.
     unsafe impl aya::Pod for Class {}

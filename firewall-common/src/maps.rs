@@ -6,11 +6,11 @@ pub const PROGRAM: &str = "seawall";
 pub const PROGRAM_EXPLAIN: &str = "seawall_explain";
 /// The number of the layout of all that crosses the kernel boundary. What an earlier daemon has pinned says
 /// which one it is of.
-pub const ABI: u32 = 5;
+pub const ABI: u32 = 6;
 /// [`crate::settings::Settings`] of a generation. The number is that of the layout: it is raised with
 /// every change to a type or a map that crosses the kernel boundary, so that the loader finds no
 /// such symbol in an object of another layout.
-pub const SETTINGS: &str = "SETTINGS_ABI_5";
+pub const SETTINGS: &str = "SETTINGS_ABI_6";
 
 /// Tables of a generation, sized to the policy: the words of the first look at an IPv4 source.
 pub const V4_KINDS: &str = "V4_KINDS";
@@ -42,8 +42,6 @@ pub const CLASSES: &str = "CLASSES";
 pub const RULES: &str = "RULES";
 /// Limits of ports.
 pub const PORTS: &str = "PORTS";
-/// Packets and bytes by rule.
-pub const RULE_COUNTERS: &str = "RULE_COUNTERS";
 
 /// Token buckets of sources and prefixes, shared by the generations.
 pub const BUCKETS: &str = "BUCKETS";
@@ -63,6 +61,12 @@ pub const SEEN: &str = "SEEN";
 pub const COUNTERS: &str = "COUNTERS";
 /// [`crate::counter::Loss`] counters, shared by the generations.
 pub const LOSSES: &str = "LOSSES";
+/// Packets and bytes by the slot of a rule, shared by the generations.
+pub const RULE_COUNTERS: &str = "RULE_COUNTERS";
+/// [`crate::rules::RuleSlot`]: whose packets a slot counts. Read by userspace alone.
+pub const RULE_NAMES: &str = "RULE_NAMES";
+/// The highest number of a generation that was in force. Read by userspace alone.
+pub const GENERATION: &str = "GENERATION";
 /// Sampled drops, shared by the generations.
 pub const EVENTS: &str = "EVENTS";
 

@@ -12,6 +12,10 @@ use crate::{
 
 /// Rules of the configuration at most; the bits above are those of the program itself.
 pub const RULES_MAX: usize = 56;
+/// Rules that are counted by name: those in force, and as many of earlier ones as fit beside them.
+pub const RULE_SLOTS: u32 = 256;
+/// Bytes of a rule's name at most.
+pub const RULE_NAME_BYTES: usize = 32;
 /// Rules with verdict `limit` at most, each a bucket that a packet may have to take from.
 pub const LIMIT_RULES_MAX: usize = 8;
 /// The bit of what only answers, where `public_ports` closes the rest.
@@ -72,6 +76,19 @@ pub const PER_RULE: u64 = 2;
 impl RuleLimit {
     /// No limit.
     pub const OFF: Self = Self { limit: Limit::OFF, scope: 0, per: PER_RULE };
+}
+
+/// Whose packets a slot counts. A rule keeps its slot for as long as there is room for its name, so that its
+/// counters go on whatever its place, and whichever daemon put it there.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuleSlot {
+    /// A number that grows with each generation that comes into force: the last one that had the rule.
+    pub last_used: u64,
+    /// Rules that had to give the slot up.
+    pub replaced: u64,
+    /// The name, filled up with zeros; all zeros where nobody counts.
+    pub name: [u8; RULE_NAME_BYTES],
 }
 
 /// The conditions, as tables of bits. 1.1 MiB: a port is looked up, not searched.

@@ -52,6 +52,8 @@ pub struct Settings {
     pub first_look: u32,
     /// No hidden bytes.
     pub _pad: u32,
+    /// By the number of a rule: the slot that it is counted in.
+    pub rule_slots: [u8; 64],
 }
 
 impl Settings {
@@ -79,6 +81,7 @@ impl Settings {
         exact_time: 0,
         first_look: 0,
         _pad: 0,
+        rule_slots: [0; 64],
     };
 }
 

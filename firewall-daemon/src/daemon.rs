@@ -21,7 +21,7 @@ use crate::{
     explain::Origin,
     metrics,
     policy::Sources,
-    state::{Changes, StateFolder, bans::BanJournal},
+    state::{Changes, StateClaim, StateFolder, bans::BanJournal},
     status::{EventLine, EventStatus, PolicyStatus, ReloadOutcome, ReloadStatus, SnapshotSource},
     supervisor::Supervisor,
 };
@@ -67,6 +67,8 @@ struct Daemon {
     /// What verbs changed of it.
     changes: Mutex<Arc<Changes>>,
     state: StateFolder,
+    /// No other daemon writes there meanwhile.
+    _state_claim: Option<StateClaim>,
     /// Held by whoever changes what is in force, from the first step to the last; before any other lock.
     road: Mutex<Sources>,
     /// A change that is in force and waits to be confirmed.

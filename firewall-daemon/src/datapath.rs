@@ -6,11 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use firewall_common::maps;
+
 use crate::{config::InterfaceConfig, policy::compile::CompiledPolicy};
 
 pub mod error;
 mod pins;
 mod options;
+mod rule_slots;
 pub mod generation;
 pub mod bans;
 pub mod explain;
@@ -32,7 +35,8 @@ pub use options::PacketOptions;
 use attach::Attachments;
 use bans::{Ban, Bans};
 use generation::Generation;
-use pins::PinFolder;
+use pins::{PinFolder, Staging};
+use rule_slots::last_generation;
 
 /// What stays the same for the life of a datapath.
 #[derive(Clone, Debug)]
@@ -48,6 +52,8 @@ pub struct Datapath {
     generation: Generation,
     /// The number and the names of the generation before: some of its events are still to be read.
     before: Option<(u32, PolicyNames)>,
+    /// The highest number of a generation that was in force.
+    last: u32,
     attachments: Attachments,
     bans: Bans,
     pins: PinFolder,
@@ -66,20 +72,14 @@ impl Datapath {
     ) -> Result<Self, DatapathError> {
         attach::check_interfaces(&options.interfaces)?;
         let pins = PinFolder::claim(&options.pin_path)?;
-        pins.prepare()?;
-        match load_and_attach(options, packet, policy, &pins) {
-            Ok((generation, attachments)) => {
-                let bans = Bans::open(pins.path())?;
-                Ok(Self { generation, before: None, attachments, bans, pins })
-            }
-            Err(error) => {
-                // What an earlier daemon left in force stays; of this one nothing does.
-                if pins.links().is_empty() {
-                    let _ = pins.remove();
-                }
-                Err(error)
-            }
-        }
+        let staging = pins.prepare()?;
+        // What an earlier daemon left in force stays where this fails; of this one nothing does.
+        let (generation, attachments) = load_and_attach(options, packet, policy, &pins, &staging)
+            .inspect_err(|_| pins.put_back(&staging))?;
+        staging.commit()?;
+        let bans = Bans::open(pins.path())?;
+        let last = generation.number();
+        Ok(Self { generation, before: None, last, attachments, bans, pins })
     }
 
     /// Puts a loaded generation in the old one's place, and returns the old one, which may be put back.
@@ -89,10 +89,30 @@ impl Datapath {
     ///
     /// See [`DatapathError`]; the old generation stays in force.
     pub fn switch(&mut self, mut next: Generation) -> Result<Generation, DatapathError> {
-        self.attachments.switch(&mut next, &mut self.generation)?;
+        let staging = self.pins.stage(next.program()?)?;
+        let entered = next.enter();
+        let switched =
+            entered.and_then(|()| self.attachments.switch(&mut next, &mut self.generation));
+        if let Err(error) = switched {
+            staging.discard();
+            // Its rules are the last that were used: they keep their slots.
+            self.generation.enter()?;
+            return Err(error);
+        }
+        if let Err(error) = staging.commit() {
+            // It is in force all the same; the next daemon finds its pins beside those of before.
+            tracing::error!(%error, "the pin of the program is not that in force");
+        }
+        self.last = self.last.max(next.number());
         let before = std::mem::replace(&mut self.generation, next);
         self.before = Some((before.number(), before.names().clone()));
         Ok(before)
+    }
+
+    /// The number of the next generation: none has had it, also where one was taken back.
+    #[must_use]
+    pub fn next_number(&self) -> u32 {
+        self.last.saturating_add(1)
     }
 
     /// The number of the generation in force.
@@ -137,13 +157,19 @@ impl Datapath {
         self.generation.explain(frame, None)
     }
 
-    /// Packets and bytes by rule, since the generation in force came into force.
+    /// Packets and bytes by rule in force, since its name was first counted.
     ///
     /// # Errors
     ///
     /// Where the kernel does not answer.
     pub fn rule_counts(&self) -> Result<Vec<RuleCount>, DatapathError> {
         self.generation.rule_counts()
+    }
+
+    /// Rules that are gone and had to give up their counters to others, since the pins were made.
+    #[must_use]
+    pub fn rule_counters_replaced(&self) -> u64 {
+        self.generation.replaced
     }
 
     /// Where the program is attached, and how.
@@ -224,8 +250,14 @@ fn load_and_attach(
     packet: &PacketOptions,
     policy: &CompiledPolicy,
     pins: &PinFolder,
+    staging: &Staging,
 ) -> Result<(Generation, Attachments), DatapathError> {
-    let mut generation = Generation::load(1, packet, policy, pins.path())?;
+    let number = last_generation(&staging.path(maps::GENERATION))?.saturating_add(1);
+    let mut generation = Generation::load_staged(number, packet, policy, staging)?;
+    // A count or a bit map that was made anew beside kept bans would keep packets from asking for them.
+    Bans::open_staged(staging)?.sweep()?;
+    generation.enter()?;
+    staging.pin_program(generation.program()?)?;
     let attachments = Attachments::attach(&options.interfaces, &mut generation, pins)?;
     Ok((generation, attachments))
 }

@@ -123,6 +123,13 @@ impl Families<'_> {
                 (vec![name, ("mode", interface.mode.clone())], 1)
             }),
         );
+        self.gauges(
+            "interface_unfiltered_microseconds",
+            "How long no program was on the interface when this daemon changed the mode of an earlier one",
+            snapshot.interfaces.iter().map(|interface| {
+                (vec![("interface", interface.name.clone())], interface.unfiltered_us)
+            }),
+        );
     }
 
     fn packets(&mut self, snapshot: &Snapshot) {
@@ -146,13 +153,18 @@ impl Families<'_> {
         let rule = |rule: &crate::status::RuleStatus| vec![("rule", rule.name.clone())];
         self.counters(
             "rule_packets",
-            "Packets that a rule decided about, since the generation in force came into force",
+            "Packets that a rule decided about, kept by its name",
             snapshot.rules.iter().map(|row| (rule(row), row.packets)),
         );
         self.counters(
             "rule_bytes",
             "Bytes of those packets, link headers included",
             snapshot.rules.iter().map(|row| (rule(row), row.bytes)),
+        );
+        self.counter(
+            "rule_counters_replaced",
+            "Rules that are gone and had to give up their counters to others",
+            snapshot.rule_counters_replaced,
         );
         self.gauge("bans", "Bans, ended ones among them until they are swept", snapshot.bans);
         self.counter(

@@ -7,6 +7,7 @@ use std::{
 };
 
 mod error;
+mod claim;
 pub mod file;
 pub mod swap;
 pub mod changes;
@@ -14,6 +15,7 @@ pub mod history;
 pub mod bans;
 
 pub use changes::{Changes, Entry, GeoChange, LimitChange};
+pub use claim::StateClaim;
 pub use error::StateError;
 
 use file::Staged;

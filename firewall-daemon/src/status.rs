@@ -46,7 +46,7 @@ pub struct Snapshot {
     pub fault: Option<String>,
     /// What of the host keeps a part of the policy from working, and what to do.
     pub warnings: Vec<String>,
-    /// Number of the generation in force: 1 for the first.
+    /// Number of the generation in force: one more than that of any before it since the host started.
     pub generation: u64,
     /// The policy in force.
     pub policy: PolicyStatus,
@@ -59,6 +59,9 @@ pub struct Snapshot {
     pub packets: Vec<PacketCount>,
     /// Rules of the policy in force.
     pub rules: Vec<RuleStatus>,
+    /// Rules that are gone and had to give up their counters to others.
+    #[serde(default)]
+    pub rule_counters_replaced: u64,
     /// Bans, ended ones among them until they are swept.
     pub bans: u64,
     /// Packets that passed without their limit being asked.
@@ -147,7 +150,7 @@ pub struct RuleStatus {
 }
 
 /// An interface with the program on it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct InterfaceStatus {
     /// Its name.
     pub name: String,
@@ -155,6 +158,9 @@ pub struct InterfaceStatus {
     pub index: u32,
     /// `native` or `generic`.
     pub mode: String,
+    /// How long no program was on it when this daemon changed the mode of an earlier one.
+    #[serde(default)]
+    pub unfiltered_us: u64,
 }
 
 /// Packets of one verdict, reason and protocol.

@@ -1,27 +1,37 @@
 //! Every packet is counted once, on its own CPU.
 
-use aya_ebpf::{macros::map, maps::PerCpuArray};
+use aya_ebpf::{
+    macros::map,
+    maps::{Array, PerCpuArray},
+};
 use firewall_common::{
     Decision, Protocol,
     counter::{Count, Loss, SLOTS, slot_of},
-    rules::NO_RULE,
+    rules::{NO_RULE, RULE_SLOTS, RuleSlot},
     settings::Settings,
 };
+
+use crate::opaque::opaque;
 
 #[map]
 static COUNTERS: PerCpuArray<Count> = PerCpuArray::pinned(SLOTS, 0);
 #[map]
 static LOSSES: PerCpuArray<u64> = PerCpuArray::pinned(Loss::ALL.len() as u32, 0);
-/// Of this generation: another may have other rules.
 #[map]
-static RULE_COUNTERS: PerCpuArray<Count> = PerCpuArray::with_max_entries(64, 0);
+static RULE_COUNTERS: PerCpuArray<Count> = PerCpuArray::pinned(RULE_SLOTS, 0);
+/// What the next daemon has to know of the counters above; no packet asks.
+#[map]
+static RULE_NAMES: Array<RuleSlot> = Array::pinned(RULE_SLOTS, 0);
+#[map]
+static GENERATION: Array<u32> = Array::pinned(1, 0);
 
 /// Counts a decision, and the rule that made it.
 #[inline(always)]
 pub fn record(decision: &Decision, protocol: Protocol, length: u64, settings: &Settings) {
     add(COUNTERS.get_ptr_mut(slot_of(decision, protocol)), length);
     if settings.rules.is_on() && decision.rule != NO_RULE {
-        add(RULE_COUNTERS.get_ptr_mut(decision.rule), length);
+        let slot = settings.rule_slots[opaque(decision.rule) as usize % 64];
+        add(RULE_COUNTERS.get_ptr_mut(u32::from(slot)), length);
     }
 }
 

@@ -6,7 +6,7 @@ use aya_ebpf::Global;
 use firewall_common::settings::Settings;
 
 /// The name is `firewall_common::maps::SETTINGS`.
-#[unsafe(export_name = "SETTINGS_ABI_5")]
+#[unsafe(export_name = "SETTINGS_ABI_6")]
 static SETTINGS: Global<Settings> = Global::new(Settings::UNSET);
 
 /// The options as the loader set them: each is loaded where it is asked for, from memory that is

@@ -6,6 +6,8 @@ mod start_stop;
 
 /// The next daemon, under traffic.
 mod takeover;
+/// What one daemon leaves, and what the next makes of it.
+mod handover;
 
 mod reload;
 

@@ -23,7 +23,7 @@ use crate::bpffs::Bpffs;
 pub type Counts = BTreeMap<String, u64>;
 
 /// The maps that all generations share.
-pub const SHARED_MAPS: [&str; 10] = [
+pub const SHARED_MAPS: [&str; 13] = [
     maps::BUCKETS,
     maps::AGGREGATES,
     maps::HASH_KEY,
@@ -33,8 +33,14 @@ pub const SHARED_MAPS: [&str; 10] = [
     maps::SEEN,
     maps::COUNTERS,
     maps::LOSSES,
+    maps::RULE_COUNTERS,
+    maps::RULE_NAMES,
+    maps::GENERATION,
     maps::EVENTS,
 ];
+
+/// Those among them that no packet asks for.
+pub const SHARED_BY_DAEMONS: [&str; 2] = [maps::RULE_NAMES, maps::GENERATION];
 
 /// A generation, loaded for a test.
 pub struct Engine {
@@ -100,7 +106,8 @@ impl Engine {
     pub fn load(source: &PolicySource, options: &PacketOptions) -> Self {
         let bpffs = Bpffs::mount().expect("a BPF file system can be mounted");
         let policy = compile::compile(source).expect("the policy fits the tables");
-        let generation = Generation::load(1, options, &policy, bpffs.path()).expect("it loads");
+        let mut generation = Generation::load(1, options, &policy, bpffs.path()).expect("it loads");
+        generation.enter().expect("its rules have slots");
         Self { generation, bpffs }
     }
 
@@ -110,6 +117,7 @@ impl Engine {
         let number = self.generation.number() + 1;
         self.generation =
             Generation::load(number, options, &policy, self.bpffs.path()).expect("it loads again");
+        self.generation.enter().expect("its rules have slots");
     }
 
     /// The verdict on a frame; what is in shadow passes.

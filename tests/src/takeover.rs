@@ -2,7 +2,7 @@
 //! no ban and no entry of a list is lost, no counter goes backwards.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
@@ -13,6 +13,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, ensure};
+use aya::programs::ProgramInfo;
 use nix::{sys::signal::Signal, unistd::gettid};
 
 use crate::{
@@ -36,6 +37,11 @@ const BANNED: u32 = 0x0a01_0000;
 const DENIED: u32 = 0x0a02_0000;
 const LISTED: u32 = 0x0a03_0000;
 const PASSED: u32 = 0x0a04_0000;
+/// How those that are let in end: by a rule.
+const PASS: &str = "pass rule tcp";
+const RULE: &str = "web";
+/// What is compared before and after a daemon.
+const COUNTERS: [&str; 2] = ["seawall_packets_total", "seawall_rule_packets_total"];
 /// A command may name so many addresses.
 const BATCH: usize = 250;
 const EXIT: Duration = Duration::from_secs(15);
@@ -69,6 +75,10 @@ pub struct Outcome {
     pub dropped: u64,
     /// What Seawall counted.
     pub counts: engine::Counts,
+    /// What it counted for the rule that lets packets in.
+    pub rule_packets: u64,
+    /// XDP programs that were in force and differ in their instructions: the kernel's hashes of these.
+    pub programs: BTreeSet<u64>,
     /// Bans and entries that the command showed no more, over all looks.
     pub lost_entries: u64,
     /// Counters that were seen to go backwards: in the kernel and in `/metrics`.
@@ -105,10 +115,13 @@ impl Outcome {
         if self.lost_entries != 0 {
             problems.push(format!("{} bans or entries were lost", self.lost_entries));
         }
-        for label in ["drop ban udp", "drop deny udp", "pass default tcp"] {
+        for label in ["drop ban udp", "drop deny udp", PASS] {
             if !counts.contains_key(label) {
                 problems.push(format!("no packet ended as {label}"));
             }
+        }
+        if counts.get(PASS) != Some(&self.rule_packets) {
+            problems.push(format!("the rule counted {}; counted: {counts:?}", self.rule_packets));
         }
         if self.kills == 0 || self.upgrades == 0 || self.looks == 0 {
             problems.push(format!(
@@ -187,6 +200,8 @@ pub fn measure(link: &Link, traffic: &dyn Traffic, other: &Path, plan: Plan) -> 
     (outcome.arrived, outcome.dropped) =
         (after.packets - before.packets, after.drops - before.drops);
     outcome.counts = engine::pinned_counts(&life.pins)?;
+    let metrics = Metrics::scrape(link.namespace(), METRICS)?;
+    outcome.rule_packets = metrics.sum("seawall_rule_packets_total", &[("rule", RULE)]);
     life.end()?;
     ensure!(outcome.arrived != 0, "nothing arrived");
     Ok(outcome)
@@ -203,7 +218,8 @@ impl<'a> Life<'a> {
         let config = folder.join("seawall.yaml");
         let text = format!(
             "interfaces: [{{ name: {RECEIVER} }}]\n\
-             packet:\n  pin_path: {}\n  deny: {{ files: [listed.txt] }}\n  events: {{ events_per_s_max: 0 }}\n\
+             packet:\n  pin_path: {}\n  deny: {{ files: [listed.txt] }}\n  events: {{ events_per_s_max: 0 }}\n  \
+             rules: [{{ name: {RULE}, protocol: tcp, ports: [443], verdict: pass }}]\n\
              control: {{ socket: {} }}\nstate: {{ path: {} }}\nmetrics: {{ listen: {METRICS} }}\n",
             pins.display(),
             folder.join("control.sock").display(),
@@ -235,7 +251,7 @@ impl<'a> Life<'a> {
             if !reload.is_multiple_of(plan.reloads_a_life) {
                 continue;
             }
-            let judged = last.sum("seawall_packets_total", &[]);
+            let judged = COUNTERS.map(|counter| last.sum(counter, &[]));
             if (reload / plan.reloads_a_life).is_multiple_of(2) {
                 self.process.signal(Signal::SIGKILL)?;
                 outcome.kills += 1;
@@ -249,10 +265,13 @@ impl<'a> Life<'a> {
             self.process = started(self.link, program, &self.config, &self.folder)?;
             self.wait_until_it_serves()?;
             last = Metrics::scrape(self.link.namespace(), METRICS)?;
-            let since = last.sum("seawall_packets_total", &[]);
-            if since < judged {
-                outcome.backwards.push(format!("/metrics: {judged} packets, then {since}"));
+            for (counter, judged) in COUNTERS.into_iter().zip(judged) {
+                let since = last.sum(counter, &[]);
+                if since < judged {
+                    outcome.backwards.push(format!("{counter}: {judged}, then {since}"));
+                }
             }
+            outcome.programs.insert(ProgramInfo::from_pin(self.pins.join("program"))?.tag());
             outcome.lost_entries += self.missing()?;
         }
         let arrived = link::statistics()?.packets - first;

@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
-use crate::{build, ebpf, setup, shell};
+use crate::{
+    build, ebpf,
+    setup::{self, Toolchain},
+    shell,
+};
 
 /// Options of `cargo xtask bench`.
 #[derive(Args)]
@@ -68,7 +72,10 @@ pub fn run(options: &Options) -> Result<()> {
     let toolchain = setup::bench()?;
     shell::step("bench: its XDP programs");
     let object = ebpf::build_object(&toolchain, ebpf::BENCH)?;
-    let other = matches!(options.what, What::Takeover { .. }).then(other_build).transpose()?;
+    let other = match options.what {
+        What::Takeover { .. } => Some(other_build(&toolchain)?),
+        _ => None,
+    };
     shell::step("bench");
     let mut arguments = vec![what.into(), "--object".into(), object.into_os_string()];
     if let Some(other) = other {
@@ -80,13 +87,15 @@ pub fn run(options: &Options) -> Result<()> {
     shell::become_program("seawall-bench", &arguments, &["TERM", "SEAWALL_DATA"])
 }
 
-/// The daemon, built apart and without optimisation: another file with other code, which has to get along
-/// with what the one of the release profile has pinned.
-fn other_build() -> Result<PathBuf> {
-    shell::step("bench: another build of the daemon");
+/// The daemon, built apart and without optimisation, around an XDP program of other instructions: another
+/// version, as far as an upgrade sees, which has to get along with what that of the release profile has pinned.
+fn other_build(toolchain: &Toolchain) -> Result<PathBuf> {
+    shell::step("bench: another build of the XDP program and of the daemon");
+    let object = ebpf::build_other(toolchain)?;
     let target = shell::workspace()?.join("target/other-build");
     let mut command = shell::cargo()?;
     command.args(["build", "--quiet", "--locked", "--package", "firewall-daemon"]);
+    command.env("SEAWALL_XDP_OBJECT", object);
     shell::run(command.env("CARGO_TARGET_DIR", &target))?;
     Ok(target.join("debug/seawall"))
 }

@@ -49,6 +49,15 @@ pub fn build_object(toolchain: &Toolchain, object: Object) -> Result<PathBuf> {
     Ok(file)
 }
 
+/// The XDP program, less optimised: the same verdicts by other instructions. Answers where it is.
+pub fn build_other(toolchain: &Toolchain) -> Result<PathBuf> {
+    let target = shell::workspace()?.join("target/other-ebpf");
+    let mut command = cargo(toolchain, "build", FIREWALL)?;
+    command.env("CARGO_TARGET_DIR", &target).env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "2");
+    shell::run(&mut command)?;
+    Ok(target.join("bpfel-unknown-none/release").join(FIREWALL.binary))
+}
+
 /// A cargo call on such a crate, with the flags that its code relies on.
 pub fn cargo(toolchain: &Toolchain, verb: &str, object: Object) -> Result<Command> {
     let flags = [

@@ -197,7 +197,7 @@ impl Daemon {
                 cuts => return Err(ChangeError::Refused(guard::refusal(&cuts))),
             }
         }
-        let number = lock(&self.datapath).generation() + 1;
+        let number = lock(&self.datapath).next_number();
         let options = PacketOptions::from(&prepared.packet);
         let pin_path = &next.config.packet.pin_path;
         let generation = Generation::load(number, &options, &prepared.compiled, pin_path)?;

@@ -23,6 +23,7 @@ use super::{
     snapshot::now_epoch_s,
 };
 use crate::{
+    audit::Hash,
     control::Caller,
     state::{StateError, StateFolder, file},
     status::PolicyStatus,
@@ -73,14 +74,23 @@ struct Note {
     what: String,
     who: String,
     until_epoch_s: u64,
+    /// Of the file that is tried: where it is the daemon's own by now, it was confirmed.
+    #[serde(default)]
+    file_sha256: Option<Hash>,
 }
 
 /// Notes that a change is about to wait.
-pub fn note(state: &StateFolder, cause: &Cause, within: Duration) -> Result<(), StateError> {
+pub fn note(
+    state: &StateFolder,
+    cause: &Cause,
+    within: Duration,
+    text: &[u8],
+) -> Result<(), StateError> {
     let note = Note {
         what: format!("{} {}", cause.verb, cause.what),
         who: cause.who.to_string(),
         until_epoch_s: now_epoch_s().saturating_add(within.as_secs()),
+        file_sha256: Some(Hash::of(text)),
     };
     let path = state.path().join(FILE);
     let bytes = serde_json::to_vec(&note).map_err(|error| StateError::Write {
@@ -101,11 +111,15 @@ pub fn forget(state: &StateFolder) {
     }
 }
 
-/// Says and records what an earlier daemon left waiting: this one starts from the file, which it never
-/// reached.
+/// Says and records what an earlier daemon left waiting: this one starts from the file, which it did not
+/// reach unless it was confirmed.
 pub fn left_behind(daemon: &Daemon) {
     let Ok(bytes) = file::read(&daemon.state.path().join(FILE), FILE_BYTES_MAX) else { return };
     let (what, who) = match serde_json::from_slice::<Note>(&bytes) {
+        Ok(note) if note.file_sha256 == Some(Hash::of(&lock(&daemon.config).text)) => {
+            tracing::info!(what = note.what, who = note.who, "was confirmed: it stays");
+            return forget(&daemon.state);
+        }
         Ok(note) => (note.what, note.who),
         Err(_) => ("a change".to_owned(), "nobody known".to_owned()),
     };

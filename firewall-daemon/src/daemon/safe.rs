@@ -42,11 +42,13 @@ impl Daemon {
         let old_packet =
             before.changes.over(&before.config.packet).map_err(ChangeError::Refused)?;
         let prepared = Prepared::new(&config, &before.changes, &mut sources)?;
-        let number = lock(&self.datapath).generation();
+        let (number, next) = {
+            let datapath = lock(&self.datapath);
+            (datapath.generation(), datapath.next_number())
+        };
         let options = PacketOptions::from(&prepared.packet);
         let pin_path = &before.config.packet.pin_path;
-        let mut candidate =
-            Generation::load(number.wrapping_add(1), &options, &prepared.compiled, pin_path)?;
+        let mut candidate = Generation::load(next, &options, &prepared.compiled, pin_path)?;
         Ok(Plan {
             generation: number,
             lists: plan::lists(&self.lists_in_force(), &lists_of(&prepared)),
@@ -180,7 +182,7 @@ impl Daemon {
                     return Err(pending.refusal());
                 }
                 let within = Duration::from_secs(seconds);
-                pending::note(&self.state, &cause, within)?;
+                pending::note(&self.state, &cause, within, &config.text)?;
                 Keep::Confirmed { within }
             }
         };

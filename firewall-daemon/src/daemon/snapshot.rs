@@ -69,8 +69,10 @@ impl Daemon {
                 name: interface.name.clone(),
                 index: interface.index,
                 mode: interface.mode.label().to_owned(),
+                unfiltered_us: interface.unfiltered.unwrap_or_default().as_micros() as u64,
             })
             .collect();
+        snapshot.rule_counters_replaced = datapath.rule_counters_replaced();
         let read = || {
             let bans = datapath.ban_count()?;
             Ok::<_, DatapathError>((

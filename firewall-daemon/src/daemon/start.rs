@@ -33,6 +33,7 @@ use crate::{
 /// Starts all parts.
 pub fn start(config: Config) -> anyhow::Result<Daemon> {
     let state = StateFolder::open(&config.state.path)?;
+    let state_claim = state.claim()?;
     if let Err(error) = state.try_writing() {
         tracing::warn!(%error, "no change will be taken: the state folder cannot be written");
     }
@@ -87,6 +88,7 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         config: Mutex::new(config),
         changes: Mutex::new(Arc::new(changes)),
         state,
+        _state_claim: state_claim,
         road: Mutex::new(sources),
         datapath: Mutex::new(datapath),
         origin: Mutex::new(Arc::new(origin)),

@@ -1,24 +1,27 @@
 //! Attaching, switching and detaching: one pinned link an interface.
 
 use std::{
-    fs, io,
-    path::{Path, PathBuf},
+    path::PathBuf,
+    time::{Duration, Instant},
 };
 
-use aya::programs::{
-    ProgramError, Xdp, XdpMode,
-    links::{FdLink, PinnedLink},
-    xdp::XdpLink,
-};
-use nix::{
-    errno::Errno,
-    net::if_::{if_nameindex, if_nametoindex},
-};
+use aya::programs::{Xdp, XdpMode};
+use nix::net::if_::{if_nameindex, if_nametoindex};
 
 use crate::{
     config::{AttachPolicy, InterfaceConfig},
-    datapath::{attached, error::DatapathError, generation::Generation, pins::PinFolder},
+    datapath::{
+        error::DatapathError,
+        generation::Generation,
+        pins::{PinFolder, program_in},
+    },
 };
+
+mod link;
+mod undo;
+
+use link::{attach_anew, make_room, replace, unpin};
+use undo::{Step, Undo};
 
 /// How the program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +59,8 @@ pub struct AttachedInterface {
     pub index: u32,
     /// How the program is attached.
     pub mode: AttachMode,
+    /// For how long no program was on it, where this daemon had to change the mode of an earlier one.
+    pub unfiltered: Option<Duration>,
 }
 
 /// The interfaces with the program on them, and where their links are pinned.
@@ -83,59 +88,58 @@ pub fn name_of(index: Option<u32>) -> String {
 
 impl Attachments {
     /// Attaches to all interfaces or to none. A link that an earlier daemon left is taken over: its program
-    /// is replaced, so no packet goes unjudged in between. That comes last, as the program that was in it
-    /// cannot be put back: where another interface refuses, the earlier daemon's filter stays in force.
+    /// is replaced, so no packet goes unjudged in between. Where an interface refuses, what was done before
+    /// is undone: the earlier daemon's filter stays in force.
     pub fn attach(
         interfaces: &[InterfaceConfig],
         generation: &mut Generation,
         pins: &PinFolder,
     ) -> Result<Self, DatapathError> {
-        let mut anew = Self { interfaces: Vec::new(), pins: Vec::new() };
-        let (mut left, mut taken) = (Vec::new(), Vec::new());
-        for interface in interfaces {
-            let index = index_of(&interface.name)?;
-            match left_link(interface, index, pins) {
-                Some(mode) => left.push((interface, index, mode)),
-                None => anew.add(interface, index, generation.program()?, pins)?,
+        let mut undo = Undo::default();
+        match Self::attach_all(interfaces, generation.program()?, pins, &mut undo) {
+            Ok(attachments) => {
+                attachments.remove_others(pins);
+                Ok(attachments)
+            }
+            Err(error) => {
+                undo.undo();
+                Err(error)
             }
         }
-        for (interface, index, mode) in left {
-            let (pin, program) = (pins.link(index, mode.label()), generation.program()?);
-            if let Err(reason) = replace(&pin, program) {
-                // Its interface is gone, or it is no link: it only bars the way.
-                tracing::warn!(pin = %pin.display(), reason, "a pinned link of no use: removing it");
-                let _ = unpin(&pin);
-                anew.add(interface, index, program, pins)?;
-                continue;
-            }
-            tracing::info!(interface = interface.name, "took over the link of an earlier daemon");
-            taken.push((AttachedInterface { name: interface.name.clone(), index, mode }, pin));
-        }
-        for (interface, pin) in taken {
-            anew.interfaces.push(interface);
-            anew.pins.push(pin);
-        }
-        anew.remove_others(pins);
-        Ok(anew)
     }
 
-    /// Attaches to one more. Where that fails, what was attached so far comes off again.
-    fn add(
-        &mut self,
-        interface: &InterfaceConfig,
-        index: u32,
+    /// What is most likely to be refused comes first, and what was in force is touched last.
+    fn attach_all(
+        interfaces: &[InterfaceConfig],
         program: &mut Xdp,
         pins: &PinFolder,
-    ) -> Result<(), DatapathError> {
-        let attached =
-            make_room(interface, index).and_then(|()| attach_anew(interface, index, program, pins));
-        let mode = attached.inspect_err(|_| {
-            // The first error is the one to tell.
-            let _ = self.detach();
-        })?;
-        self.interfaces.push(AttachedInterface { name: interface.name.clone(), index, mode });
-        self.pins.push(pins.link(index, mode.label()));
-        Ok(())
+        undo: &mut Undo,
+    ) -> Result<Self, DatapathError> {
+        let mut places = Vec::new();
+        for interface in interfaces {
+            let index = index_of(&interface.name)?;
+            places.push((interface, index, Left::find(interface, index, pins)));
+        }
+        places.sort_by_key(|(.., left)| left.order());
+        let mut attached = Vec::new();
+        for (interface, index, left) in places {
+            let (mode, unfiltered) = match left {
+                Left::Nothing => (add(interface, index, program, pins, undo)?, None),
+                Left::OtherMode(mode) => {
+                    let changed = change_mode(interface, index, mode, program, pins, undo)?;
+                    (changed.0, Some(changed.1))
+                }
+                Left::Alike(mode) => {
+                    (take_over(interface, index, mode, program, pins, undo)?, None)
+                }
+            };
+            let name = interface.name.clone();
+            attached.push(AttachedInterface { name, index, mode, unfiltered });
+        }
+        let place = |one: &AttachedInterface| interfaces.iter().position(|it| it.name == one.name);
+        attached.sort_by_key(place);
+        let pins = attached.iter().map(|one| pins.link(one.index, one.mode.label())).collect();
+        Ok(Self { interfaces: attached, pins })
     }
 
     /// An earlier daemon was on interfaces that this one is not to be on.
@@ -188,130 +192,116 @@ pub fn detach(pins: impl Iterator<Item = PathBuf>) -> Result<(), DatapathError> 
     removed.fold(Ok(()), Result::and)
 }
 
-/// The link is held by its pin, so a refusal leaves the program in it that was there.
-fn replace(pin: &Path, program: &mut Xdp) -> Result<(), String> {
-    let link = PinnedLink::from_pin(pin).map_err(|error| error.to_string())?;
-    let link = XdpLink::try_from(FdLink::from(link)).map_err(|error| error.to_string())?;
-    let id = program.attach_to_link(link).map_err(|error| error.to_string())?;
-    // The pin alone is to hold the link: held by the program too, it would stay when its pin goes.
-    let link = program.take_link(id).map_err(|error| error.to_string())?;
-    FdLink::try_from(link).map(drop).map_err(|error| error.to_string())
+/// What an earlier daemon left on an interface.
+#[derive(Clone, Copy)]
+enum Left {
+    /// No link.
+    Nothing,
+    /// A link in another mode than the configuration wants.
+    OtherMode(AttachMode),
+    /// A link as the configuration wants it.
+    Alike(AttachMode),
 }
 
-/// Removes a pin while the link is held, and lets go of the link last: then the kernel detaches before
-/// this returns. A link whose pin is its last holder is detached by a worker of the kernel, later.
-fn unpin(pin: &Path) -> io::Result<()> {
-    match PinnedLink::from_pin(pin) {
-        Ok(link) => link.unpin().map(drop),
-        Err(_) => fs::remove_file(pin),
-    }
-}
-
-/// How a link that an earlier daemon left is attached, where that is as the configuration wants it. One of
-/// another mode bars the way.
-fn left_link(interface: &InterfaceConfig, index: u32, pins: &PinFolder) -> Option<AttachMode> {
-    let modes: &[AttachMode] = match interface.mode {
-        AttachPolicy::Native => &[AttachMode::Native],
-        AttachPolicy::NativeOrGeneric => &[AttachMode::Native, AttachMode::Generic],
-        AttachPolicy::Generic => &[AttachMode::Generic],
-    };
-    let is_left = |mode: &AttachMode| pins.link(index, mode.label()).exists();
-    let left = modes.iter().copied().find(is_left);
-    for mode in [AttachMode::Native, AttachMode::Generic] {
-        if left != Some(mode) && is_left(&mode) {
-            let _ = unpin(&pins.link(index, mode.label()));
+impl Left {
+    fn find(interface: &InterfaceConfig, index: u32, pins: &PinFolder) -> Self {
+        let wanted: &[AttachMode] = match interface.mode {
+            AttachPolicy::Native => &[AttachMode::Native],
+            AttachPolicy::NativeOrGeneric => &[AttachMode::Native, AttachMode::Generic],
+            AttachPolicy::Generic => &[AttachMode::Generic],
+        };
+        let is_left = |mode: &&AttachMode| pins.link(index, mode.label()).exists();
+        let all = [AttachMode::Native, AttachMode::Generic];
+        match (wanted.iter().find(is_left), all.iter().find(is_left)) {
+            (Some(mode), _) => Self::Alike(*mode),
+            (None, Some(mode)) => Self::OtherMode(*mode),
+            (None, None) => Self::Nothing,
         }
     }
-    left
-}
 
-/// Names a program of someone else, or removes it where the configuration says so. It is gone then, also
-/// where a later interface fails.
-fn make_room(interface: &InterfaceConfig, index: u32) -> Result<(), DatapathError> {
-    let found = match attached::query(index) {
-        // An offloaded program leaves room for another in the driver or the stack.
-        Ok(Some(found)) if found.mode != attached::OFFLOAD => found,
-        Ok(Some(_) | None) => return Ok(()),
-        Err(error) => {
-            // Attaching tells whether there is one.
-            tracing::debug!(interface = interface.name, %error, "cannot ask for an XDP program");
-            return Ok(());
+    fn order(self) -> u8 {
+        match self {
+            Self::Nothing => 0,
+            Self::OtherMode(_) => 1,
+            Self::Alike(_) => 2,
         }
-    };
-    let name = interface.name.clone();
-    if !interface.replace {
-        let remedy = attached::remedy(&found, &name);
-        return Err(DatapathError::Occupied { name, found, remedy });
     }
-    tracing::warn!(
-        interface = name,
-        program = found.name,
-        id = found.id,
-        mode = found.mode,
-        "replacing another XDP program: until ours is attached, every frame passes"
-    );
-    attached::detach(index, &found).map_err(|source| DatapathError::Replace { name, found, source })
 }
 
-fn attach_anew(
+/// Attaches where none of ours is.
+fn add(
     interface: &InterfaceConfig,
     index: u32,
     program: &mut Xdp,
     pins: &PinFolder,
+    undo: &mut Undo,
 ) -> Result<AttachMode, DatapathError> {
-    let (link, mode) = match interface.mode {
-        AttachPolicy::Native => attach_in(interface, index, program, AttachMode::Native)?,
-        AttachPolicy::Generic => attach_in(interface, index, program, AttachMode::Generic)?,
-        AttachPolicy::NativeOrGeneric => attach_in(interface, index, program, AttachMode::Native)
-            .or_else(|error| {
-            tracing::warn!(
-                interface = interface.name,
-                %error,
-                "native mode refused, falling back to generic mode: expect a fraction of the speed"
-            );
-            attach_in(interface, index, program, AttachMode::Generic)
-        })?,
-    };
-    let pin = pins.link(index, mode.label());
-    link.pin(pin).map_err(|error| DatapathError::Attach {
-        name: interface.name.clone(),
-        mode: mode.label(),
-        reason: format!("the link cannot be pinned: {error}"),
-    })?;
+    make_room(interface, index)?;
+    let mode = attach_anew(interface, index, program, pins)?;
+    undo.push(Step::Attached { pin: pins.link(index, mode.label()) });
     Ok(mode)
 }
 
-fn attach_in(
+/// Puts the program in a link that is there.
+fn take_over(
     interface: &InterfaceConfig,
     index: u32,
-    program: &mut Xdp,
     mode: AttachMode,
-) -> Result<(FdLink, AttachMode), DatapathError> {
-    let failed =
-        |reason| DatapathError::Attach { name: interface.name.clone(), mode: mode.label(), reason };
-    let id = program
-        .attach_to_if_index(index, mode.flags())
-        .map_err(|error| failed(explain(&error, mode)))?;
-    let link = program.take_link(id).map_err(|error| failed(error.to_string()))?;
-    let link = FdLink::try_from(link)
-        .map_err(|_| failed("this kernel has no XDP links; 5.9 or later is needed".to_owned()))?;
-    Ok((link, mode))
+    program: &mut Xdp,
+    pins: &PinFolder,
+    undo: &mut Undo,
+) -> Result<AttachMode, DatapathError> {
+    let pin = pins.link(index, mode.label());
+    let before = pins.program_of(&pin);
+    if let Err(reason) = replace(&pin, program) {
+        // Its interface is gone, or it is no link: it only bars the way.
+        tracing::warn!(pin = %pin.display(), reason, "a pinned link of no use: removing it");
+        let _ = unpin(&pin);
+        return add(interface, index, program, pins, undo);
+    }
+    tracing::info!(interface = interface.name, "took over the link of an earlier daemon");
+    if let Some(program) = before {
+        undo.push(Step::Replaced { pin, program });
+    }
+    Ok(mode)
 }
 
-/// The kernel's answer in words, with the remedy.
-fn explain(error: &ProgramError, mode: AttachMode) -> String {
-    let ProgramError::SyscallError(syscall) = error else {
-        return error.to_string();
-    };
-    let errno = syscall.io_error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw);
-    match errno {
-        Errno::EBUSY | Errno::EEXIST => "another XDP program is attached; \
-             `ip link show` names it, `ip link set dev INTERFACE xdp off` removes it"
-            .to_owned(),
-        Errno::EOPNOTSUPP | Errno::EINVAL | Errno::ERANGE if mode == AttachMode::Native => format!(
-            "the driver refuses ({errno}); its MTU may be too large for native mode, or it has none: \
-             `mode: native_or_generic` allows the slower generic mode"
-        ),
-        errno => errno.to_string(),
+/// Attaches in another mode than an earlier daemon. The kernel keeps one of the two modes out while the other
+/// is there, so the old program comes off first: it is held, to be put back where the new mode is refused.
+fn change_mode(
+    interface: &InterfaceConfig,
+    index: u32,
+    from: AttachMode,
+    program: &mut Xdp,
+    pins: &PinFolder,
+    undo: &mut Undo,
+) -> Result<(AttachMode, Duration), DatapathError> {
+    let pin = pins.link(index, from.label());
+    if program_in(&pin).is_none() {
+        tracing::warn!(pin = %pin.display(), "no link, where one was pinned: removing it");
+        let _ = unpin(&pin);
+        return Ok((add(interface, index, program, pins, undo)?, Duration::ZERO));
     }
+    let Some(before) = pins.program_of(&pin) else {
+        return Err(DatapathError::ModeHeld { name: interface.name.clone(), mode: from.label() });
+    };
+    let since = Instant::now();
+    unpin(&pin).map_err(|source| DatapathError::Pin {
+        path: pin.clone(),
+        action: "remove",
+        source,
+    })?;
+    let interface_of = interface.clone();
+    undo.push(Step::TakenOff { interface: interface_of, index, mode: from, pin, program: before });
+    let mode = attach_anew(interface, index, program, pins)?;
+    let unfiltered = since.elapsed();
+    undo.push(Step::Attached { pin: pins.link(index, mode.label()) });
+    tracing::warn!(
+        interface = interface.name,
+        from = from.label(),
+        to = mode.label(),
+        unfiltered_us = unfiltered.as_micros() as u64,
+        "changed the mode: every frame of that time passed"
+    );
+    Ok((mode, unfiltered))
 }

@@ -6,7 +6,7 @@ use aya::maps::{Array, HashMap, Map, MapData, MapError};
 use firewall_common::{Address, SourceKey, ban_places, maps};
 use nix::time::{ClockId, clock_gettime};
 
-use crate::datapath::error::DatapathError;
+use crate::datapath::{error::DatapathError, pins::Staging};
 
 /// The bans in force. All generations share them.
 pub struct Bans {
@@ -31,8 +31,13 @@ impl Bans {
     ///
     /// Where there are none.
     pub fn open(pin_folder: &Path) -> Result<Self, DatapathError> {
+        Self::open_staged(&Staging::none(pin_folder))
+    }
+
+    /// The same, where some of them are not in their places yet.
+    pub(super) fn open_staged(staging: &Staging) -> Result<Self, DatapathError> {
         let map = |name: &'static str| {
-            MapData::from_pin(pin_folder.join(name))
+            MapData::from_pin(staging.path(name))
                 .and_then(Map::from_map_data)
                 .map_err(|source| DatapathError::Map { name, source })
         };

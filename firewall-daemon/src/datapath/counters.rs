@@ -84,16 +84,16 @@ impl Generation {
         })
     }
 
-    /// Packets and bytes by rule, in the order of the rules.
+    /// Packets and bytes by rule, in the order of the rules: those of each since its name was first counted.
     ///
     /// # Errors
     ///
     /// Where the kernel does not answer.
     pub fn rule_counts(&self) -> Result<Vec<RuleCount>, DatapathError> {
         let array = array::<Count>(self, maps::RULE_COUNTERS)?;
-        let rules = self.names().rules.iter().enumerate();
-        let count = |(index, name): (usize, &String)| {
-            let counts = get(&array, maps::RULE_COUNTERS, index as u32)?;
+        let rules = self.rule_slots.iter().zip(&self.names().rules);
+        let count = |(slot, name): (&u8, &String)| {
+            let counts = get(&array, maps::RULE_COUNTERS, u32::from(*slot))?;
             let packets = counts.iter().map(|count| count.packets).sum();
             let bytes = counts.iter().map(|count| count.bytes).sum();
             Ok(RuleCount { name: name.clone(), packets, bytes })

@@ -94,6 +94,16 @@ pub enum DatapathError {
         /// The kernel's answer and the remedy.
         reason: String,
     },
+    /// The mode cannot be changed without a risk.
+    #[error(
+        "interface {name}: expected to hold the program that is attached in {mode} mode, to put it back if the other mode is refused; found that the kernel hands it to nobody without CAP_SYS_ADMIN. Start once with mode: {mode}, then change it; or `seawall detach` first"
+    )]
+    ModeHeld {
+        /// The interface.
+        name: String,
+        /// The mode that it is attached in.
+        mode: &'static str,
+    },
     /// Another program is there.
     #[error("interface {name}: expected no other XDP program on it, found {found}; {remedy}")]
     Occupied {

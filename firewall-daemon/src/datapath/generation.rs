@@ -18,7 +18,7 @@ use firewall_common::{
 
 use crate::{
     config::KernelLog,
-    datapath::{PacketOptions, error::DatapathError},
+    datapath::{PacketOptions, error::DatapathError, pins::Staging, rule_slots::RuleSlots},
     policy::compile::CompiledPolicy,
 };
 
@@ -32,6 +32,10 @@ pub struct Generation {
     logs: bool,
     /// What the program's numbers of classes, lists and rules mean.
     names: PolicyNames,
+    /// By the number of a rule: the slot that counts it.
+    pub(super) rule_slots: Vec<u8>,
+    /// Rules that had to give up their slots, when this generation came into force.
+    pub(super) replaced: u64,
 }
 
 /// What the program's numbers mean.
@@ -57,18 +61,35 @@ impl Generation {
         policy: &CompiledPolicy,
         pin_folder: &Path,
     ) -> Result<Self, DatapathError> {
+        Self::load_staged(number, packet, policy, &Staging::none(pin_folder))
+    }
+
+    /// The same, with some shared maps made anew beside those that are pinned.
+    pub(super) fn load_staged(
+        number: u32,
+        packet: &PacketOptions,
+        policy: &CompiledPolicy,
+        staging: &Staging,
+    ) -> Result<Self, DatapathError> {
         if OBJECT.is_empty() {
             return Err(DatapathError::NoObject);
         }
         let rules = policy.rules.table.as_deref();
         let mut settings = packet.settings(number, policy.rules.masks, rules);
+        let rule_slots =
+            RuleSlots::open(&staging.path(maps::RULE_NAMES))?.assign(&policy.rules.names);
+        settings.rule_slots.iter_mut().zip(&rule_slots).for_each(|(to, slot)| *to = *slot);
         let drops = policy.classes.iter().any(|class| class.kind() != Kind::Other);
         settings.first_look = u32::from(drops);
         let logs = packet.kernel_log == KernelLog::Debug;
         let log_level: u8 = if logs { aya_log::Level::Debug as u8 } else { 0 };
-        let ebpf = EbpfLoader::new()
+        let mut loader = EbpfLoader::new();
+        for (name, path) in staging.made() {
+            loader.map_pin_path(name, path);
+        }
+        let ebpf = loader
             .verifier_log_level(VerifierLogLevel::STATS)
-            .default_map_pin_directory(pin_folder)
+            .default_map_pin_directory(staging.folder())
             // An object of another layout has no symbol of this name: it is refused here.
             .override_global(maps::SETTINGS, &settings, true)
             .override_global(aya_log::LEVEL, &log_level, true)
@@ -87,14 +108,14 @@ impl Generation {
             lists: policy.names.clone(),
             rules: policy.rules.names.clone(),
         };
-        let mut generation = Self { number, ebpf, logs, names };
+        let mut generation = Self { number, ebpf, logs, names, rule_slots, replaced: 0 };
         generation.write(policy, packet.ports().as_deref())?;
         generation.draw_hash_key()?;
         generation.program()?.load().map_err(DatapathError::Verify)?;
         Ok(generation)
     }
 
-    /// Its number: 1 for the first of a daemon, one more with each.
+    /// Its number: one more than that of any that was in force before it.
     #[must_use]
     pub fn number(&self) -> u32 {
         self.number
@@ -211,7 +232,7 @@ impl Generation {
         row.iter().try_for_each(|row| set(&mut array, name, whole.len(), row))
     }
 
-    fn array<V: Pod>(
+    pub(super) fn array<V: Pod>(
         &mut self,
         name: &'static str,
     ) -> Result<Array<&mut MapData, V>, DatapathError> {

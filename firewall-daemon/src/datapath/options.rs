@@ -83,6 +83,7 @@ impl PacketOptions {
             exact_time: 0,
             first_look: 0,
             _pad: 0,
+            rule_slots: [0; 64],
             malformed_pass: pass(self.malformed),
             non_ip_pass: pass(self.non_ip),
             tcp_flags_pass: pass(self.tcp_flags),

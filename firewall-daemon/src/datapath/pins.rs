@@ -3,17 +3,17 @@
 use std::{
     fs::{self, DirBuilder, File},
     io,
-    os::unix::fs::{DirBuilderExt as _, symlink},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
-use aya::maps::{MapInfo, MapType};
-use firewall_common::{
-    SourceKey, ban_places,
-    counter::{Count, Loss, SLOTS},
-    limits::{AGGREGATES, BucketRow, ROWS},
-    maps,
+use aya::programs::{
+    ProgramInfo, Xdp,
+    links::{FdLink, PinnedLink},
+    loaded_programs,
 };
+use aya_obj::programs::XdpAttachType;
+use firewall_common::maps;
 use nix::{
     fcntl::{Flock, FlockArg},
     sys::statfs::{BPF_FS_MAGIC, statfs},
@@ -21,14 +21,22 @@ use nix::{
 
 use crate::datapath::error::DatapathError;
 
+mod staging;
+
+pub use staging::Staging;
+
 /// What the name of a pinned link begins with.
 const LINK: &str = "link_";
 /// A symbolic link that points to the number of the layout: a BPF file system holds no files.
 const ABI: &str = "abi";
+/// The program that is in force: the next daemon puts it back where it cannot attach its own.
+const PROGRAM: &str = "program";
 
 /// A folder on a bpffs that this process alone uses.
 pub struct PinFolder {
     path: PathBuf,
+    /// Nothing was in it.
+    was_empty: bool,
     /// Held for as long as the folder is in use; a process that dies lets go of it.
     _claim: Flock<File>,
 }
@@ -54,80 +62,87 @@ impl PinFolder {
         let folder = File::open(path).map_err(failed("open the folder"))?;
         let claim = Flock::lock(folder, FlockArg::LockExclusiveNonblock)
             .map_err(|_| DatapathError::PinFolderInUse { path: path.to_path_buf() })?;
-        Ok(Self { path: path.to_path_buf(), _claim: claim })
+        let mut entries = fs::read_dir(path).map_err(failed("read the folder"))?;
+        let was_empty = entries.next().is_none();
+        Ok(Self { path: path.to_path_buf(), was_empty, _claim: claim })
     }
 
-    /// Makes ready for a generation of this version: what a newer one has pinned is refused and left as it
-    /// is, and of what an older one has pinned that goes which this one cannot read.
-    pub fn prepare(&self) -> Result<(), DatapathError> {
-        let path = self.path.join(ABI);
+    /// Makes ready for a generation of this version, and changes nothing of what is in force: what a newer one
+    /// has pinned is refused, and what this one cannot read is to be made anew, beside what is there.
+    pub fn prepare(&self) -> Result<Staging, DatapathError> {
+        self.settle()?;
+        self.check_layout()?;
+        let staging = Staging::of(&self.path);
+        staging.write_layout()?;
+        Ok(staging)
+    }
+
+    /// What another daemon left beside the pins. It died between attaching its program and putting these in
+    /// place, which is done now, or before it attached anything: then they go.
+    fn settle(&self) -> Result<(), DatapathError> {
+        let left = Staging::left(&self.path);
+        if self.is_in_force(&staging::next(&self.path, PROGRAM)) {
+            tracing::warn!(pin_path = %self.path.display(), "an earlier daemon died while it took over");
+            return left.commit();
+        }
+        left.discard();
+        Ok(())
+    }
+
+    /// Whether a pinned program is in a link.
+    fn is_in_force(&self, program: &Path) -> bool {
+        let Ok(program) = ProgramInfo::from_pin(program) else { return false };
+        self.links().iter().any(|(link, _)| program_in(link) == Some(program.id()))
+    }
+
+    /// The program in a pinned link, to put it back: the one that is pinned beside it, as the kernel hands
+    /// out others to CAP_SYS_ADMIN alone.
+    pub fn program_of(&self, link: &Path) -> Option<Xdp> {
+        let (id, kind) = (program_in(link)?, XdpAttachType::Interface);
+        let pinned = self.path.join(PROGRAM);
+        if ProgramInfo::from_pin(&pinned).is_ok_and(|program| program.id() == id) {
+            return Xdp::from_pin(pinned, kind).ok();
+        }
+        let mut loaded = loaded_programs().filter_map(Result::ok);
+        let found = loaded.find(|program| program.id() == id)?;
+        Xdp::from_program_info(found, maps::PROGRAM.into(), kind).ok()
+    }
+
+    /// Pins a program that is about to be in force; [`Staging::commit`] puts it in place.
+    pub fn stage(&self, program: &mut Xdp) -> Result<Staging, DatapathError> {
+        let staging = Staging::none(&self.path);
+        staging.discard();
+        staging.pin_program(program)?;
+        Ok(staging)
+    }
+
+    /// What is pinned is not of a newer layout.
+    fn check_layout(&self) -> Result<(), DatapathError> {
         let unknown = |found: String| DatapathError::PinsUnknown {
             path: self.path.clone(),
             found,
             known: maps::ABI,
         };
-        let failed = |action| {
-            let path = path.clone();
-            move |source| DatapathError::Pin { path, action, source }
-        };
-        let found = match fs::read_link(&path) {
+        let path = self.path.join(ABI);
+        match fs::read_link(&path) {
             Ok(target) => {
                 let target = target.to_string_lossy().into_owned();
-                let number = target.parse::<u32>().ok().filter(|number| *number <= maps::ABI);
-                Some(number.ok_or_else(|| unknown(format!("layout {target:?}")))?)
+                let is_known = target.parse::<u32>().is_ok_and(|number| number <= maps::ABI);
+                if is_known { Ok(()) } else { Err(unknown(format!("layout {target:?}"))) }
             }
             // Before the fifth nothing said so; each map is looked at by itself.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(failed("read")(error)),
-        };
-        self.remove_unlike()?;
-        if found == Some(maps::ABI) {
-            return Ok(());
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(DatapathError::Pin { path, action: "read", source }),
         }
-        if found.is_some() {
-            fs::remove_file(&path).map_err(failed("remove"))?;
-        }
-        symlink(maps::ABI.to_string(), &path).map_err(failed("make"))
     }
 
-    /// Removes the shared maps of an earlier version that this one cannot read: the loader would use
-    /// them as they are. A program that is still attached keeps its own hold on them.
-    fn remove_unlike(&self) -> Result<(), DatapathError> {
-        let words = |words: usize| 8 * words as u32;
-        let source = size_of::<SourceKey>() as u32;
-        let expected: [(&str, MapType, u32, u32, u32); 10] = [
-            (maps::BUCKETS, MapType::Array, 4, size_of::<BucketRow>() as u32, ROWS),
-            (maps::AGGREGATES, MapType::Array, 4, words(1), AGGREGATES),
-            (maps::HASH_KEY, MapType::Array, 4, words(2), 1),
-            (maps::BANS, MapType::Hash, source, words(1), maps::BANS_MAX),
-            (maps::BAN_COUNT, MapType::Array, 4, words(1), 1),
-            (maps::BAN_FREE, MapType::Array, 4, words(1), ban_places::WORDS),
-            (maps::SEEN, MapType::Array, 4, 4, maps::SEEN_MAX),
-            (maps::COUNTERS, MapType::PerCpuArray, 4, size_of::<Count>() as u32, SLOTS),
-            (maps::LOSSES, MapType::PerCpuArray, 4, words(1), Loss::ALL.len() as u32),
-            (maps::EVENTS, MapType::RingBuf, 0, 0, maps::EVENTS_BYTES),
-        ];
-        for (name, kind, key, value, entries) in expected {
-            let path = self.path.join(name);
-            if !path.exists() {
-                continue;
-            }
-            let alike = MapInfo::from_pin(&path).is_ok_and(|info| {
-                info.map_type().is_ok_and(|found| found == kind)
-                    && info.key_size() == key
-                    && info.value_size() == value
-                    && info.max_entries() == entries
-            });
-            if !alike {
-                tracing::warn!(pin = %path.display(), "a map of another version: starting anew");
-                fs::remove_file(&path).map_err(|source| DatapathError::Pin {
-                    path,
-                    action: "remove",
-                    source,
-                })?;
-            }
+    /// A start failed: of what it made nothing stays, and the rest is as it was.
+    pub fn put_back(&self, staging: &Staging) {
+        if self.was_empty {
+            let _ = self.remove();
+        } else {
+            staging.discard();
         }
-        Ok(())
     }
 
     /// The folder.
@@ -179,4 +194,10 @@ impl PinFolder {
             Ok(()) | Err(_) => result,
         }
     }
+}
+
+/// The number of the program in a pinned link.
+pub fn program_in(link: &Path) -> Option<u32> {
+    let link = FdLink::from(PinnedLink::from_pin(link).ok()?);
+    link.info().ok().map(|link| link.program_id())
 }

@@ -25,7 +25,12 @@ fn full() -> Snapshot {
     let mut snapshot = Snapshot {
         version: "1.2.3".into(),
         generation: 7,
-        interfaces: vec![InterfaceStatus { name: "eth0".into(), index: 2, mode: "native".into() }],
+        interfaces: vec![InterfaceStatus {
+            name: "eth0".into(),
+            index: 2,
+            mode: "native".into(),
+            unfiltered_us: 5,
+        }],
         packets: vec![PacketCount {
             verdict: "drop".into(),
             reason: "geo".into(),
@@ -133,6 +138,7 @@ fn lines() {
         "seawall_packets_total{verdict=\"drop\",reason=\"geo\",protocol=\"tcp\"} 11",
         "seawall_bytes_total{verdict=\"drop\",reason=\"geo\",protocol=\"tcp\"} 660",
         "seawall_interface_info{interface=\"eth0\",mode=\"native\"} 1",
+        "seawall_interface_unfiltered_microseconds{interface=\"eth0\"} 5",
         "seawall_policy_prefixes{list=\"geo\"} 9",
         "seawall_rule_packets_total{rule=\"no-ssh\"} 3",
         "seawall_rule_bytes_total{rule=\"no-ssh\"} 180",

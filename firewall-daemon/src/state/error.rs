@@ -15,6 +15,16 @@ pub enum StateError {
         /// The system's answer.
         source: io::Error,
     },
+    /// Another daemon has the folder.
+    #[error(
+        "state.path {path}: expected a folder that no other daemon uses, found {holder} in it; stop that one, or give this one a state.path of its own"
+    )]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+        /// Who has it.
+        holder: String,
+    },
     /// A file cannot be written.
     #[error("state file {path}: cannot {action}: {source}; {}", remedy(.source))]
     Write {

@@ -15,8 +15,11 @@ fn snapshot(packets: &[(&str, &str, u64)]) -> Snapshot {
         packets,
         bytes: 0,
     };
-    let interface =
-        InterfaceStatus { name: "eth0".to_owned(), index: 2, mode: "native".to_owned() };
+    let interface = InterfaceStatus {
+        name: "eth0".to_owned(),
+        mode: "native".to_owned(),
+        ..InterfaceStatus::default()
+    };
     Snapshot {
         pid: 7,
         generation: 3,

@@ -29,4 +29,5 @@ fn no_packet_goes_unjudged_and_nothing_is_lost() {
         .expect("it can be measured");
     assert_eq!(outcome.problems(), Vec::<String>::new());
     assert_eq!((outcome.reloads, outcome.kills, outcome.upgrades), (4, 2, 2));
+    assert_eq!(outcome.programs.len(), 1, "both files hold one XDP object");
 }

@@ -1,14 +1,23 @@
 //! Bans: in force with the next packet, as many as there is room for, each until its end.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{fs, net::Ipv4Addr, path::Path, time::Duration};
 
-use firewall_common::{Verdict, maps::BANS_MAX};
-use firewall_daemon::datapath::DatapathError;
+use aya::maps::{Array, Map, MapData};
+use firewall_common::{
+    Reason, Verdict, ban_places,
+    maps::{self, BANS_MAX},
+};
+use firewall_daemon::{
+    config::{AttachPolicy, InterfaceConfig},
+    datapath::{Datapath, DatapathError, DatapathOptions, bans::Bans},
+    policy::compile,
+};
 use seawall_tests::{
     engine::{Counts, Engine, plain_options},
     frame::udp_from,
     policies::denying,
     requirement,
+    world::{SERVER_INTERFACE, World},
 };
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -108,4 +117,64 @@ fn a_million_bans_at_once() {
         assert_eq!(engine.run(&udp_from(source(number).into())), expected, "{number}");
     }
     bans.add(source(BANS_MAX).into(), HOUR).expect("there is room again");
+}
+
+/// What packets ask before they ask for a ban: written anew by whoever takes the bans over.
+#[test]
+fn the_next_daemon_counts_the_bans_that_it_finds_before_a_packet_asks() {
+    if !requirement::root("the_next_daemon_counts_the_bans_that_it_finds_before_a_packet_asks") {
+        return;
+    }
+    let world = World::build(&[]).expect("a world");
+    let options = DatapathOptions {
+        interfaces: vec![InterfaceConfig {
+            name: SERVER_INTERFACE.to_owned(),
+            mode: AttachPolicy::Native,
+            replace: false,
+        }],
+        pin_path: world.pin_path(),
+    };
+    let policy = compile::compile(&denying(Vec::new())).expect("it compiles");
+    let start = || {
+        let started = || Datapath::start(&options, &plain_options(), &policy);
+        world.server.run(started).expect("the namespace is there").expect("it starts")
+    };
+    let sources = ["198.51.100.1", "2001:db8::1"].map(|text| text.parse().expect("an address"));
+    let is_banned = |datapath: &mut Datapath, what: &str| {
+        assert_eq!(datapath.ban_count().expect("a count"), 2, "{what}");
+        for source in sources {
+            let said = datapath.explain(&udp_from(source)).expect("it says");
+            assert_eq!((said.verdict, said.reason), (Verdict::Drop, Reason::Ban), "{what}");
+        }
+    };
+    let mut datapath = start();
+    let mut bans = Bans::open(&world.pin_path()).expect("they are pinned");
+    for source in sources {
+        bans.add(source, HOUR).expect("there is room");
+    }
+    is_banned(&mut datapath, "at first");
+    let gone = |name: &str| fs::remove_file(world.pin_path().join(name)).expect("it is pinned");
+    // (what is wrong, how it comes to be so)
+    let cases: [(&str, &dyn Fn()); 4] = [
+        ("nothing", &|| ()),
+        ("no count", &|| gone(maps::BAN_COUNT)),
+        ("no bit map", &|| gone(maps::BAN_FREE)),
+        ("the count and the bit map of another time", &|| {
+            write(&world.pin_path().join(maps::BAN_COUNT), 0..1, 0);
+            write(&world.pin_path().join(maps::BAN_FREE), 0..ban_places::WORDS, u64::MAX);
+        }),
+    ];
+    for (what, spoil) in cases {
+        drop(datapath);
+        spoil();
+        datapath = start();
+        is_banned(&mut datapath, what);
+    }
+    datapath.detach().expect("it comes off");
+}
+
+fn write(pin: &Path, range: std::ops::Range<u32>, word: u64) {
+    let map = MapData::from_pin(pin).and_then(Map::from_map_data).expect("it is pinned");
+    let mut array = Array::<MapData, u64>::try_from(map).expect("an array of words");
+    range.for_each(|index| array.set(index, word, 0).expect("it can be written"));
 }

@@ -20,7 +20,7 @@ use firewall_daemon::{
 use ipnetwork::{IpNetwork, Ipv4Network};
 use seawall_tests::{
     data,
-    engine::{Engine, SHARED_MAPS, plain_options},
+    engine::{Engine, SHARED_BY_DAEMONS, SHARED_MAPS, plain_options},
     policies,
     random::Random,
     requirement,
@@ -60,8 +60,13 @@ fn map_bytes(engine: &mut Engine) -> (u64, u64) {
     let (state, tables): (Vec<_>, Vec<_>) = maps
         .iter()
         .partition(|map| map.name_as_str().is_some_and(|name| SHARED_MAPS.contains(&name)));
-    assert_eq!(state.len(), SHARED_MAPS.len(), "the program uses all that is shared");
-    (state.into_iter().map(bytes).sum(), tables.into_iter().map(bytes).sum())
+    let of_daemons = SHARED_BY_DAEMONS.map(|name| {
+        MapInfo::from_pin(engine.pins().join(name)).expect("the kernel describes a map")
+    });
+    let shared = state.len() + of_daemons.len();
+    assert_eq!(shared, SHARED_MAPS.len(), "the program uses all else that is shared");
+    let state = state.into_iter().chain(&of_daemons);
+    (state.map(bytes).sum(), tables.into_iter().map(bytes).sum())
 }
 
 /// So many different networks.

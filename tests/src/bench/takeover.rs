@@ -31,6 +31,10 @@ pub fn run(object: &Path, other: &Path) -> Result<(Report, Vec<String>)> {
             let seen = outcome.arrived_pps;
             problems.push(format!("{seen:.0} packets a second arrived, of {ARRIVED_PPS_MIN:.0}"));
         }
+        if outcome.programs.len() != 2 {
+            let found = outcome.programs.len();
+            problems.push(format!("expected two XDP programs in turn, found {found}"));
+        }
         eprintln!("{} of {} packets arrived", outcome.arrived, generator.sent()?);
         for (label, packets) in &outcome.counts {
             eprintln!("  {label:<28} {packets:>12}");
@@ -40,6 +44,7 @@ pub fn run(object: &Path, other: &Path) -> Result<(Report, Vec<String>)> {
             row("reloads", f64::from(outcome.reloads), "count"),
             row("kills", f64::from(outcome.kills), "count"),
             row("upgrades", f64::from(outcome.upgrades), "count"),
+            row("xdp_programs", outcome.programs.len() as f64, "count"),
             row("takeover_rate_mpps", outcome.arrived_pps / 1e6, "Mpps"),
             row("unjudged_packets", outcome.unjudged() as f64, "count"),
             row("misjudged_packets", outcome.misjudged() as f64, "count"),

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use firewall_common::Verdict;
+use firewall_common::{Verdict, rules::RULES_MAX};
 use firewall_daemon::{
     config::{
         LimitPer, LimitsConfig, PortLimit, PortProtocol, RuleConfig, RuleProtocol, RuleVerdict,
@@ -49,14 +49,14 @@ fn nothing_of_an_earlier_configuration_leaks() {
     if !requirement::root("nothing_of_an_earlier_configuration_leaks") {
         return;
     }
-    rules_count_anew();
+    rules_count_by_name();
     limits_of_another_rate_are_their_own();
     the_buckets_of_a_rule_follow_what_it_says();
     what_is_gone_is_off();
 }
 
-/// A rule's number means another rule in the next configuration.
-fn rules_count_anew() {
+/// A rule's number means another rule in the next configuration; its name does not.
+fn rules_count_by_name() {
     let counts = |names: &[(&str, u64)]| -> Counts {
         names.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
     };
@@ -68,10 +68,24 @@ fn rules_count_anew() {
         judge(&mut engine, "rule one", &query, "drop rule udp");
     }
     assert_eq!(engine.rule_counts(), counts(&[("one", 3)]));
-    engine.reload(&ruled(vec![two, one]), &plain_options());
-    assert_eq!(engine.rule_counts(), counts(&[("two", 0), ("one", 0)]));
+    engine.reload(&ruled(vec![two, one.clone()]), &plain_options());
+    assert_eq!(engine.rule_counts(), counts(&[("two", 0), ("one", 3)]));
     judge(&mut engine, "rule two, in the place of one", &query, "drop rule udp");
-    assert_eq!(engine.rule_counts(), counts(&[("two", 1), ("one", 0)]));
+    assert_eq!(engine.rule_counts(), counts(&[("two", 1), ("one", 3)]));
+
+    // As many other rules as there are slots: those that are gone for longest give way, and a rule that comes
+    // back so late begins anew.
+    engine.reload(&ruled(Vec::new()), &plain_options());
+    for round in 0..5 {
+        let rules = (0..RULES_MAX).map(|number| {
+            udp_rule(&format!("r{}", round * RULES_MAX + number), 53, RuleVerdict::Drop)
+        });
+        engine.reload(&ruled(rules.collect()), &plain_options());
+        assert!(engine.rule_counts().values().all(|count| *count == 0), "round {round}");
+        judge(&mut engine, "the first of many", &query, "drop rule udp");
+    }
+    engine.reload(&ruled(vec![one]), &plain_options());
+    assert_eq!(engine.rule_counts(), counts(&[("one", 0)]));
 }
 
 /// What a bucket holds means less time, or more, under another rate.
