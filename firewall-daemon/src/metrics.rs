@@ -126,12 +126,15 @@ impl Families<'_> {
                 (vec![name, ("mode", interface.mode.clone())], 1)
             }),
         );
-        self.gauges(
-            "interface_unfiltered_microseconds",
+        let unfiltered = Family::<Labels, Gauge<f64, AtomicU64>>::default();
+        for interface in &snapshot.interfaces {
+            let labels = vec![("interface", interface.name.clone())];
+            unfiltered.get_or_create(&labels).set(interface.unfiltered_us as f64 / 1e6);
+        }
+        self.registry.register(
+            "interface_unfiltered_seconds",
             "How long no program was on the interface when this daemon changed the mode of an earlier one",
-            snapshot.interfaces.iter().map(|interface| {
-                (vec![("interface", interface.name.clone())], interface.unfiltered_us)
-            }),
+            unfiltered,
         );
     }
 

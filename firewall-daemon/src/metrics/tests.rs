@@ -71,7 +71,7 @@ fn full() -> Snapshot {
             name: "eth0".into(),
             index: 2,
             mode: "native".into(),
-            unfiltered_us: 5,
+            unfiltered_us: 250_000,
         }],
         packets: vec![PacketCount {
             verdict: "drop".into(),
@@ -180,7 +180,7 @@ fn lines() {
         "seawall_packets_total{verdict=\"drop\",reason=\"geo\",protocol=\"tcp\"} 11",
         "seawall_bytes_total{verdict=\"drop\",reason=\"geo\",protocol=\"tcp\"} 660",
         "seawall_interface_info{interface=\"eth0\",mode=\"native\"} 1",
-        "seawall_interface_unfiltered_microseconds{interface=\"eth0\"} 5",
+        "seawall_interface_unfiltered_seconds{interface=\"eth0\"} 0.25",
         "seawall_policy_prefixes{list=\"geo\"} 9",
         "seawall_rule_packets_total{rule=\"no-ssh\"} 3",
         "seawall_rule_bytes_total{rule=\"no-ssh\"} 180",
