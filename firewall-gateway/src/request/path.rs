@@ -39,9 +39,10 @@ fn is_plain_segment(segment: &str) -> bool {
     // followed by two digits would be decoded once more by a careless reader.
     let again = |three: &[u8]| matches!(three, [b'%', a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
     let coded = decoded.len() < segment.len();
-    !matches!(decoded.as_slice(), b"." | b"..")
-        && !decoded.iter().any(separates)
-        && !(coded && decoded.windows(3).any(again))
+    if matches!(decoded.as_slice(), b"." | b"..") || decoded.iter().any(separates) {
+        return false;
+    }
+    !(coded && decoded.windows(3).any(again))
 }
 
 fn hex(digit: u8) -> Option<u8> {
