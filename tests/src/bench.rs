@@ -5,7 +5,6 @@
 //! `cargo xtask bench takeover`: the daemon dies, stops, is upgraded and reloads under load.
 //! `cargo xtask bench limits`: limits that both cores take from.
 //! `cargo xtask bench control`: what a change by a verb takes, end to end.
-//! `cargo xtask bench slow`: what slow clients and HTTP/2 floods leave to another client.
 
 pub mod link;
 
@@ -42,8 +41,6 @@ mod takeover;
 mod limits;
 
 mod control;
-
-mod slow;
 
 use std::{
     path::{Path, PathBuf},
@@ -92,8 +89,6 @@ enum What {
     Limits,
     /// What a change by a verb takes.
     Control,
-    /// What slow clients and HTTP/2 floods leave to another client of the gateway.
-    Slow,
 }
 
 /// Every receiver takes a turn so many times: the machine's mood changes, and the median forgives it.
@@ -116,7 +111,6 @@ fn run(arguments: &Arguments) -> Result<bool> {
         }
         What::Limits => limits::run(&arguments.object)?,
         What::Control => control::run()?,
-        What::Slow => slow::run()?,
     };
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);

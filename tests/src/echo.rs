@@ -103,6 +103,8 @@ pub(crate) fn config(identity: &Identity) -> Result<ServerConfig> {
 
 fn serve(mut stream: TcpStream, config: Option<Arc<ServerConfig>>) -> io::Result<()> {
     stream.set_read_timeout(Some(IDLE_TIMEOUT))?;
+    // An answer goes out in parts, and none is to wait for the other side's acknowledgement.
+    stream.set_nodelay(true)?;
     let Some(config) = config else { return converse(&mut stream) };
     let connection = ServerConnection::new(config).map_err(io::Error::other)?;
     let mut stream = StreamOwned::new(connection, stream);

@@ -56,12 +56,6 @@ enum What {
         #[arg(long)]
         json: bool,
     },
-    /// What a thousand slow clients and floods of HTTP/2 frames leave to another client of the gateway.
-    Slow {
-        /// One object of JSON instead of a table.
-        #[arg(long)]
-        json: bool,
-    },
 }
 
 /// Builds, then becomes the benchmark.
@@ -73,7 +67,6 @@ pub fn run(options: &Options) -> Result<()> {
         What::Takeover { json } => ("takeover", json),
         What::Limits { json } => ("limits", json),
         What::Control { json } => ("control", json),
-        What::Slow { json } => ("slow", json),
     };
     build::run()?;
     let toolchain = setup::bench()?;

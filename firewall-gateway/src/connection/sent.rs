@@ -168,7 +168,7 @@ mod tests {
             |code, words: &[u8]| frame(7, 0, &[&[0, 0, 0, 9, 0, 0, 0, code], words].concat());
         let flood = |flood| Some(Ending::Flood(flood));
         check(&[frame(4, 0, &[0; 12]), answer.clone(), frame(0, 1, b"hello")], (0, 0, 0), None);
-        check(&[short.clone()], (1, 0, 0), None);
+        check(std::slice::from_ref(&short), (1, 0, 0), None);
         check(&[short, reset(3, 1), reset(5, 1)], (1, 1, 0), None);
         check(&[reset(1, 0), reset(3, 8), reset(5, 2), reset(7, 5)], (0, 0, 0), None);
         check(&[reset(1, 3), reset(3, 6), reset(5, 7)], (0, 2, 1), None);
