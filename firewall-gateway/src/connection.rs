@@ -32,6 +32,8 @@ use tokio::{
 pub use self::activity::Activity;
 use self::{activity::Expiry, wire::Wire};
 use crate::{
+    access_log::AccessLog,
+    answer::AnswerTable,
     context::{Protocol, request_id},
     figures::{Meter, one},
     limits::{self, Limits},
@@ -40,6 +42,7 @@ use crate::{
     rejection::Rejection,
     route::Router,
     tls::Accepted,
+    trace::export::Tracer,
     upstream::Upstream,
 };
 
@@ -55,6 +58,12 @@ pub struct Client {
     pub limits: Arc<Limits>,
     /// Which request goes where.
     pub router: Arc<Router>,
+    /// How answers look.
+    pub answers: Arc<AnswerTable>,
+    /// Where lines of requests go.
+    pub access_log: Arc<AccessLog>,
+    /// Where spans of requests go.
+    pub tracer: Option<Tracer>,
     /// The ways there.
     pub upstreams: Rc<[Upstream]>,
     /// The thread's counters.

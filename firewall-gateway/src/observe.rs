@@ -9,13 +9,14 @@ use std::{
 use http::Method;
 
 use crate::{
-    access_log,
+    access_log::{self, AccessLog, Details, Record},
     body::BodyFate,
     connection::{Activity, Client},
     context::RequestContext,
-    figures::Meter,
+    figures::{Meter, one},
     rejection::{Rejection, UpstreamFailure},
     route::Route,
+    trace::export::Tracer,
 };
 
 /// Accompanies one request; its end, and so `drop`, is the end of the request.
@@ -30,6 +31,8 @@ pub struct Observation {
     bytes_out: u64,
     answered: bool,
     fate: Arc<BodyFate>,
+    log: Arc<AccessLog>,
+    tracer: Option<Tracer>,
     meter: Arc<Meter>,
     activity: Rc<Activity>,
 }
@@ -55,6 +58,9 @@ impl Observation {
                 method: access_log::method(method.as_str()),
                 path: access_log::path(path),
                 route: None,
+                details: Details::default(),
+                trace: None,
+                upstream_sent: None,
                 upstream_duration: None,
                 rejection: None,
             },
@@ -63,6 +69,8 @@ impl Observation {
             bytes_out: 0,
             answered: false,
             fate,
+            log: client.access_log.clone(),
+            tracer: client.tracer.clone(),
             meter: client.meter.clone(),
             activity: client.activity.clone(),
         }
@@ -72,6 +80,12 @@ impl Observation {
     pub fn routed(&mut self, route: &Route) {
         self.context.route = Some(route.name.clone());
         self.route = Some(route.place);
+    }
+
+    /// The route's place in the policy, where one took the request.
+    #[must_use]
+    pub fn route(&self) -> Option<usize> {
+        self.route
     }
 
     /// The status of the answer is known.
@@ -126,7 +140,14 @@ impl Drop for Observation {
         }
         self.meter.bytes_in.fetch_add(bytes_in, Relaxed);
         self.meter.bytes_out.fetch_add(self.bytes_out, Relaxed);
-        access_log::write(&self.context, status, bytes_in, self.bytes_out, duration_us);
+        let (context, bytes_out) = (&self.context, self.bytes_out);
+        let record = Record { context, status, bytes_in, bytes_out, duration_us };
+        if self.log.write(&record).is_err() {
+            one(&self.meter.access_lines_lost);
+        }
+        if let (Some(tracer), Some(trace)) = (&self.tracer, &context.trace) {
+            tracer.record(trace, &record);
+        }
         self.activity.request_ended();
     }
 }

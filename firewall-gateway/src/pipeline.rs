@@ -12,14 +12,17 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use crate::{
+    answer::Asked,
     body::{BodyFate, RequestBody},
     connection::Client,
     context::request_id,
+    figures::one,
     headers,
     observe::Observation,
-    rejection::Rejection,
+    rejection::{self, Rejection},
     request::{self, METHODS_TEXT},
-    response::{ResponseBody, UpstreamBody},
+    response::{ResponseBody, Source, UpstreamBody},
+    trace::TraceContext,
 };
 
 /// One request from its head to its answer. Never fails: a refusal is an answer too.
@@ -33,6 +36,10 @@ pub async fn run(request: Request<Incoming>, client: Rc<Client>) -> Response<Res
         request.uri().path(),
         fate.clone(),
     );
+    observation.context.details = client.access_log.details(request.uri(), request.headers());
+    if let Some(tracer) = &client.tracer {
+        observation.context.trace = TraceContext::begin(request.headers(), &tracer.policy).ok();
+    }
     let bodiless = request.method() == Method::HEAD;
     let outcome = match id {
         Ok(_) => stages(request, &client, &fate, &mut observation).await,
@@ -46,8 +53,7 @@ pub async fn run(request: Request<Incoming>, client: Rc<Client>) -> Response<Res
                 observation.answered();
             }
             let id = observation.context.id.clone();
-            let mut response =
-                Response::from_parts(head, ResponseBody::upstream(body, observation));
+            let mut response = Response::from_parts(head, ResponseBody::new(body, observation));
             headers::set_request_id(response.headers_mut(), &id);
             response
         }
@@ -62,7 +68,7 @@ async fn stages(
     client: &Client,
     fate: &Arc<BodyFate>,
     observation: &mut Observation,
-) -> Result<(Parts, UpstreamBody), Rejection> {
+) -> Result<(Parts, Source), Rejection> {
     let limits = &client.limits;
     // 1. connection: the bytes of the head were unambiguous
     client.activity.framing()?;
@@ -72,18 +78,23 @@ async fn stages(
     let route = client.router.find(&target)?;
     observation.routed(route);
     let upstream = client.upstreams.get(route.upstream).ok_or(Rejection::UpstreamFailed)?;
+    let asked = Asked::of(request.method(), request.headers());
     // 4. body: bounded in size and time
     let (mut head, body) = request.into_parts();
     let body_deadline = Instant::now() + Duration::from_millis(limits.body_timeout_ms);
     let body = RequestBody::new(body, limits.body_bytes_max, body_deadline.into(), fate.clone())?;
     // 5. headers: what ends here is removed, who asks is set by us
     headers::to_upstream(&mut head.headers, &observation.context, &target.host, upstream.host());
+    if let Some(trace) = &observation.context.trace {
+        trace.to_upstream(&mut head.headers);
+    }
     let mut forwarded = Request::new(body.boxed_unsync());
     *forwarded.method_mut() = head.method;
     *forwarded.uri_mut() = target.path.into();
     *forwarded.headers_mut() = head.headers;
     // 6. upstream
     let sent = Instant::now();
+    observation.context.upstream_sent = Some(sent);
     let outcome = upstream.send(forwarded, fate).await;
     observation.context.upstream_duration = Some(sent.elapsed());
     let (answer, lease) = outcome.map_err(|failure| {
@@ -94,7 +105,39 @@ async fn stages(
     let (mut head, body) = answer.into_parts();
     headers::to_client(&mut head.headers);
     let wait = Duration::from_millis(limits.upstream_response_timeout_ms);
-    Ok((head, UpstreamBody::new(body, lease, fate.clone(), wait)))
+    let body = UpstreamBody::new(body, lease, fate.clone(), wait);
+    let (mut head, body) = shaped(head, body, asked, client, observation);
+    client.answers.of(observation.route()).apply(&mut head.headers);
+    Ok((head, body))
+}
+
+/// The upstream's answer as it may leave: ours in place of an error, compressed where that is wished.
+fn shaped(
+    mut head: Parts,
+    body: UpstreamBody,
+    asked: Asked,
+    client: &Client,
+    observation: &Observation,
+) -> (Parts, Source) {
+    let answers = client.answers.of(observation.route());
+    if answers.replaces(head.status) {
+        one(&client.meter.upstream_errors_replaced);
+        body.discard();
+        let ours = rejection::upstream_error(head.status, &observation.context.id);
+        let (mut ours, text) = ours.into_parts();
+        if let Some(wait) = head.headers.remove(header::RETRY_AFTER) {
+            ours.headers.insert(header::RETRY_AFTER, wait);
+        }
+        return (ours, Source::own(text));
+    }
+    let length_bytes = body.length_bytes();
+    match answers.compression() {
+        Some(compression) if compression.take(asked, &mut head, length_bytes) => {
+            one(&client.meter.responses_compressed);
+            (head, Source::compressed(body))
+        }
+        _ => (head, Source::Upstream(body)),
+    }
 }
 
 fn refuse(
@@ -109,6 +152,7 @@ fn refuse(
         observation.answered();
     }
     let (mut head, body): (Parts, Bytes) = rejection.response(&observation.context.id).into_parts();
+    client.answers.of(observation.route()).apply(&mut head.headers);
     headers::set_request_id(&mut head.headers, &observation.context.id);
     if rejection == Rejection::MethodRefused {
         head.headers.insert(header::ALLOW, HeaderValue::from_static(METHODS_TEXT));
@@ -120,5 +164,5 @@ fn refuse(
     if client.ends_after(rejection) {
         head.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    Response::from_parts(head, ResponseBody::own(body, observation))
+    Response::from_parts(head, ResponseBody::new(Source::own(body), observation))
 }

@@ -1,5 +1,11 @@
 //! `GatewayPolicy`: everything a worker needs, handed over whole and never changed afterwards.
 
+pub mod access_log;
+
+pub mod answer;
+
+pub mod traces;
+
 pub mod upstream;
 
 pub mod route;
@@ -9,7 +15,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    access_log::AccessLogPolicy,
+    answer::AnswerPolicy,
     route::RoutePolicy,
+    traces::TracePolicy,
     upstream::{BackendPolicy, UpstreamPolicy, UpstreamTlsPolicy},
 };
 use crate::limits::Limits;
@@ -26,6 +35,15 @@ pub struct GatewayPolicy {
     pub upstreams: Vec<UpstreamPolicy>,
     /// Which request goes where: the first that matches, in this order.
     pub routes: Vec<RoutePolicy>,
+    /// How answers look, where a route says nothing else.
+    #[serde(default)]
+    pub answers: AnswerPolicy,
+    /// What is written of each request.
+    #[serde(default)]
+    pub access_log: AccessLogPolicy,
+    /// Where traces go; nowhere where it is left out.
+    #[serde(default)]
+    pub traces: Option<TracePolicy>,
     /// Sizes, counts and times.
     pub limits: Limits,
     /// How the worker writes its lines.
@@ -73,6 +91,9 @@ impl fmt::Debug for GatewayPolicy {
             .field("private_key_pem", &"redacted")
             .field("upstreams", &self.upstreams)
             .field("routes", &self.routes)
+            .field("answers", &self.answers)
+            .field("access_log", &self.access_log)
+            .field("traces", &self.traces)
             .field("limits", &self.limits)
             .field("log", &self.log)
             .finish()

@@ -129,6 +129,7 @@ mod tests {
     #[test]
     fn the_first_that_fits_takes_it() {
         let route = |name: &str, hosts: &[&str], path: &str| RoutePolicy {
+            answers: Default::default(),
             name: name.to_owned(),
             hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
             path: path.to_owned(),

@@ -13,3 +13,5 @@ mod forwarding;
 mod upstream;
 
 mod log;
+
+mod seen;

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use firewall_gateway::{
     limits::Limits,
-    policy::{BackendPolicy, RoutePolicy},
+    policy::{AccessLogPolicy, AnswerPolicy, BackendPolicy, RoutePolicy, TracePolicy},
 };
 
 /// The `gateway` section.
@@ -24,6 +24,12 @@ pub struct GatewayConfig {
     pub upstreams: Vec<UpstreamConfig>,
     /// Which request goes where: the first that matches.
     pub routes: Vec<RoutePolicy>,
+    /// How answers look.
+    pub answers: AnswerPolicy,
+    /// What is written of requests.
+    pub access_log: AccessLogPolicy,
+    /// Where traces go.
+    pub traces: Option<TracePolicy>,
     /// Sizes, counts and waits.
     pub limits: Limits,
 }

@@ -9,6 +9,7 @@ mod rules;
 mod limits;
 mod feeds;
 mod gateway;
+mod answers;
 
 const LEAST: &str = "interfaces: [{name: eth0}]\npacket: {}\n";
 

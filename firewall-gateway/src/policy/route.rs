@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::AnswerPolicy;
+
 /// One route. A request must match each thing that is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -15,4 +17,7 @@ pub struct RoutePolicy {
     pub path: String,
     /// The upstream's place in `GatewayPolicy::upstreams`.
     pub upstream: usize,
+    /// How its answers look; what it leaves out is as the gateway's.
+    #[serde(default)]
+    pub answers: AnswerPolicy,
 }

@@ -14,7 +14,8 @@ use crate::{
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[expect(clippy::large_enum_variant, reason = "one is sent in the life of a worker")]
 pub enum ToWorker {
-    /// The first message; the listening sockets come with it, in the order of `listeners`.
+    /// The first message; the listening sockets come with it, in the order of `listeners`, and
+    /// behind them the access log's file, where the policy names one.
     Start {
         /// What to serve.
         policy: GatewayPolicy,
@@ -65,3 +66,6 @@ pub const MESSAGE_BYTES_MAX: usize = 192 * 1024;
 
 /// The kernel passes at most SCM_MAX_FD descriptors in one message.
 pub const MESSAGE_SOCKETS_MAX: usize = 253;
+
+/// Listening sockets leave room for the access log.
+pub const LISTENER_SOCKETS_MAX: usize = MESSAGE_SOCKETS_MAX - 1;

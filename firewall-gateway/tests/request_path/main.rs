@@ -16,6 +16,10 @@ mod failures;
 
 mod http2;
 
+mod answers;
+
+mod seen;
+
 mod drain;
 
 mod worker;

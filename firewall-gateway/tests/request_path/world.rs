@@ -13,8 +13,8 @@ use firewall_gateway::{
     limits::Limits,
     listener::bind_listeners,
     policy::{
-        BackendPolicy, GatewayPolicy, LogFormat, LogLevel, LogPolicy, RoutePolicy, UpstreamPolicy,
-        UpstreamTlsPolicy,
+        AccessLogPolicy, AnswerPolicy, BackendPolicy, GatewayPolicy, LogFormat, LogLevel,
+        LogPolicy, RoutePolicy, UpstreamPolicy, UpstreamTlsPolicy, access_log::AccessFormat,
     },
     server::{Gateway, serve},
 };
@@ -45,12 +45,25 @@ impl World {
         World::behind(upstream, policy, limits)
     }
 
+    /// A world whose policy is changed before it is served.
+    pub fn changed(change: impl FnOnce(&mut GatewayPolicy)) -> World {
+        let upstream = Upstream::start("api.internal");
+        let way = upstream_policy(upstream.address, &upstream.certificate_pem, 4);
+        let mut policy = gateway_policy(way, Limits::default());
+        change(&mut policy);
+        World::serving(upstream, &policy)
+    }
+
     pub fn behind(upstream: Upstream, policy: UpstreamPolicy, limits: Limits) -> World {
-        let policy = gateway_policy(policy, limits);
+        World::serving(upstream, &gateway_policy(policy, limits))
+    }
+
+    fn serving(upstream: Upstream, policy: &GatewayPolicy) -> World {
         let listeners = bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1).unwrap();
         let address = listeners[0].shape.address;
-        let gateway = serve(&policy, listeners).unwrap();
-        World { gateway, address, upstream, certificate_pem: policy.certificate_pem }
+        let gateway = serve(policy, listeners).unwrap();
+        let certificate_pem = policy.certificate_pem.clone();
+        World { gateway, address, upstream, certificate_pem }
     }
 
     pub fn tls(&self, alpn: &[u8]) -> ClientConfig {
@@ -99,7 +112,13 @@ pub fn upstream_policy(address: SocketAddr, ca_pem: &str, connections_max: u32) 
 }
 
 pub fn route_policy(path: &str) -> RoutePolicy {
-    RoutePolicy { name: "all".to_owned(), hosts: Vec::new(), path: path.to_owned(), upstream: 0 }
+    RoutePolicy {
+        name: "all".to_owned(),
+        hosts: Vec::new(),
+        path: path.to_owned(),
+        upstream: 0,
+        answers: AnswerPolicy::default(),
+    }
 }
 
 pub fn gateway_policy(upstream: UpstreamPolicy, limits: Limits) -> GatewayPolicy {
@@ -109,6 +128,9 @@ pub fn gateway_policy(upstream: UpstreamPolicy, limits: Limits) -> GatewayPolicy
         private_key_pem: pair.signing_key.serialize_pem(),
         upstreams: vec![upstream],
         routes: vec![route_policy("/*")],
+        answers: AnswerPolicy::default(),
+        access_log: AccessLogPolicy { format: AccessFormat::Off, ..AccessLogPolicy::default() },
+        traces: None,
         limits,
         log: LogPolicy { level: LogLevel::Info, format: LogFormat::Json },
     }

@@ -4,7 +4,13 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use crate::config::{
-    document::Entries,
+    document::{
+        Entries,
+        answers::{
+            AccessLogDocument, CompressionDocument, ResponseHeadersDocument, TracesDocument,
+            UpstreamErrorsDocument,
+        },
+    },
     scalar::{Address, FilePath, Name, Number},
 };
 
@@ -20,6 +26,12 @@ pub struct GatewayDocument {
     pub upstream: Option<Spanned<SoleUpstreamDocument>>,
     pub upstreams: Option<Entries<UpstreamDocument>>,
     pub routes: Option<Entries<RouteDocument>>,
+    pub response_headers: Option<ResponseHeadersDocument>,
+    pub upstream_errors: Option<UpstreamErrorsDocument>,
+    pub compression: Option<CompressionDocument>,
+    #[serde(default)]
+    pub access_log: AccessLogDocument,
+    pub traces: Option<TracesDocument>,
     #[serde(default)]
     pub limits: GatewayLimitsDocument,
 }
@@ -68,6 +80,9 @@ pub struct RouteDocument {
     pub hosts: Option<Entries<String>>,
     pub path: Spanned<String>,
     pub upstream: Spanned<Name>,
+    pub response_headers: Option<ResponseHeadersDocument>,
+    pub upstream_errors: Option<UpstreamErrorsDocument>,
+    pub compression: Option<CompressionDocument>,
 }
 
 /// Connections to a backend, for each thread.

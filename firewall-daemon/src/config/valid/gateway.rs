@@ -1,5 +1,7 @@
 //! What one value of the `gateway` section alone cannot tell.
 
+mod answers;
+
 mod ways;
 
 use std::{net::SocketAddr, thread};
@@ -39,6 +41,14 @@ impl Check<'_> {
             threads,
             upstreams,
             routes,
+            answers: self.answers(
+                Some(true),
+                gateway.response_headers,
+                gateway.upstream_errors,
+                gateway.compression,
+            )?,
+            access_log: self.access_log(gateway.access_log)?,
+            traces: gateway.traces.map(|traces| self.traces(traces)).transpose()?,
             limits: limits(&gateway.limits),
         })
     }

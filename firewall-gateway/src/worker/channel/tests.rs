@@ -64,6 +64,9 @@ fn policy(certificate: &str) -> GatewayPolicy {
         private_key_pem: "SECRET".to_owned(),
         upstreams: Vec::new(),
         routes: Vec::new(),
+        answers: Default::default(),
+        access_log: Default::default(),
+        traces: None,
         limits: Limits::default(),
         log: LogPolicy { level: LogLevel::Info, format: LogFormat::Json },
     }

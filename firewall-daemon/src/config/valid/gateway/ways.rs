@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use firewall_gateway::{
-    policy::{BackendPolicy, RoutePolicy},
+    policy::{AnswerPolicy, BackendPolicy, RoutePolicy},
     route::Pattern,
 };
 use serde_saphyr::{Location, Spanned};
@@ -91,6 +91,7 @@ impl Check<'_> {
             hosts: Vec::new(),
             path: "/*".to_owned(),
             upstream: 0,
+            answers: AnswerPolicy::default(),
         };
         Ok((vec![upstream], vec![route]))
     }
@@ -162,11 +163,18 @@ impl Check<'_> {
                 );
                 return self.error(route.upstream.referenced, message);
             };
+            let answers = self.answers(
+                None,
+                route.response_headers,
+                route.upstream_errors,
+                route.compression,
+            )?;
             checked.push(RoutePolicy {
                 name: route.name.value.0,
                 hosts,
                 path: route.path.value,
                 upstream,
+                answers,
             });
         }
         Ok(checked)
