@@ -78,7 +78,8 @@ async fn stages(
     let route = client.router.find(&target)?;
     observation.routed(route);
     let upstream = client.upstreams.get(route.upstream).ok_or(Rejection::UpstreamFailed)?;
-    let asked = Asked::of(request.method(), request.headers());
+    let answers = client.answers.of(observation.route());
+    let asked = answers.compression().map(|_| Asked::of(request.method(), request.headers()));
     // 4. body: bounded in size and time
     let (mut head, body) = request.into_parts();
     let body_deadline = Instant::now() + Duration::from_millis(limits.body_timeout_ms);
@@ -106,8 +107,8 @@ async fn stages(
     headers::to_client(&mut head.headers);
     let wait = Duration::from_millis(limits.upstream_response_timeout_ms);
     let body = UpstreamBody::new(body, lease, fate.clone(), wait);
-    let (mut head, body) = shaped(head, body, asked, client, observation);
-    client.answers.of(observation.route()).apply(&mut head.headers);
+    let (mut head, body) = shaped(head, body, asked.unwrap_or_default(), client, observation);
+    answers.apply(&mut head.headers);
     Ok((head, body))
 }
 

@@ -16,7 +16,7 @@ impl Families<'_> {
     pub(super) fn routes(&mut self, routes: &[RouteFigures]) {
         let rows = routes.iter().flat_map(|row| {
             let protocols = [("h1", row.h1), ("h2", row.h2)];
-            protocols.into_iter().flat_map(|(protocol, counts)| {
+            protocols.into_iter().flat_map(move |(protocol, counts)| {
                 STATUS_CLASSES.iter().zip(counts).map(move |(class, count)| {
                     let labels = vec![
                         ("route", row.route.clone()),

@@ -44,7 +44,7 @@ pub enum WorkerError {
     #[error("cannot start the gateway worker: {0}")]
     Spawn(#[from] io::Error),
     /// The access log could not be opened.
-    #[error("gateway.access_log.file {}: expected a file that can be written, found: {error}", path.display())]
+    #[error("gateway.access_log.file {path}: expected a file that can be written, found: {error}")]
     AccessLog {
         /// The file.
         path: PathBuf,
