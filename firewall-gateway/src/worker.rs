@@ -121,7 +121,7 @@ fn attend(
 
 fn send_figures(channel: &Channel<io::Stdin>, mut figures: Figures) -> Result<(), ChannelError> {
     let (routes, backends) = figures.take_rows();
-    channel.send(&FromWorker::Figures(figures), &[])?;
+    channel.send(&FromWorker::Figures(Box::new(figures)), &[])?;
     for rows in routes.chunks(FIGURE_ROWS_AT_ONCE) {
         channel.send(&FromWorker::Routes(rows.to_vec()), &[])?;
     }

@@ -258,7 +258,7 @@ impl Worker {
                 Ok(Some((FromWorker::Figures(figures), _))) => {
                     let mut state = self.state();
                     let (routes, backends) = state.figures.take_rows();
-                    state.figures = Figures { routes, backends, ..figures };
+                    state.figures = Figures { routes, backends, ..*figures };
                 }
                 Ok(Some((FromWorker::Routes(rows), _))) => {
                     replace_rows(&mut self.state().figures.routes, rows);

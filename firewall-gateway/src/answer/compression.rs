@@ -203,8 +203,9 @@ mod tests {
         let takes = ("accept-encoding", "gzip");
         let get = Method::GET;
         type Lines<'a> = &'a [(&'static str, &'a str)];
+        type Case<'a> = (&'a Method, Lines<'a>, u16, Lines<'a>, Option<u64>, bool, (bool, bool));
         // Method, request, status, answer, length, whether with secrets: compressed, has `Vary`.
-        let cases: [(&Method, Lines, u16, Lines, Option<u64>, bool, (bool, bool)); 18] = [
+        let cases: [Case<'_>; 18] = [
             (&get, &[takes], 200, &[json], None, false, (true, true)),
             (&get, &[takes], 200, &[json], Some(100), false, (true, true)),
             (&get, &[takes], 200, &[json], Some(99), false, (false, false)),

@@ -41,7 +41,7 @@ pub enum FromWorker {
         error: String,
     },
     /// Everything counted since this worker started; its rows follow in messages of their own.
-    Figures(Figures),
+    Figures(Box<Figures>),
     /// Some routes' figures: each row in place of an earlier one of its name.
     Routes(Vec<RouteFigures>),
     /// Some backends' figures, likewise.
