@@ -302,6 +302,30 @@ impl Families<'_> {
             "Bytes of bodies from and to clients",
             [direction("in", figures.bytes_in), direction("out", figures.bytes_out)],
         );
+        self.counter(
+            "gateway_upstream_errors_replaced",
+            "Answers of upstreams with a status from 500 on that gave way to the gateway's own",
+            figures.upstream_errors_replaced,
+        );
+        self.counter(
+            "gateway_responses_compressed",
+            "Answers sent compressed",
+            figures.responses_compressed,
+        );
+        self.counter(
+            "gateway_access_log_lines_lost",
+            "Lines of the access log that could not be written",
+            figures.access_lines_lost,
+        );
+        self.counters(
+            "gateway_spans",
+            "Spans of traces that the collector took, that found the queue full, that it did not take",
+            [
+                result("exported", figures.spans_exported),
+                result("dropped_queue", figures.spans_dropped_queue),
+                result("dropped_export", figures.spans_dropped_export),
+            ],
+        );
         self.routes(&figures.routes);
         self.backends(&figures.backends);
         self.counter(

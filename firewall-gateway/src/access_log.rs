@@ -1,39 +1,120 @@
-//! One structured line for each request; nothing secret, nothing unbounded, nothing unescaped.
+//! One line for each request that has ended; nothing secret, nothing unbounded, nothing unescaped.
 
-use crate::{
-    context::RequestContext,
-    limits::{LOG_METHOD_BYTES_MAX, LOG_PATH_BYTES_MAX},
+mod date;
+
+mod masked;
+
+use std::{
+    fs::File,
+    io::{self, Write as _},
+    time::SystemTime,
 };
 
-/// Writes the line of a request that has ended.
-pub fn write(
-    context: &RequestContext,
-    status: u16,
-    bytes_in: u64,
-    bytes_out: u64,
-    duration_us: u64,
-) {
-    let upstream_duration_us =
-        context.upstream_duration.map(|spent| u64::try_from(spent.as_micros()).unwrap_or(u64::MAX));
-    tracing::info!(
-        target: "access",
-        request_id = %context.id,
-        peer = %context.peer,
-        client = %context.origin.client,
-        method = %context.method,
-        path = %context.path,
-        route = context.route.as_deref(),
-        status,
-        protocol = context.protocol.label(),
-        tls = context.tls_version,
-        ja4 = context.ja4.as_deref(),
-        bytes_in,
-        bytes_out,
-        duration_us,
-        upstream_duration_us,
-        rejection = context.rejection.map(|rejection| rejection.label()),
-        "request"
-    );
+use http::{HeaderMap, HeaderName, Uri, header};
+
+use crate::{
+    context::{Protocol, RequestContext},
+    limits::{LOG_METHOD_BYTES_MAX, LOG_PATH_BYTES_MAX, LOG_TEXT_BYTES_MAX},
+    policy::access_log::{AccessField, AccessFormat, AccessLogPolicy},
+};
+
+/// Where lines go, and what they hold.
+#[derive(Debug)]
+pub struct AccessLog {
+    policy: AccessLogPolicy,
+    file: Option<File>,
+}
+
+/// What a line may hold beside what every request has; taken only where it is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Details {
+    host: Option<String>,
+    query: Option<String>,
+    user_agent: Option<String>,
+    referer: Option<String>,
+}
+
+/// A request that has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// What is known of it.
+    pub context: &'a RequestContext,
+    /// The answer's status.
+    pub status: u16,
+    /// Body bytes from the client.
+    pub bytes_in: u64,
+    /// Body bytes to the client.
+    pub bytes_out: u64,
+    /// From the end of the headers to the last byte of the answer.
+    pub duration_us: u64,
+}
+
+impl AccessLog {
+    /// A log into `file`, or to standard error.
+    #[must_use]
+    pub fn new(policy: &AccessLogPolicy, file: Option<File>) -> Self {
+        Self { policy: policy.clone(), file }
+    }
+
+    /// What lines of this log need of a request's head.
+    #[must_use]
+    pub fn details(&self, uri: &Uri, headers: &HeaderMap) -> Details {
+        if self.policy.format == AccessFormat::Off {
+            return Details::default();
+        }
+        let combined = self.policy.format == AccessFormat::Combined;
+        let wants = |field| self.policy.fields.contains(&field);
+        let text = |name: HeaderName| {
+            headers.get(name).map(|value| escape(value.as_bytes(), LOG_TEXT_BYTES_MAX))
+        };
+        Details {
+            host: wants(AccessField::Host)
+                .then(|| {
+                    let authority = uri.authority().map(|it| it.as_str().as_bytes());
+                    let named = headers.get(header::HOST).map(|value| value.as_bytes());
+                    authority.or(named).map(|host| escape(host, LOG_TEXT_BYTES_MAX))
+                })
+                .flatten(),
+            query: wants(AccessField::Query)
+                .then(|| uri.query())
+                .flatten()
+                .map(|query| escape(masked::query(query).as_bytes(), LOG_PATH_BYTES_MAX)),
+            user_agent: (combined || wants(AccessField::UserAgent))
+                .then(|| text(header::USER_AGENT))
+                .flatten(),
+            // Without its query: a page's address may hold what its reader was sent in secret.
+            referer: (combined || wants(AccessField::Referer))
+                .then(|| text(header::REFERER))
+                .flatten()
+                .map(|page| page.split(['?', '#']).next().unwrap_or_default().to_owned()),
+        }
+    }
+
+    /// Writes the line of a request.
+    ///
+    /// # Errors
+    /// It could not be written: the disk is full, or nobody reads.
+    pub fn write(&self, record: &Record<'_>) -> io::Result<()> {
+        if self.policy.format == AccessFormat::Off {
+            return Ok(());
+        }
+        let line = line(&self.policy, record, SystemTime::now());
+        // In one piece, so that lines of threads do not mix.
+        match &self.file {
+            Some(file) => (&mut &*file).write_all(line.as_bytes()),
+            None => io::stderr().lock().write_all(line.as_bytes()),
+        }
+    }
+}
+
+/// The line of a request, with its end.
+#[must_use]
+pub fn line(policy: &AccessLogPolicy, record: &Record<'_>, at: SystemTime) -> String {
+    match policy.format {
+        AccessFormat::Off => String::new(),
+        AccessFormat::Json => json(&policy.fields, record, at),
+        AccessFormat::Combined => combined(record, at),
+    }
 }
 
 /// A path as it may stand in a line.
@@ -46,6 +127,74 @@ pub fn path(path: &str) -> String {
 #[must_use]
 pub fn method(method: &str) -> String {
     escape(method.as_bytes(), LOG_METHOD_BYTES_MAX)
+}
+
+fn json(fields: &[AccessField], record: &Record<'_>, at: SystemTime) -> String {
+    let mut line = format!("{{\"timestamp\":\"{}\",\"target\":\"access\"", date::rfc3339(at));
+    for field in fields {
+        if let Some(value) = value(*field, record) {
+            line.push_str(",\"");
+            line.push_str(field.name());
+            line.push_str("\":");
+            line.push_str(&value);
+        }
+    }
+    line.push_str("}\n");
+    line
+}
+
+// A value as JSON; nothing where the request has none.
+fn value(field: AccessField, record: &Record<'_>) -> Option<String> {
+    let context = record.context;
+    // Escaped before, so there is nothing that JSON would have to escape but the backslash.
+    let text = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\"));
+    let number = |number: u64| number.to_string();
+    Some(match field {
+        AccessField::RequestId => text(&context.id),
+        AccessField::TraceId => text(&context.trace.as_ref()?.trace_id()),
+        AccessField::Peer => text(&context.peer.to_string()),
+        AccessField::Client => text(&context.origin.client.to_string()),
+        AccessField::Method => text(&context.method),
+        AccessField::Host => text(context.details.host.as_deref()?),
+        AccessField::Path => text(&context.path),
+        AccessField::Query => text(context.details.query.as_deref()?),
+        AccessField::Route => text(context.route.as_deref()?),
+        AccessField::Status => number(record.status.into()),
+        AccessField::Protocol => text(context.protocol.label()),
+        AccessField::Tls => text(context.tls_version),
+        AccessField::Ja4 => text(context.ja4.as_deref()?),
+        AccessField::BytesIn => number(record.bytes_in),
+        AccessField::BytesOut => number(record.bytes_out),
+        AccessField::DurationUs => number(record.duration_us),
+        AccessField::UpstreamDurationUs => {
+            let spent = context.upstream_duration?;
+            number(u64::try_from(spent.as_micros()).unwrap_or(u64::MAX))
+        }
+        AccessField::Rejection => text(context.rejection?.label()),
+        AccessField::UserAgent => text(context.details.user_agent.as_deref()?),
+        AccessField::Referer => text(context.details.referer.as_deref()?),
+    })
+}
+
+fn combined(record: &Record<'_>, at: SystemTime) -> String {
+    let context = record.context;
+    let version = match context.protocol {
+        Protocol::Http1 => "HTTP/1.1",
+        Protocol::Http2 => "HTTP/2.0",
+    };
+    let details = &context.details;
+    let query = details.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
+    format!(
+        "{peer} - - [{time}] \"{method} {path}{query} {version}\" {status} {bytes} \"{referer}\" \"{agent}\"\n",
+        peer = context.peer.ip().to_canonical(),
+        time = date::common_log(at),
+        method = context.method,
+        path = context.path,
+        status = record.status,
+        bytes = record.bytes_out,
+        referer = details.referer.as_deref().unwrap_or("-"),
+        agent = details.user_agent.as_deref().unwrap_or("-"),
+    )
 }
 
 // A line break would forge a line, an escape sequence would steer the reader's terminal.
@@ -68,22 +217,4 @@ fn escape(bytes: &[u8], bytes_max: usize) -> String {
 const CUT: &str = "...";
 
 #[cfg(test)]
-mod tests {
-    use super::{LOG_PATH_BYTES_MAX, path};
-
-    #[test]
-    fn a_path_is_bounded_and_escaped() {
-        let long = "/a".repeat(LOG_PATH_BYTES_MAX);
-        assert_eq!(path(&long).len(), LOG_PATH_BYTES_MAX);
-        assert!(path(&long).ends_with("..."));
-        for (given, expected) in [
-            ("/plain/path", "/plain/path"),
-            ("/a\r\nb", "/a\\x0d\\x0ab"),
-            ("/\u{1b}[31m", "/\\x1b[31m"),
-            ("/\"\\", "/\\x22\\x5c"),
-            ("/ä", "/\\xc3\\xa4"),
-        ] {
-            assert_eq!(path(given), expected);
-        }
-    }
-}
+mod tests;

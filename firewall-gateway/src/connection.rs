@@ -40,6 +40,8 @@ use tokio::{
 pub use self::{activity::Activity, streams::Unread};
 use self::{activity::Expiry, streams::Streams, wire::Wire};
 use crate::{
+    access_log::AccessLog,
+    answer::AnswerTable,
     clients::Clients,
     context::{Protocol, request_id},
     figures::{Meter, one},
@@ -49,6 +51,7 @@ use crate::{
     rejection::Rejection,
     route::Router,
     tls::Accepted,
+    trace::export::Tracer,
     upstream::Upstream,
 };
 
@@ -68,6 +71,12 @@ pub struct Client {
     pub limits: Arc<Limits>,
     /// Which request goes where.
     pub router: Arc<Router>,
+    /// How answers look.
+    pub answers: Arc<AnswerTable>,
+    /// Where lines of requests go.
+    pub access_log: Arc<AccessLog>,
+    /// Where spans of requests go.
+    pub tracer: Option<Tracer>,
     /// The ways there.
     pub upstreams: Rc<[Upstream]>,
     /// The thread's counters.

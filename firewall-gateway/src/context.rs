@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{clients::forwarded::Origin, rejection::Rejection, rollout::Choice, route::Missing};
+use crate::{
+    access_log::Details, clients::forwarded::Origin, rejection::Rejection, rollout::Choice,
+    route::Missing, trace::TraceContext,
+};
 
 /// One request. Everything that the log line or a later stage needs is here.
 #[derive(Debug)]
@@ -34,6 +37,12 @@ pub struct RequestContext {
     pub method: String,
     /// Path without the query, bounded and escaped.
     pub path: String,
+    /// What the log was asked to show beside.
+    pub details: Details,
+    /// Its place in a trace, where traces are made.
+    pub trace: Option<TraceContext>,
+    /// When it was sent to the upstream.
+    pub upstream_sent: Option<Instant>,
     /// From sending to the upstream until its headers.
     pub upstream_duration: Option<Duration>,
     /// Why the request was refused, if it was.

@@ -62,6 +62,18 @@ pub struct Figures {
     pub bytes_in: u64,
     /// Body bytes to clients.
     pub bytes_out: u64,
+    /// Answers of upstreams with a status from 500 on that gave way to ours.
+    pub upstream_errors_replaced: u64,
+    /// Answers sent compressed.
+    pub responses_compressed: u64,
+    /// Lines of the access log that could not be written.
+    pub access_lines_lost: u64,
+    /// Spans that the collector took.
+    pub spans_exported: u64,
+    /// Spans dropped as the queue was full.
+    pub spans_dropped_queue: u64,
+    /// Spans dropped as the collector did not take them.
+    pub spans_dropped_export: u64,
     /// Each route that was asked for, in the order of their names.
     pub routes: Vec<RouteFigures>,
     /// Each backend, in the order of the upstreams' names.
@@ -157,6 +169,12 @@ impl Figures {
             (&mut self.upstream_connections_reused, other.upstream_connections_reused),
             (&mut self.upstream_connections_active, other.upstream_connections_active),
             (&mut self.upstream_retries, other.upstream_retries),
+            (&mut self.upstream_errors_replaced, other.upstream_errors_replaced),
+            (&mut self.responses_compressed, other.responses_compressed),
+            (&mut self.access_lines_lost, other.access_lines_lost),
+            (&mut self.spans_exported, other.spans_exported),
+            (&mut self.spans_dropped_queue, other.spans_dropped_queue),
+            (&mut self.spans_dropped_export, other.spans_dropped_export),
             (&mut self.bytes_in, other.bytes_in),
             (&mut self.bytes_out, other.bytes_out),
         ] {

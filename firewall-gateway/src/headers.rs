@@ -38,7 +38,7 @@ pub fn to_upstream(
 /// Prepares the upstream's headers for the client: nothing that names its software or its hops.
 pub fn to_client(headers: &mut HeaderMap) {
     remove_hop_by_hop(headers);
-    for name in [header::SERVER, header::VIA, X_POWERED_BY, X_REQUEST_ID] {
+    for name in INSIDE {
         headers.remove(name);
     }
 }
@@ -105,7 +105,28 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-const X_POWERED_BY: HeaderName = HeaderName::from_static("x-powered-by");
+
+/// Software, versions, machines and debug pages; and `Alt-Svc`, which would lead clients past us.
+const INSIDE: [&str; 18] = [
+    "server",
+    "via",
+    "alt-svc",
+    "x-request-id",
+    "x-powered-by",
+    "x-powered-cms",
+    "x-aspnet-version",
+    "x-aspnetmvc-version",
+    "x-runtime",
+    "x-generator",
+    "x-backend-server",
+    "x-served-by",
+    "x-varnish",
+    "x-sourcefiles",
+    "x-php-originating-script",
+    "x-debug-token",
+    "x-debug-token-link",
+    "x-envoy-upstream-service-time",
+];
 
 /// Set by us, or read by common frameworks as if a proxy in front had set them.
 const OURS: [&str; 10] = [

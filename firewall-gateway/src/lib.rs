@@ -35,11 +35,15 @@ mod upstream;
 
 mod response;
 
+pub mod answer;
+
 pub mod rejection;
 
 mod observe;
 
 mod access_log;
+
+mod trace;
 
 pub mod figures;
 

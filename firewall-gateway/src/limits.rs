@@ -223,8 +223,29 @@ pub const MIRRORS_IN_FLIGHT_MAX: u32 = 64;
 pub const MIRROR_TIMEOUT_MS: u64 = 10_000;
 /// Of the answer to a copy so much is read, so that its connection can be used again.
 pub const MIRROR_ANSWER_BYTES_MAX: usize = 1_048_576;
+/// What is left of an answer that gives way to ours is read up to here, so that its connection can be
+/// kept...
+pub const UPSTREAM_DISCARD_BYTES_MAX: u64 = 65_536;
+/// ...and for so long.
+pub const UPSTREAM_DISCARD_TIMEOUT_MS: u64 = 1_000;
+/// Of 9: more costs twice the time for a few percent.
+pub const GZIP_LEVEL: u32 = 4;
+/// Compressed bytes that are handed on together.
+pub const GZIP_CHUNK_BYTES: usize = 8_192;
 /// Path in an access-log line; the rest is cut and marked.
 pub const LOG_PATH_BYTES_MAX: usize = 1_024;
+/// Host, user agent and referer in an access-log line, each.
+pub const LOG_TEXT_BYTES_MAX: usize = 256;
+/// Requests whose spans wait for the collector, some 2 KB each; the spans of one more are dropped.
+pub const TRACE_QUEUE_MAX: usize = 2_048;
+/// Spans in one request to the collector.
+pub const TRACE_BATCH_MAX: usize = 512;
+/// How long spans wait for others to go along with.
+pub const TRACE_BATCH_WAIT_MS: u64 = 1_000;
+/// What the collector may take for a batch, connection included.
+pub const TRACE_EXPORT_TIMEOUT_MS: u64 = 1_000;
+/// The same for all that is left when a worker ends: the supervisor waits for it.
+pub const TRACE_END_TIMEOUT_MS: u64 = 500;
 /// Method in an access-log line: the longest registered one has 17 letters.
 pub const LOG_METHOD_BYTES_MAX: usize = 32;
 /// Rows of figures: routes, and likewise backends, of all policies since the daemon started. What is

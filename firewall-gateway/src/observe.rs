@@ -9,14 +9,15 @@ use std::{
 use http::Method;
 
 use crate::{
-    access_log,
+    access_log::{self, AccessLog, Details, Record},
     body::BodyFate,
     clients::{addresses::Seat, forwarded::Origin},
     connection::{Activity, Client, Unread},
     context::RequestContext,
-    figures::Meter,
+    figures::{Meter, one},
     rejection::{Rejection, UpstreamFailure},
     route::Route,
+    trace::export::Tracer,
 };
 
 /// Accompanies one request; its end, and so `drop`, is the end of the request.
@@ -31,6 +32,8 @@ pub struct Observation {
     bytes_out: u64,
     answered: bool,
     fate: Arc<BodyFate>,
+    log: Arc<AccessLog>,
+    tracer: Option<Tracer>,
     meter: Arc<Meter>,
     activity: Rc<Activity>,
     unread: Rc<Unread>,
@@ -62,6 +65,9 @@ impl Observation {
                 path: access_log::path(path),
                 route: None,
                 choice: None,
+                details: Details::default(),
+                trace: None,
+                upstream_sent: None,
                 upstream_duration: None,
                 rejection: None,
                 retry_after: None,
@@ -73,6 +79,8 @@ impl Observation {
             bytes_out: 0,
             answered: false,
             fate,
+            log: client.access_log.clone(),
+            tracer: client.tracer.clone(),
             meter: client.meter.clone(),
             activity: client.activity.clone(),
             unread,
@@ -89,6 +97,12 @@ impl Observation {
     /// What the request holds until its end.
     pub fn seat(&mut self, seat: Option<Seat>) {
         self.seat = seat;
+    }
+
+    /// The route's place in the policy, where one took the request.
+    #[must_use]
+    pub fn route(&self) -> Option<usize> {
+        self.route
     }
 
     /// The status of the answer is known.
@@ -166,7 +180,14 @@ impl Drop for Observation {
         }
         self.meter.bytes_in.fetch_add(bytes_in, Relaxed);
         self.meter.bytes_out.fetch_add(self.bytes_out, Relaxed);
-        access_log::write(&self.context, status, bytes_in, self.bytes_out, duration_us);
+        let (context, bytes_out) = (&self.context, self.bytes_out);
+        let record = Record { context, status, bytes_in, bytes_out, duration_us };
+        if self.log.write(&record).is_err() {
+            one(&self.meter.access_lines_lost);
+        }
+        if let (Some(tracer), Some(trace)) = (&self.tracer, &context.trace) {
+            tracer.record(trace, &record);
+        }
         self.activity.request_ended();
     }
 }

@@ -12,16 +12,19 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 
 use crate::{
+    answer::Asked,
     body::{BodyFate, RequestBody},
     connection::{Client, Unread},
     context::request_id,
+    figures::one,
     headers,
     observe::Observation,
-    rejection::Rejection,
+    rejection::{self, Rejection},
     request::{self, METHODS_TEXT, Target, with_query},
-    response::{ResponseBody, UpstreamBody},
+    response::{ResponseBody, Source, UpstreamBody},
     rollout::{Forward, Mirrored},
     route::{Action, Redirect},
+    trace::TraceContext,
     upstream::SentBody,
 };
 
@@ -42,13 +45,17 @@ pub async fn run(
         unread,
     );
     observation.context.origin = client.clients.origin(client.peer.ip(), request.headers());
+    observation.context.details = client.access_log.details(request.uri(), request.headers());
+    if let Some(tracer) = &client.tracer {
+        observation.context.trace = TraceContext::begin(request.headers(), &tracer.policy).ok();
+    }
     let bodiless = request.method() == Method::HEAD;
     let outcome = match id {
         Ok(_) => stages(request, &client, &fate, &mut observation).await,
         Err(_) => Err(Rejection::UpstreamBusy),
     };
     let mut response = match outcome {
-        Ok(Outcome::Own(answer)) => own(answer, observation, bodiless),
+        Ok(Outcome::Own(answer)) => own(answer, observation, bodiless, &client),
         Ok(Outcome::Upstream(head, body)) => {
             observation.status(head.status.as_u16());
             // The HTTP library does not ask for a body that is not there.
@@ -56,8 +63,7 @@ pub async fn run(
                 observation.answered();
             }
             let id = observation.context.id.clone();
-            let mut response =
-                Response::from_parts(head, ResponseBody::upstream(body, observation));
+            let mut response = Response::from_parts(head, ResponseBody::new(body, observation));
             headers::set_request_id(response.headers_mut(), &id);
             response
         }
@@ -108,6 +114,8 @@ async fn stages(
     let choice = forward.choose(request.headers(), observation.context.origin.client);
     let upstream = client.upstreams.get(choice.upstream).ok_or(Rejection::UpstreamFailed)?;
     observation.context.choice = Some(choice);
+    let answers = client.answers.of(observation.route());
+    let asked = answers.compression().map(|_| Asked::of(request.method(), request.headers()));
     // 6. body: bounded in size and time
     let limits = &route.limits;
     let (mut head, body) = request.into_parts();
@@ -120,6 +128,9 @@ async fn stages(
         Some(path) => with_query(path, target.path.query()).ok_or(Rejection::TargetInvalid)?,
         None => target.path,
     };
+    if let Some(trace) = &observation.context.trace {
+        trace.to_upstream(&mut head.headers);
+    }
     let mut forwarded = Request::new(body);
     *forwarded.method_mut() = head.method;
     *forwarded.uri_mut() = path.into();
@@ -127,6 +138,7 @@ async fn stages(
     let forwarded = mirrored(forwarded, forward, client);
     // 8. upstream
     let sent = Instant::now();
+    observation.context.upstream_sent = Some(sent);
     let outcome = upstream.send(forwarded, fate, &route.own_limits).await;
     observation.context.upstream_duration = Some(sent.elapsed());
     let (answer, lease) = outcome.map_err(|failure| {
@@ -137,13 +149,45 @@ async fn stages(
     let (mut head, body) = answer.into_parts();
     headers::to_client(&mut head.headers);
     let wait = Duration::from_millis(limits.upstream_response_timeout_ms);
-    Ok(Outcome::Upstream(head, UpstreamBody::new(body, lease, fate.clone(), wait)))
+    let body = UpstreamBody::new(body, lease, fate.clone(), wait);
+    let (mut head, body) = shaped(head, body, asked.unwrap_or_default(), client, observation);
+    answers.apply(&mut head.headers);
+    Ok(Outcome::Upstream(head, body))
 }
 
 /// What the client gets.
 enum Outcome {
-    Upstream(Parts, UpstreamBody),
+    Upstream(Parts, Source),
     Own(Response<Bytes>),
+}
+
+/// The upstream's answer as it may leave: ours in place of an error, compressed where that is wished.
+fn shaped(
+    mut head: Parts,
+    body: UpstreamBody,
+    asked: Asked,
+    client: &Client,
+    observation: &Observation,
+) -> (Parts, Source) {
+    let answers = client.answers.of(observation.route());
+    if answers.replaces(head.status) {
+        one(&client.meter.upstream_errors_replaced);
+        body.discard();
+        let ours = rejection::upstream_error(head.status, &observation.context.id);
+        let (mut ours, text) = ours.into_parts();
+        if let Some(wait) = head.headers.remove(header::RETRY_AFTER) {
+            ours.headers.insert(header::RETRY_AFTER, wait);
+        }
+        return (ours, Source::own(text));
+    }
+    let length_bytes = body.length_bytes();
+    match answers.compression() {
+        Some(compression) if compression.take(asked, &mut head, length_bytes) => {
+            one(&client.meter.responses_compressed);
+            (head, Source::compressed(body))
+        }
+        _ => (head, Source::Upstream(body)),
+    }
 }
 
 fn elsewhere(redirect: &Redirect, target: &Target) -> Result<Response<Bytes>, Rejection> {
@@ -174,14 +218,16 @@ fn own(
     answer: Response<Bytes>,
     mut observation: Observation,
     bodiless: bool,
+    client: &Client,
 ) -> Response<ResponseBody> {
     observation.status(answer.status().as_u16());
     if bodiless || answer.body().is_empty() {
         observation.answered();
     }
     let (mut head, body) = answer.into_parts();
+    client.answers.of(observation.route()).apply(&mut head.headers);
     headers::set_request_id(&mut head.headers, &observation.context.id);
-    Response::from_parts(head, ResponseBody::own(body, observation))
+    Response::from_parts(head, ResponseBody::new(Source::own(body), observation))
 }
 
 fn refuse(
@@ -198,6 +244,7 @@ fn refuse(
     let context = &observation.context;
     let answer = rejection.response(&context.id, context.detail.as_deref());
     let (mut head, body): (Parts, Bytes) = answer.into_parts();
+    client.answers.of(observation.route()).apply(&mut head.headers);
     headers::set_request_id(&mut head.headers, &observation.context.id);
     if rejection == Rejection::MethodRefused {
         head.headers.insert(header::ALLOW, HeaderValue::from_static(METHODS_TEXT));
@@ -219,5 +266,5 @@ fn refuse(
     if client.ends_after(rejection) {
         head.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    Response::from_parts(head, ResponseBody::own(body, observation))
+    Response::from_parts(head, ResponseBody::new(Source::own(body), observation))
 }

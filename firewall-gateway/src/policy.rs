@@ -1,5 +1,11 @@
 //! `GatewayPolicy`: everything a worker needs, handed over whole and never changed afterwards.
 
+pub mod access_log;
+
+pub mod answer;
+
+pub mod traces;
+
 pub mod upstream;
 
 pub mod route;
@@ -13,11 +19,15 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    access_log::AccessLogPolicy,
+    answer::AnswerPolicy,
     clients::{AddressHeader, ClientsPolicy, ProxyProtocol, RequestRate},
     rollout::{
         CanaryPolicy, ForwardPolicy, MirrorPolicy, OverridePolicy, SharePolicy, Source, Sticky,
     },
+    route::RoutePolicy,
     route::{HeaderCondition, HeaderTest, RouteAction, RouteLimits, RoutePolicy},
+    traces::TracePolicy,
     upstream::{BackendPolicy, UpstreamPolicy, UpstreamTlsPolicy},
 };
 use crate::limits::Limits;
@@ -36,6 +46,15 @@ pub struct GatewayPolicy {
     pub routes: Vec<RoutePolicy>,
     /// Whom to believe about a client's address, and what one address may have.
     pub clients: ClientsPolicy,
+    /// How answers look, where a route says nothing else.
+    #[serde(default)]
+    pub answers: AnswerPolicy,
+    /// What is written of each request.
+    #[serde(default)]
+    pub access_log: AccessLogPolicy,
+    /// Where traces go; nowhere where it is left out.
+    #[serde(default)]
+    pub traces: Option<TracePolicy>,
     /// Sizes, counts and times.
     pub limits: Limits,
     /// How the worker writes its lines.
@@ -84,6 +103,9 @@ impl fmt::Debug for GatewayPolicy {
             .field("upstreams", &self.upstreams)
             .field("routes", &self.routes)
             .field("clients", &self.clients)
+            .field("answers", &self.answers)
+            .field("access_log", &self.access_log)
+            .field("traces", &self.traces)
             .field("limits", &self.limits)
             .field("log", &self.log)
             .finish()

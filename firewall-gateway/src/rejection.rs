@@ -92,21 +92,9 @@ impl Rejection {
     /// A problem+json answer (RFC 9457), with these words instead of ours where there are some.
     #[must_use]
     pub fn response(self, request_id: &str, words: Option<&str>) -> Response<Bytes> {
-        let (status, label, title, detail) = self.facts();
+        let (_, label, title, detail) = self.facts();
         let detail = words.unwrap_or(detail);
-        let body = json!({
-            "type": format!("urn:seawall:problem:{}", label.replace('_', "-")),
-            "title": title,
-            "status": status,
-            "detail": detail,
-            "request_id": request_id,
-        });
-        let mut response = Response::new(Bytes::from(body.to_string()));
-        *response.status_mut() = self.status();
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        response
+        problem(self.status(), &label.replace('_', "-"), title, detail, request_id)
     }
 
     // Status, label, title, detail.
@@ -308,6 +296,36 @@ impl Flood {
             Self::Other => "other",
         }
     }
+}
+
+/// What stands in the place of an upstream's own words about its failure; the status is the
+/// upstream's.
+#[must_use]
+pub fn upstream_error(status: StatusCode, request_id: &str) -> Response<Bytes> {
+    let title = status.canonical_reason().unwrap_or("Server error");
+    problem(status, "upstream-error", title, "The service failed on this request.", request_id)
+}
+
+fn problem(
+    status: StatusCode,
+    kind: &str,
+    title: &str,
+    detail: &str,
+    request_id: &str,
+) -> Response<Bytes> {
+    let body = json!({
+        "type": format!("urn:seawall:problem:{kind}"),
+        "title": title,
+        "status": status.as_u16(),
+        "detail": detail,
+        "request_id": request_id,
+    });
+    let mut response = Response::new(Bytes::from(body.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 /// What went wrong between the gateway and the upstream.

@@ -1,6 +1,9 @@
 //! The answer's body on its way to the client, counted, timed, and observed at its end.
 
+mod gzip;
+
 use std::{
+    future::poll_fn,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -11,9 +14,16 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Sleep, sleep, timeout};
 
-use crate::{body::BodyFate, observe::Observation, rejection::UpstreamFailure, upstream::Lease};
+use self::gzip::Gzip;
+use crate::{
+    body::BodyFate,
+    limits::{UPSTREAM_DISCARD_BYTES_MAX, UPSTREAM_DISCARD_TIMEOUT_MS},
+    observe::Observation,
+    rejection::UpstreamFailure,
+    upstream::Lease,
+};
 
 /// What the client reads. Dropping it is the end of the request, whatever the reason: the
 /// observation inside then writes the line and counts.
@@ -22,22 +32,45 @@ pub struct ResponseBody {
     observation: Observation,
 }
 
-enum Source {
+/// Where a body comes from.
+pub enum Source {
+    /// From us.
     Own(Full<Bytes>),
+    /// From the upstream, as it is.
     Upstream(UpstreamBody),
+    /// From the upstream, compressed.
+    Compressed(Box<Gzip>),
+}
+
+impl Source {
+    /// A body of our own.
+    #[must_use]
+    pub fn own(bytes: Bytes) -> Self {
+        Self::Own(Full::new(bytes))
+    }
+
+    /// The upstream's body, compressed.
+    #[must_use]
+    pub fn compressed(body: UpstreamBody) -> Self {
+        Self::Compressed(Box::new(Gzip::new(body)))
+    }
+
+    /// Whether there is nothing left to read.
+    #[must_use]
+    pub fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(body) => body.is_end_stream(),
+            Self::Upstream(body) => body.is_end_stream(),
+            Self::Compressed(body) => body.is_end_stream(),
+        }
+    }
 }
 
 impl ResponseBody {
-    /// A body of our own.
+    /// A body whose end is the end of `observation`.
     #[must_use]
-    pub fn own(bytes: Bytes, observation: Observation) -> Self {
-        Self { source: Source::Own(Full::new(bytes)), observation }
-    }
-
-    /// The upstream's body.
-    #[must_use]
-    pub fn upstream(body: UpstreamBody, observation: Observation) -> Self {
-        Self { source: Source::Upstream(body), observation }
+    pub fn new(source: Source, observation: Observation) -> Self {
+        Self { source, observation }
     }
 }
 
@@ -55,6 +88,7 @@ impl Body for ResponseBody {
             Source::Own(body) => ready!(Pin::new(body).poll_frame(cx))
                 .map(|frame| frame.map_err(|never| match never {})),
             Source::Upstream(body) => ready!(body.poll_frame(cx)),
+            Source::Compressed(body) => ready!(body.poll_frame(cx)),
         };
         match &frame {
             Some(Ok(frame)) => {
@@ -70,16 +104,14 @@ impl Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.source {
-            Source::Own(body) => body.is_end_stream(),
-            Source::Upstream(body) => body.is_end_stream(),
-        }
+        self.source.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             Source::Own(body) => body.size_hint(),
             Source::Upstream(body) => body.inner.size_hint(),
+            Source::Compressed(_) => SizeHint::default(),
         }
     }
 }
@@ -100,6 +132,33 @@ impl UpstreamBody {
         let mut body = Self { inner, lease: Some(lease), request, wait, timeout: None };
         body.finish();
         body
+    }
+
+    /// How long it is, where that is known.
+    #[must_use]
+    pub fn length_bytes(&self) -> Option<u64> {
+        self.inner.size_hint().exact()
+    }
+
+    /// Reads what is left, within bounds, so that the connection can be kept.
+    pub fn discard(mut self) {
+        if self.is_end_stream() {
+            return;
+        }
+        tokio::task::spawn_local(async move {
+            let rest = async {
+                let mut left_bytes = UPSTREAM_DISCARD_BYTES_MAX;
+                while let Some(Ok(frame)) = poll_fn(|cx| self.poll_frame(cx)).await {
+                    let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+                    match left_bytes.checked_sub(length) {
+                        Some(left) => left_bytes = left,
+                        None => break,
+                    }
+                }
+            };
+            // What is not read in time closes the connection with it.
+            let _late = timeout(Duration::from_millis(UPSTREAM_DISCARD_TIMEOUT_MS), rest).await;
+        });
     }
 
     fn poll_frame(

@@ -3,6 +3,7 @@
 mod thread;
 
 use std::{
+    fs::File,
     io,
     sync::{Arc, mpsc},
     thread::JoinHandle,
@@ -12,6 +13,8 @@ use tokio::sync::watch;
 
 use self::thread::Shared;
 use crate::{
+    access_log::AccessLog,
+    answer::{AnswerError, AnswerTable},
     clients::Clients,
     figures::{Figures, Meter},
     limits::LimitError,
@@ -19,6 +22,7 @@ use crate::{
     policy::GatewayPolicy,
     route::{RouteError, Router},
     tls::{Acceptor, TlsError},
+    trace::export::{Exporter, TraceCounts, Tracer},
     upstream::{SharedUpstream, UpstreamError},
 };
 
@@ -27,10 +31,29 @@ use crate::{
 /// # Errors
 /// A policy that cannot be served, or a thread that cannot be started; nothing is served then.
 pub fn serve(policy: &GatewayPolicy, listeners: Vec<BoundListener>) -> Result<Gateway, ServeError> {
+    serve_logging(policy, listeners, None)
+}
+
+/// The same, with the access log in a file.
+///
+/// # Errors
+/// As [`serve`].
+pub fn serve_logging(
+    policy: &GatewayPolicy,
+    listeners: Vec<BoundListener>,
+    access_log: Option<File>,
+) -> Result<Gateway, ServeError> {
     if listeners.is_empty() {
         return Err(ServeError::NoListener);
     }
-    let shared = shared(policy)?;
+    let mut shared = shared(policy, access_log)?;
+    let traces = Arc::new(TraceCounts::default());
+    let mut exporter = None;
+    if let Some(policy) = &policy.traces {
+        let (tracer, thread) = Tracer::start(policy, traces.clone()).map_err(ServeError::Thread)?;
+        shared.tracer = Some(tracer);
+        exporter = Some(thread);
+    }
     let threads =
         listeners.iter().map(|listener| listener.shape.thread).max().unwrap_or_default() + 1;
     let mut by_thread: Vec<Vec<BoundListener>> = (0..threads).map(|_| Vec::new()).collect();
@@ -39,7 +62,8 @@ pub fn serve(policy: &GatewayPolicy, listeners: Vec<BoundListener>) -> Result<Ga
     }
     let (drain, _) = watch::channel(false);
     let router = shared.router.clone();
-    let mut gateway = Gateway { threads: Vec::new(), meters: Vec::new(), router, drain };
+    let mut gateway =
+        Gateway { threads: Vec::new(), meters: Vec::new(), router, drain, traces, exporter };
     let (started, starts) = mpsc::channel();
     for listeners in by_thread {
         let meter = Arc::new(Meter::new(shared.router.names()));
@@ -65,10 +89,10 @@ pub fn serve(policy: &GatewayPolicy, listeners: Vec<BoundListener>) -> Result<Ga
 /// # Errors
 /// The part of the policy that cannot be served.
 pub fn check(policy: &GatewayPolicy) -> Result<(), ServeError> {
-    shared(policy).map(|_| ())
+    shared(policy, None).map(|_| ())
 }
 
-fn shared(policy: &GatewayPolicy) -> Result<Shared, ServeError> {
+fn shared(policy: &GatewayPolicy, access_log: Option<File>) -> Result<Shared, ServeError> {
     policy.limits.validate()?;
     let upstreams = policy.upstreams.iter().map(SharedUpstream::new);
     Ok(Shared {
@@ -76,6 +100,9 @@ fn shared(policy: &GatewayPolicy) -> Result<Shared, ServeError> {
         clients: Arc::new(Clients::new(&policy.clients, &policy.limits)),
         acceptor: Acceptor::new(policy)?,
         router: Arc::new(Router::new(policy)?),
+        access_log: Arc::new(AccessLog::new(&policy.access_log, access_log)),
+        tracer: None,
+        answers: Arc::new(AnswerTable::new(policy)?),
         upstreams: upstreams.collect::<Result<_, _>>()?,
         connections: Arc::default(),
     })
@@ -88,6 +115,8 @@ pub struct Gateway {
     meters: Vec<Arc<Meter>>,
     router: Arc<Router>,
     drain: watch::Sender<bool>,
+    traces: Arc<TraceCounts>,
+    exporter: Option<Exporter>,
 }
 
 impl Gateway {
@@ -99,6 +128,7 @@ impl Gateway {
             sum.add(&meter.figures());
         }
         sum.rollouts = self.router.rollouts();
+        self.traces.add_to(&mut sum);
         sum
     }
 
@@ -126,6 +156,9 @@ impl Gateway {
             // A thread that panicked has said so on stderr.
             let _ended = thread.join();
         }
+        if let Some(exporter) = self.exporter.take() {
+            exporter.finish();
+        }
         self.figures()
     }
 }
@@ -140,6 +173,8 @@ pub enum ServeError {
     Tls(#[from] TlsError),
     #[error(transparent)]
     Route(#[from] RouteError),
+    #[error(transparent)]
+    Answer(#[from] AnswerError),
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
     #[error("the gateway was given no listening socket")]

@@ -8,7 +8,7 @@ mod sandbox;
 
 mod logging;
 
-use std::{io, net::TcpListener, os::fd::OwnedFd, process::ExitCode, time::Duration};
+use std::{fs::File, io, net::TcpListener, os::fd::OwnedFd, process::ExitCode, time::Duration};
 
 use self::{
     channel::{Channel, ChannelError},
@@ -18,7 +18,7 @@ use crate::{
     figures::Figures,
     limits::{FIGURE_ROWS_AT_ONCE, FIGURES_INTERVAL_MS, START_TIMEOUT_MS},
     listener::BoundListener,
-    server::{Gateway, serve},
+    server::{Gateway, serve_logging},
 };
 
 /// The whole life of a worker. The supervisor starts it with its end of the channel as stdin.
@@ -54,7 +54,7 @@ pub fn run() -> ExitCode {
 
 fn start(channel: &Channel<io::Stdin>) -> Result<(Gateway, Vec<String>), StartError> {
     channel.set_receive_timeout(Duration::from_millis(START_TIMEOUT_MS))?;
-    let (message, sockets) = match channel.receive()? {
+    let (message, mut sockets) = match channel.receive()? {
         Some(received) => received,
         None => return Err(StartError::NoStart),
     };
@@ -62,11 +62,16 @@ fn start(channel: &Channel<io::Stdin>) -> Result<(Gateway, Vec<String>), StartEr
         ToWorker::Start { policy, listeners } => (policy, listeners),
         ToWorker::Drain => return Err(StartError::NoStart),
     };
+    // The log comes last, where there is one: the worker could not open it.
+    let access_log = match &policy.access_log.file {
+        Some(_) => Some(File::from(sockets.pop().ok_or(StartError::NoLog)?)),
+        None => None,
+    };
     let listeners = listeners(shapes, sockets)?;
     logging::start(policy.log);
     // Before the first thread: no_new_privs and Landlock hold for a thread and those it starts.
     let sandbox = sandbox::enter(&policy, listeners.len())?;
-    let gateway = serve(&policy, listeners)?;
+    let gateway = serve_logging(&policy, listeners, access_log)?;
     Ok((gateway, sandbox))
 }
 
@@ -116,7 +121,7 @@ fn attend(
 
 fn send_figures(channel: &Channel<io::Stdin>, mut figures: Figures) -> Result<(), ChannelError> {
     let (routes, backends) = figures.take_rows();
-    channel.send(&FromWorker::Figures(figures), &[])?;
+    channel.send(&FromWorker::Figures(Box::new(figures)), &[])?;
     for rows in routes.chunks(FIGURE_ROWS_AT_ONCE) {
         channel.send(&FromWorker::Routes(rows.to_vec()), &[])?;
     }
@@ -132,6 +137,8 @@ enum StartError {
     NoStart,
     #[error("the gateway worker expected {expected} listening sockets and got {found}")]
     Sockets { expected: usize, found: usize },
+    #[error("the gateway worker expected the access log's file and did not get it")]
+    NoLog,
     #[error("the gateway worker cannot use its channel: {0}")]
     Channel(#[from] ChannelError),
     #[error(transparent)]

@@ -17,3 +17,4 @@ mod log;
 mod clients;
 
 mod h2spec;
+mod seen;

@@ -12,6 +12,7 @@ pub mod feeds;
 pub mod gateway;
 pub mod routes;
 pub mod clients;
+pub mod answers;
 
 use gateway::GatewayDocument;
 use packet::PacketDocument;

@@ -4,7 +4,9 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use firewall_gateway::{
     limits::Limits,
-    policy::{BackendPolicy, ClientsPolicy, RoutePolicy},
+    policy::{
+        AccessLogPolicy, AnswerPolicy, BackendPolicy, ClientsPolicy, RoutePolicy, TracePolicy,
+    },
 };
 
 /// The `gateway` section.
@@ -26,6 +28,12 @@ pub struct GatewayConfig {
     pub routes: Vec<RoutePolicy>,
     /// Whom to believe about a client's address, and what one address may have.
     pub clients: ClientsPolicy,
+    /// How answers look.
+    pub answers: AnswerPolicy,
+    /// What is written of requests.
+    pub access_log: AccessLogPolicy,
+    /// Where traces go.
+    pub traces: Option<TracePolicy>,
     /// Sizes, counts and waits.
     pub limits: Limits,
 }

@@ -11,6 +11,7 @@ mod feeds;
 mod gateway;
 mod routes;
 mod clients;
+mod answers;
 
 const LEAST: &str = "interfaces: [{name: eth0}]\npacket: {}\n";
 

@@ -55,6 +55,9 @@ pub fn policy(config: &GatewayConfig, log: LogConfig) -> Result<GatewayPolicy, M
         upstreams: config.upstreams.iter().map(upstream).collect::<Result<_, _>>()?,
         routes: config.routes.clone(),
         clients: config.clients.clone(),
+        answers: config.answers.clone(),
+        access_log: config.access_log.clone(),
+        traces: config.traces.clone(),
         limits: config.limits.clone(),
         log: LogPolicy { level: log.level, format: log.format },
     };

@@ -1,11 +1,13 @@
 //! One worker process, from its start to its end.
 
 use std::{
+    fs::File,
     io,
     os::{
         fd::{AsFd as _, OwnedFd},
-        unix::process::CommandExt as _,
+        unix::{fs::OpenOptionsExt as _, process::CommandExt as _},
     },
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
@@ -41,6 +43,14 @@ pub enum WorkerError {
     /// The process or its channel could not be made.
     #[error("cannot start the gateway worker: {0}")]
     Spawn(#[from] io::Error),
+    /// The access log could not be opened.
+    #[error("gateway.access_log.file {path}: expected a file that can be written, found: {error}")]
+    AccessLog {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        error: io::Error,
+    },
     /// The channel failed.
     #[error("cannot speak to the gateway worker: {0}")]
     Channel(#[from] ChannelError),
@@ -109,7 +119,9 @@ impl Worker {
             policy: policy.clone(),
             listeners: listeners.iter().map(|listener| listener.shape).collect(),
         };
-        let sockets: Vec<_> = listeners.iter().map(|listener| listener.socket.as_fd()).collect();
+        let access_log = policy.access_log.file.as_deref().map(access_log).transpose()?;
+        let sockets = listeners.iter().map(|listener| listener.socket.as_fd());
+        let sockets: Vec<_> = sockets.chain(access_log.as_ref().map(|log| log.as_fd())).collect();
         worker.channel.send(&start, &sockets)?;
 
         let (this, died) = (worker.clone(), died.clone());
@@ -246,7 +258,7 @@ impl Worker {
                 Ok(Some((FromWorker::Figures(figures), _))) => {
                     let mut state = self.state();
                     let (routes, backends) = state.figures.take_rows();
-                    state.figures = Figures { routes, backends, ..figures };
+                    state.figures = Figures { routes, backends, ..*figures };
                 }
                 Ok(Some((FromWorker::Routes(rows), _))) => {
                     replace_rows(&mut self.state().figures.routes, rows);
@@ -296,6 +308,17 @@ impl Worker {
         self.state().phase = phase;
         self.changed.notify_all();
     }
+}
+
+/// Opened anew for each worker: after a reload, what was renamed by log rotation gets no more lines once
+/// the old worker has drained.
+fn access_log(path: &Path) -> Result<File, WorkerError> {
+    File::options()
+        .append(true)
+        .create(true)
+        .mode(0o640)
+        .open(path)
+        .map_err(|error| WorkerError::AccessLog { path: path.to_path_buf(), error })
 }
 
 /// The same binary: its worker's half of the protocol is always the one that this half was built with.

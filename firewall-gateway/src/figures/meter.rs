@@ -42,6 +42,9 @@ pub struct Meter {
     pub upstream_retries: AtomicU64,
     pub bytes_in: AtomicU64,
     pub bytes_out: AtomicU64,
+    pub upstream_errors_replaced: AtomicU64,
+    pub responses_compressed: AtomicU64,
+    pub access_lines_lost: AtomicU64,
 }
 
 /// Those in use, and what those that are gone have counted. Locked where one comes or goes and by
@@ -81,6 +84,9 @@ impl Meter {
             upstream_retries: AtomicU64::default(),
             bytes_in: AtomicU64::default(),
             bytes_out: AtomicU64::default(),
+            upstream_errors_replaced: AtomicU64::default(),
+            responses_compressed: AtomicU64::default(),
+            access_lines_lost: AtomicU64::default(),
         }
     }
 
@@ -173,6 +179,13 @@ impl Meter {
             rollouts: RolloutFigures::default(),
             bytes_in: read(&self.bytes_in),
             bytes_out: read(&self.bytes_out),
+            upstream_errors_replaced: read(&self.upstream_errors_replaced),
+            responses_compressed: read(&self.responses_compressed),
+            access_lines_lost: read(&self.access_lines_lost),
+            // Of the exporter, which all threads share.
+            spans_exported: 0,
+            spans_dropped_queue: 0,
+            spans_dropped_export: 0,
             routes: self.route_rows(),
             backends: self.backend_rows(),
         }

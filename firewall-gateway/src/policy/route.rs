@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::rollout::ForwardPolicy;
+use super::{AnswerPolicy, rollout::ForwardPolicy};
 
 /// One route. A request must match each thing that is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,9 @@ pub struct RoutePolicy {
     /// Where it differs from the gateway's limits.
     #[serde(default, skip_serializing_if = "RouteLimits::is_empty")]
     pub limits: RouteLimits,
+    /// How its answers look; what it leaves out is as the gateway's.
+    #[serde(default)]
+    pub answers: AnswerPolicy,
 }
 
 impl RoutePolicy {
@@ -41,6 +44,7 @@ impl RoutePolicy {
             headers: Vec::new(),
             action: RouteAction::Forward(ForwardPolicy::to(upstream)),
             limits: RouteLimits::default(),
+            answers: AnswerPolicy::default(),
         }
     }
 }

@@ -22,6 +22,8 @@ use tokio::{
 };
 
 use crate::{
+    access_log::AccessLog,
+    answer::AnswerTable,
     clients::{Clients, arrival::Arrival},
     connection::{self, Activity, Client},
     figures::{Meter, one},
@@ -29,6 +31,7 @@ use crate::{
     listener::BoundListener,
     route::Router,
     tls::Acceptor,
+    trace::export::Tracer,
     upstream::{SharedUpstream, Upstream},
 };
 
@@ -43,6 +46,12 @@ pub struct Shared {
     pub acceptor: Acceptor,
     /// Which request goes where.
     pub router: Arc<Router>,
+    /// How answers look.
+    pub answers: Arc<AnswerTable>,
+    /// Where lines of requests go.
+    pub access_log: Arc<AccessLog>,
+    /// Where spans of requests go.
+    pub tracer: Option<Tracer>,
     /// The upstreams' addresses and TLS.
     pub upstreams: Arc<[SharedUpstream]>,
     /// Open connections of the worker: written once a connection, never in a request.
@@ -161,6 +170,9 @@ impl Thread {
             tls_version: accepted.version,
             limits: self.shared.limits.clone(),
             router: self.shared.router.clone(),
+            answers: self.shared.answers.clone(),
+            access_log: self.shared.access_log.clone(),
+            tracer: self.shared.tracer.clone(),
             upstreams: self.upstreams.clone(),
             meter: self.meter.clone(),
             activity: Rc::new(Activity::new(

@@ -14,7 +14,8 @@ use crate::{
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[expect(clippy::large_enum_variant, reason = "one is sent in the life of a worker")]
 pub enum ToWorker {
-    /// The first message; the listening sockets come with it, in the order of `listeners`.
+    /// The first message; the listening sockets come with it, in the order of `listeners`, and
+    /// behind them the access log's file, where the policy names one.
     Start {
         /// What to serve.
         policy: GatewayPolicy,
@@ -41,7 +42,7 @@ pub enum FromWorker {
         error: String,
     },
     /// Everything counted since this worker started; its rows follow in messages of their own.
-    Figures(Figures),
+    Figures(Box<Figures>),
     /// Some routes' figures: each row in place of an earlier one of its name.
     Routes(Vec<RouteFigures>),
     /// Some backends' figures, likewise.
@@ -66,3 +67,6 @@ pub const MESSAGE_BYTES_MAX: usize = 192 * 1024;
 
 /// The kernel passes at most SCM_MAX_FD descriptors in one message.
 pub const MESSAGE_SOCKETS_MAX: usize = 253;
+
+/// Listening sockets leave room for the access log.
+pub const LISTENER_SOCKETS_MAX: usize = MESSAGE_SOCKETS_MAX - 1;

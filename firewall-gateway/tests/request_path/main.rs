@@ -27,6 +27,10 @@ mod failures;
 
 mod http2;
 
+mod answers;
+
+mod seen;
+
 mod drain;
 
 mod routing;

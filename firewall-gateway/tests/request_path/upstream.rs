@@ -106,6 +106,24 @@ fn connection(tcp: TcpStream, config: Arc<ServerConfig>, shared: &Shared) {
             )
             .to_owned(),
             "/error" => ERROR.to_owned(),
+            "/failing" => concat!(
+                "HTTP/1.1 503 Broken\r\nRetry-After: 7\r\nX-Inside: secret\r\nSet-Cookie: a=b\r\n",
+                "Content-Type: text/html\r\nContent-Length: 12\r\n\r\nstack trace!"
+            )
+            .to_owned(),
+            "/json" => format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nETag: \"x\"\r\nContent-Length: 40000\r\n\r\n{}",
+                "[1,2,3,4]\n".repeat(4_000)
+            ),
+            "/parts" => {
+                let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n";
+                if tls.write_all(head.as_bytes()).and_then(|()| tls.flush()).is_err() {
+                    return;
+                }
+                let open = shared.open.lock().unwrap();
+                drop(shared.opened.wait_while(open, |open| !*open).unwrap());
+                "6\r\nsecond\r\n0\r\n\r\n".to_owned()
+            }
             "/large" => format!("HTTP/1.1 200 OK\r\nContent-Length: 8388608\r\n\r\n{}", "x".repeat(8_388_608)),
             _ if head => "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n".to_owned(),
             _ => OK.to_owned(),

@@ -13,8 +13,9 @@ use firewall_gateway::{
     limits::Limits,
     listener::bind_listeners,
     policy::{
-        BackendPolicy, ClientsPolicy, GatewayPolicy, LogFormat, LogLevel, LogPolicy, RoutePolicy,
-        UpstreamPolicy, UpstreamTlsPolicy,
+        AccessLogPolicy, AnswerPolicy, BackendPolicy, ClientsPolicy, GatewayPolicy, LogFormat,
+        LogLevel, LogPolicy, RoutePolicy, UpstreamPolicy, UpstreamTlsPolicy,
+        access_log::AccessFormat,
     },
     server::{Gateway, serve},
 };
@@ -47,14 +48,20 @@ impl World {
 
     /// A gateway that treats clients like this.
     pub fn for_clients(clients: ClientsPolicy) -> World {
+        World::changed(|policy| policy.clients = clients)
+    }
+
+    /// A world whose policy is changed before it is served.
+    pub fn changed(change: impl FnOnce(&mut GatewayPolicy)) -> World {
         let upstream = Upstream::start("api.internal");
-        let policy = upstream_policy(upstream.address, &upstream.certificate_pem, 4);
-        let policy = GatewayPolicy { clients, ..gateway_policy(policy, Limits::default()) };
-        World::serving(upstream, policy)
+        let way = upstream_policy(upstream.address, &upstream.certificate_pem, 4);
+        let mut policy = gateway_policy(way, Limits::default());
+        change(&mut policy);
+        World::serving(upstream, &policy)
     }
 
     pub fn behind(upstream: Upstream, policy: UpstreamPolicy, limits: Limits) -> World {
-        World::serving(upstream, gateway_policy(policy, limits))
+        World::serving(upstream, &gateway_policy(policy, limits))
     }
 
     /// Behind it three upstreams, `first`, `second` and `third`; the last two are given back.
@@ -67,14 +74,15 @@ impl World {
         let upstreams =
             vec![named("first", &first), named("second", &second), named("third", &third)];
         let policy = gateway_policy(named("first", &first), Limits::default());
-        (World::serving(first, GatewayPolicy { upstreams, routes, ..policy }), [second, third])
+        (World::serving(first, &GatewayPolicy { upstreams, routes, ..policy }), [second, third])
     }
 
-    fn serving(upstream: Upstream, policy: GatewayPolicy) -> World {
+    fn serving(upstream: Upstream, policy: &GatewayPolicy) -> World {
         let listeners = bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1).unwrap();
         let address = listeners[0].shape.address;
-        let gateway = serve(&policy, listeners).unwrap();
-        World { gateway, address, upstream, certificate_pem: policy.certificate_pem }
+        let gateway = serve(policy, listeners).unwrap();
+        let certificate_pem = policy.certificate_pem.clone();
+        World { gateway, address, upstream, certificate_pem }
     }
 
     pub fn tls(&self, alpn: &[u8]) -> ClientConfig {
@@ -140,6 +148,9 @@ pub fn gateway_policy(upstream: UpstreamPolicy, limits: Limits) -> GatewayPolicy
         upstreams: vec![upstream],
         routes: vec![route_policy("/*")],
         clients: ClientsPolicy::default(),
+        answers: AnswerPolicy::default(),
+        access_log: AccessLogPolicy { format: AccessFormat::Off, ..AccessLogPolicy::default() },
+        traces: None,
         limits,
         log: LogPolicy { level: LogLevel::Info, format: LogFormat::Json },
     }

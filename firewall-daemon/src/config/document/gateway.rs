@@ -4,7 +4,15 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use crate::config::{
-    document::{Entries, clients::ClientsDocument, routes::RouteDocument},
+    document::{
+        Entries,
+        answers::{
+            AccessLogDocument, CompressionDocument, ResponseHeadersDocument, TracesDocument,
+            UpstreamErrorsDocument,
+        },
+        clients::ClientsDocument,
+        routes::RouteDocument,
+    },
     scalar::{Address, FilePath, Name, Number},
 };
 
@@ -20,6 +28,12 @@ pub struct GatewayDocument {
     pub upstream: Option<Spanned<SoleUpstreamDocument>>,
     pub upstreams: Option<Entries<UpstreamDocument>>,
     pub routes: Option<Entries<RouteDocument>>,
+    pub response_headers: Option<ResponseHeadersDocument>,
+    pub upstream_errors: Option<UpstreamErrorsDocument>,
+    pub compression: Option<CompressionDocument>,
+    #[serde(default)]
+    pub access_log: AccessLogDocument,
+    pub traces: Option<TracesDocument>,
     #[serde(default)]
     pub clients: ClientsDocument,
     #[serde(default)]

@@ -4,7 +4,11 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use crate::config::{
-    document::{Entries, gateway::WaitMs},
+    document::{
+        Entries,
+        answers::{CompressionDocument, ResponseHeadersDocument, UpstreamErrorsDocument},
+        gateway::WaitMs,
+    },
     scalar::{Flag, Given, Name, Number},
 };
 
@@ -33,6 +37,9 @@ pub struct RouteDocument {
     pub maintenance: Option<Spanned<MaintenanceDocument>>,
     #[serde(default)]
     pub limits: Given<RouteLimitsDocument>,
+    pub response_headers: Option<ResponseHeadersDocument>,
+    pub upstream_errors: Option<UpstreamErrorsDocument>,
+    pub compression: Option<CompressionDocument>,
 }
 
 /// An entry of `headers`.

@@ -1,5 +1,7 @@
 //! What one value of the `gateway` section alone cannot tell.
 
+mod answers;
+
 mod ways;
 mod routes;
 mod rollout;
@@ -42,6 +44,14 @@ impl Check<'_> {
             upstreams,
             routes,
             clients: self.clients(gateway.clients)?,
+            answers: self.answers(
+                Some(true),
+                gateway.response_headers,
+                gateway.upstream_errors,
+                gateway.compression,
+            )?,
+            access_log: self.access_log(gateway.access_log)?,
+            traces: gateway.traces.map(|traces| self.traces(traces)).transpose()?,
             limits: limits(&gateway.limits),
         })
     }

@@ -65,6 +65,9 @@ fn policy(certificate: &str) -> GatewayPolicy {
         upstreams: Vec::new(),
         routes: Vec::new(),
         clients: crate::policy::ClientsPolicy::default(),
+        answers: Default::default(),
+        access_log: Default::default(),
+        traces: None,
         limits: Limits::default(),
         log: LogPolicy { level: LogLevel::Info, format: LogFormat::Json },
     }

@@ -118,6 +118,12 @@ impl Check<'_> {
             },
             action,
             limits: limits(&route.limits.0.unwrap_or_default()),
+            answers: self.answers(
+                None,
+                route.response_headers,
+                route.upstream_errors,
+                route.compression,
+            )?,
         })
     }
 
