@@ -185,8 +185,8 @@ fn combined(record: &Record<'_>, at: SystemTime) -> String {
     let details = &context.details;
     let query = details.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
     format!(
-        "{peer} - - [{time}] \"{method} {path}{query} {version}\" {status} {bytes} \"{referer}\" \"{agent}\"\n",
-        peer = context.peer.ip().to_canonical(),
+        "{client} - - [{time}] \"{method} {path}{query} {version}\" {status} {bytes} \"{referer}\" \"{agent}\"\n",
+        client = context.origin.client,
         time = date::common_log(at),
         method = context.method,
         path = context.path,

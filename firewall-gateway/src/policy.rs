@@ -25,7 +25,6 @@ pub use self::{
     rollout::{
         CanaryPolicy, ForwardPolicy, MirrorPolicy, OverridePolicy, SharePolicy, Source, Sticky,
     },
-    route::RoutePolicy,
     route::{HeaderCondition, HeaderTest, RouteAction, RouteLimits, RoutePolicy},
     traces::TracePolicy,
     upstream::{BackendPolicy, UpstreamPolicy, UpstreamTlsPolicy},

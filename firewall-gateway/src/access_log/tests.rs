@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use http::HeaderValue;
 
 use super::*;
-use crate::rejection::Rejection;
+use crate::{clients::forwarded::Origin, rejection::Rejection};
 
 #[test]
 fn a_path_is_bounded_and_escaped() {
@@ -45,9 +45,9 @@ fn lines() {
         (
             every,
             "{\"timestamp\":\"2026-11-25T10:59:07.000000Z\",\"target\":\"access\",\"request_id\":\"id\",\
-             \"peer\":\"192.0.2.1:9\",\"method\":\"GET\",\"host\":\"api.example\",\"path\":\"/users/7\",\
+             \"peer\":\"192.0.2.1:9\",\"client\":\"198.51.100.7\",\"method\":\"GET\",\"host\":\"api.example\",\"path\":\"/users/7\",\
              \"query\":\"page=2&token=***\",\"route\":\"user\",\"status\":502,\"protocol\":\"h2\",\
-             \"tls\":\"1.3\",\"bytes_in\":1,\"bytes_out\":2,\"duration_us\":3,\
+             \"tls\":\"1.3\",\"ja4\":\"t13d\",\"bytes_in\":1,\"bytes_out\":2,\"duration_us\":3,\
              \"upstream_duration_us\":4,\"rejection\":\"upstream_failed\",\
              \"user_agent\":\"curl/8\\\\x20\\\\x22x\\\\x22\",\"referer\":\"https://a.example/reset\"}\n",
         ),
@@ -58,12 +58,12 @@ fn lines() {
         ),
         (
             log(AccessFormat::Combined, &[]),
-            "192.0.2.1 - - [25/Nov/2026:10:59:07 +0000] \"GET /users/7 HTTP/2.0\" 502 2 \
+            "198.51.100.7 - - [25/Nov/2026:10:59:07 +0000] \"GET /users/7 HTTP/2.0\" 502 2 \
              \"https://a.example/reset\" \"curl/8\\x20\\x22x\\x22\"\n",
         ),
         (
             log(AccessFormat::Combined, &[AccessField::Query]),
-            "192.0.2.1 - - [25/Nov/2026:10:59:07 +0000] \"GET /users/7?page=2&token=*** HTTP/2.0\" 502 2 \
+            "198.51.100.7 - - [25/Nov/2026:10:59:07 +0000] \"GET /users/7?page=2&token=*** HTTP/2.0\" 502 2 \
              \"https://a.example/reset\" \"curl/8\\x20\\x22x\\x22\"\n",
         ),
         (log(AccessFormat::Off, &AccessField::ALL), ""),
@@ -71,10 +71,13 @@ fn lines() {
         let context = RequestContext {
             id: "id".to_owned(),
             peer: "192.0.2.1:9".parse().unwrap(),
+            origin: Origin { client: "198.51.100.7".parse().unwrap(), proxies: Vec::new() },
+            ja4: Some("t13d".into()),
             protocol: Protocol::Http2,
             tls_version: "1.3",
             start: Instant::now(),
             route: Some("user".into()),
+            choice: None,
             method: method("GET"),
             path: path(uri.path()),
             details: AccessLog::new(&policy, None).details(&uri, &headers),
@@ -82,6 +85,9 @@ fn lines() {
             upstream_sent: None,
             upstream_duration: Some(Duration::from_micros(4)),
             rejection: Some(Rejection::UpstreamFailed),
+            retry_after: None,
+            allow: None,
+            detail: None,
         };
         let record =
             Record { context: &context, status: 502, bytes_in: 1, bytes_out: 2, duration_us: 3 };

@@ -4,8 +4,9 @@ use super::{Missing, Router, shadowed};
 use crate::{
     limits::Limits,
     policy::{
-        BackendPolicy, ClientsPolicy, GatewayPolicy, HeaderCondition, HeaderTest, LogFormat,
-        LogLevel, LogPolicy, RouteAction, RouteLimits, RoutePolicy, UpstreamPolicy,
+        AccessLogPolicy, AnswerPolicy, BackendPolicy, ClientsPolicy, GatewayPolicy,
+        HeaderCondition, HeaderTest, LogFormat, LogLevel, LogPolicy, RouteAction, RouteLimits,
+        RoutePolicy, UpstreamPolicy,
     },
     request::Target,
 };
@@ -37,6 +38,9 @@ fn router(routes: Vec<RoutePolicy>) -> Result<Router, String> {
         upstreams: vec![upstream],
         routes,
         clients: ClientsPolicy::default(),
+        answers: AnswerPolicy::default(),
+        access_log: AccessLogPolicy::default(),
+        traces: None,
         limits: Limits::default(),
         log: LogPolicy { level: LogLevel::Info, format: LogFormat::Json },
     };
