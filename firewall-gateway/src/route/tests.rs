@@ -1,3 +1,5 @@
+//! Routes: which takes a request, and which can never take one.
+
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::{Missing, Router, shadowed};
