@@ -16,6 +16,7 @@ mod packet;
 mod rules;
 mod limits;
 mod feeds;
+mod tls;
 pub mod country;
 mod scalar;
 mod document;
@@ -32,6 +33,7 @@ pub use packet::{
 };
 pub use read::{ConfigError, FILE_BYTES_MAX as CONFIG_BYTES_MAX};
 pub use rules::{LimitPer, PortRange, RuleConfig, RuleProtocol, RuleVerdict, Service, TcpFlags};
+pub use tls::{CertificateConfig, ClientCertificateConfig, TlsConfig};
 
 /// All of the configuration.
 #[derive(Clone, Debug)]
@@ -123,6 +125,12 @@ pub struct GatewayConfig {
     pub certificate: PathBuf,
     /// Private key, PEM.
     pub private_key: PathBuf,
+    /// OCSP response, DER.
+    pub ocsp: Option<PathBuf>,
+    /// More certificates, each for the names in it.
+    pub certificates: Vec<CertificateConfig>,
+    /// Versions, names, tickets, certificates of clients.
+    pub tls: TlsConfig,
     /// The worker's unprivileged user.
     pub user: String,
     /// Threads of the worker.

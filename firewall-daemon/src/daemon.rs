@@ -45,6 +45,7 @@ mod sweep;
 mod updates;
 mod refresh;
 mod revive;
+mod tickets;
 mod service;
 mod watchdog;
 mod snapshot;
@@ -129,6 +130,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tokio::spawn(refresh::follow(daemon.clone(), stopped.clone())),
         tokio::spawn(sweep::changes(daemon.clone(), stopped.clone())),
         tokio::spawn(revive::watch_over(daemon.clone(), stopped.clone())),
+        tokio::spawn(tickets::rotate(daemon.clone(), stopped.clone())),
         tokio::spawn(watchdog::report(pulses.clone(), stopped)),
     ];
     service::ready("serving");

@@ -13,6 +13,7 @@ use crate::status::{GatewayStatus, Snapshot};
 mod server;
 mod feeds;
 mod state;
+mod tls;
 
 pub use server::{BindError, bind, serve};
 
@@ -222,6 +223,7 @@ impl Families<'_> {
                 result("failed", figures.tls_handshakes_failed),
             ],
         );
+        self.tls(gateway);
         let open = figures.upstream_connections_active;
         self.gauge(
             "gateway_upstream_connections_active",

@@ -15,7 +15,7 @@ mod text;
 mod clock;
 mod feeds;
 
-pub use clock::utc;
+pub use clock::{day, now_epoch_s, utc};
 pub use feeds::{
     DatabaseStatus, FeedOutcome, FeedResult, FeedStatus, ReasonCount, UpdateReport, UpdateStatus,
     render_feeds,
@@ -292,6 +292,23 @@ pub struct GatewayStatus {
     pub sandbox: Vec<String>,
     /// Workers that died and were replaced.
     pub restarts: u64,
+    /// The certificates that end first, the first of them first.
+    #[serde(default)]
+    pub certificates: Vec<CertificateStatus>,
+    /// How many certificates there are.
+    #[serde(default)]
+    pub certificates_total: u64,
     /// Figures of all workers so far.
     pub figures: Figures,
+}
+
+/// A certificate of the gateway.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct CertificateStatus {
+    /// The first host in it.
+    pub name: String,
+    /// The kind of its key.
+    pub key: String,
+    /// When it, or one that signed it, is over, in seconds since 1970.
+    pub not_after_epoch_s: u64,
 }

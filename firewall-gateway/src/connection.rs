@@ -38,7 +38,7 @@ use crate::{
     observe::Observation,
     pipeline,
     rejection::Rejection,
-    tls::Accepted,
+    tls::{Accepted, ClientCertificate},
     upstream::Upstream,
 };
 
@@ -50,6 +50,8 @@ pub struct Client {
     pub protocol: Protocol,
     /// `1.2` or `1.3`.
     pub tls_version: &'static str,
+    /// Who the client is, where it showed a certificate that was verified.
+    pub certificate: Option<Arc<ClientCertificate>>,
     /// Sizes, counts and times.
     pub limits: Arc<Limits>,
     /// The way to the API server.

@@ -2,10 +2,11 @@
 
 use std::{
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use crate::rejection::Rejection;
+use crate::{rejection::Rejection, tls::ClientCertificate};
 
 /// One request. Everything that the log line or a later stage needs is here.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub struct RequestContext {
     pub protocol: Protocol,
     /// `1.2` or `1.3`.
     pub tls_version: &'static str,
+    /// Who the client is, where it showed a certificate that was verified.
+    pub certificate: Option<Arc<ClientCertificate>>,
     /// When the request's headers were complete.
     pub start: Instant,
     /// Method, bounded and escaped.

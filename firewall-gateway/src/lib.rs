@@ -11,7 +11,7 @@ pub mod listener;
 
 pub mod server;
 
-mod tls;
+pub mod tls;
 
 mod connection;
 

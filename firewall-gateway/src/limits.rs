@@ -127,6 +127,16 @@ pub const HTTP2_PING_TIMEOUT_MS: u64 = 10_000;
 pub const LINGER_BYTES_MAX: usize = 262_144;
 /// See [`LINGER_BYTES_MAX`].
 pub const LINGER_TIMEOUT_MS: u64 = 1_000;
+/// Certificates beside the default one: some 10 KB of policy and 20 KB of memory each.
+pub const CERTIFICATES_MAX: usize = 1_000;
+/// The policy of one worker, with all its certificates: 1,000 of them take some 10 MB.
+pub const POLICY_BYTES_MAX: u64 = 32 << 20;
+/// Subject of a client's certificate in the upstream's header; a longer one is refused.
+pub const CLIENT_SUBJECT_BYTES_MAX: usize = 1_024;
+/// Names of a client's certificate in the upstream's header; longer ones are refused.
+pub const CLIENT_NAMES_BYTES_MAX: usize = 4_096;
+/// Keys of session tickets that a worker holds: the current one and the one before.
+pub const TICKET_KEYS_MAX: usize = 2;
 /// Sessions remembered for TLS 1.2 clients without tickets.
 pub const TLS_SESSIONS_MAX: usize = 4_096;
 /// Below the keep-alive of common API servers (75 s and more): we close first, so no request

@@ -9,7 +9,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{
     limits::{LISTEN_ADDRESSES_MAX, LISTEN_BACKLOG, THREADS_MAX},
-    worker::message::{ListenerShape, MESSAGE_SOCKETS_MAX},
+    worker::message::{LISTENERS_MAX, ListenerShape},
 };
 
 /// Binds one socket for each thread and address; runs while the caller still may take low ports.
@@ -28,7 +28,7 @@ pub fn bind_listeners(
         || addresses.len() > LISTEN_ADDRESSES_MAX
         || threads == 0
         || threads > THREADS_MAX
-        || sockets > MESSAGE_SOCKETS_MAX
+        || sockets > LISTENERS_MAX
     {
         return Err(BindError::Count { addresses: addresses.len(), threads });
     }
@@ -69,7 +69,7 @@ pub struct BoundListener {
 pub enum BindError {
     /// More sockets than one message to the worker carries, or none.
     #[error(
-        "gateway.listen has {addresses} addresses for {threads} threads: expected 1 to {LISTEN_ADDRESSES_MAX} addresses, 1 to {THREADS_MAX} threads and at most {MESSAGE_SOCKETS_MAX} of both multiplied; lower gateway.threads"
+        "gateway.listen has {addresses} addresses for {threads} threads: expected 1 to {LISTEN_ADDRESSES_MAX} addresses, 1 to {THREADS_MAX} threads and at most {LISTENERS_MAX} of both multiplied; lower gateway.threads"
     )]
     Count {
         /// Addresses asked for.

@@ -49,6 +49,7 @@ impl Observation {
                 peer: client.peer,
                 protocol: client.protocol,
                 tls_version: client.tls_version,
+                certificate: client.certificate.clone(),
                 start: Instant::now(),
                 method: access_log::method(method.as_str()),
                 path: access_log::path(path),

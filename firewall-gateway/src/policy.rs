@@ -1,19 +1,23 @@
 //! `GatewayPolicy`: everything a worker needs, handed over whole and never changed afterwards.
 
-use std::{fmt, net::SocketAddr};
+mod tls;
+
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::tls::{
+    CertificatePolicy, ClientCertificatePolicy, TICKET_KEY_BYTES, TicketKey, TlsPolicy, TlsVersion,
+    UnknownName,
+};
 use crate::limits::Limits;
 
 /// What a worker serves: it can read no file, so certificates travel as their text.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GatewayPolicy {
-    /// The certificate chain, leaf first, as PEM.
-    pub certificate_pem: String,
-    /// The private key of the leaf, as PEM.
-    pub private_key_pem: String,
+    /// TLS towards the clients.
+    pub tls: TlsPolicy,
     /// Where requests go.
     pub upstream: UpstreamPolicy,
     /// Sizes, counts and times.
@@ -66,18 +70,4 @@ pub enum LogFormat {
     Json,
     /// For people.
     Text,
-}
-
-// The key must not reach a log through a `{policy:?}` somewhere.
-impl fmt::Debug for GatewayPolicy {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("GatewayPolicy")
-            .field("certificate_pem", &format_args!("{} bytes", self.certificate_pem.len()))
-            .field("private_key_pem", &"redacted")
-            .field("upstream", &self.upstream)
-            .field("limits", &self.limits)
-            .field("log", &self.log)
-            .finish()
-    }
 }

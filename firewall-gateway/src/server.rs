@@ -15,8 +15,8 @@ use crate::{
     figures::{Figures, Meter},
     limits::LimitError,
     listener::BoundListener,
-    policy::GatewayPolicy,
-    tls::{Acceptor, TlsError},
+    policy::{GatewayPolicy, TicketKey},
+    tls::{Acceptor, CertificateFacts, TlsError},
     upstream::{UpstreamError, UpstreamRoute},
 };
 
@@ -29,9 +29,10 @@ pub fn serve(policy: &GatewayPolicy, listeners: Vec<BoundListener>) -> Result<Ga
     if listeners.is_empty() {
         return Err(ServeError::NoListener);
     }
+    let (acceptor, _) = Acceptor::new(policy)?;
     let shared = Shared {
         limits: Arc::new(policy.limits.clone()),
-        acceptor: Acceptor::new(policy)?,
+        acceptor: acceptor.clone(),
         route: Arc::new(UpstreamRoute::new(&policy.upstream)?),
         connections: Arc::default(),
     };
@@ -42,7 +43,7 @@ pub fn serve(policy: &GatewayPolicy, listeners: Vec<BoundListener>) -> Result<Ga
         by_thread[usize::from(listener.shape.thread)].push(listener);
     }
     let (drain, _) = watch::channel(false);
-    let mut gateway = Gateway { threads: Vec::new(), meters: Vec::new(), drain };
+    let mut gateway = Gateway { threads: Vec::new(), meters: Vec::new(), drain, acceptor };
     let (started, starts) = mpsc::channel();
     for listeners in by_thread {
         let meter = Arc::new(Meter::default());
@@ -63,23 +64,24 @@ pub fn serve(policy: &GatewayPolicy, listeners: Vec<BoundListener>) -> Result<Ga
     Ok(gateway)
 }
 
-/// Whether a policy can be served, without serving it.
+/// Whether a policy can be served, without serving it; and what there is to say of its certificates,
+/// in their order.
 ///
 /// # Errors
 /// The part of the policy that cannot be served.
-pub fn check(policy: &GatewayPolicy) -> Result<(), ServeError> {
+pub fn check(policy: &GatewayPolicy) -> Result<Vec<CertificateFacts>, ServeError> {
     policy.limits.validate()?;
-    Acceptor::new(policy)?;
+    let (_, facts) = Acceptor::new(policy)?;
     UpstreamRoute::new(&policy.upstream)?;
-    Ok(())
+    Ok(facts)
 }
 
 /// A gateway that is serving. Dropping it begins the drain, as [`Gateway::drain`] does.
-#[derive(Debug)]
 pub struct Gateway {
     threads: Vec<JoinHandle<()>>,
     meters: Vec<Arc<Meter>>,
     drain: watch::Sender<bool>,
+    acceptor: Acceptor,
 }
 
 impl Gateway {
@@ -90,7 +92,14 @@ impl Gateway {
         for meter in &self.meters {
             sum.add(&meter.figures());
         }
+        // Counted where the certificate is chosen, which no thread owns.
+        sum.tls_unknown_names = self.acceptor.unknown_names();
         sum
+    }
+
+    /// Replaces the keys of session tickets.
+    pub fn replace_ticket_keys(&self, keys: &[TicketKey]) {
+        self.acceptor.replace_ticket_keys(keys);
     }
 
     /// Accepts nothing more; what is in flight may finish within `drain_timeout_ms`.

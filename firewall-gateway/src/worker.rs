@@ -4,19 +4,21 @@ pub mod message;
 
 pub mod channel;
 
+pub mod start;
+
 mod sandbox;
 
 mod logging;
 
-use std::{io, net::TcpListener, os::fd::OwnedFd, process::ExitCode, time::Duration};
+use std::{io, process::ExitCode, time::Duration};
 
 use self::{
     channel::{Channel, ChannelError},
-    message::{FromWorker, ListenerShape, ToWorker},
+    message::{FromWorker, ToWorker},
+    start::StartError,
 };
 use crate::{
     limits::{FIGURES_INTERVAL_MS, START_TIMEOUT_MS},
-    listener::BoundListener,
     server::{Gateway, serve},
 };
 
@@ -32,7 +34,7 @@ pub fn run() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let (gateway, sandbox) = match start(&channel) {
+    let (gateway, sandbox) = match begin(&channel) {
         Ok(started) => started,
         Err(error) => {
             let failed = FromWorker::Failed { error: error.to_string() };
@@ -51,35 +53,14 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn start(channel: &Channel<io::Stdin>) -> Result<(Gateway, Vec<String>), StartError> {
+fn begin(channel: &Channel<io::Stdin>) -> Result<(Gateway, Vec<String>), BeginError> {
     channel.set_receive_timeout(Duration::from_millis(START_TIMEOUT_MS))?;
-    let (message, sockets) = match channel.receive()? {
-        Some(received) => received,
-        None => return Err(StartError::NoStart),
-    };
-    let (policy, shapes) = match message {
-        ToWorker::Start { policy, listeners } => (policy, listeners),
-        ToWorker::Drain => return Err(StartError::NoStart),
-    };
-    let listeners = listeners(shapes, sockets)?;
+    let (policy, listeners) = start::receive(channel)?;
     logging::start(policy.log);
     // Before the first thread: no_new_privs and Landlock hold for a thread and those it starts.
     let sandbox = sandbox::enter(&policy, listeners.len())?;
     let gateway = serve(&policy, listeners)?;
     Ok((gateway, sandbox))
-}
-
-fn listeners(
-    shapes: Vec<ListenerShape>,
-    sockets: Vec<OwnedFd>,
-) -> Result<Vec<BoundListener>, StartError> {
-    if shapes.len() != sockets.len() {
-        return Err(StartError::Sockets { expected: shapes.len(), found: sockets.len() });
-    }
-    let pairs = shapes.into_iter().zip(sockets);
-    Ok(pairs
-        .map(|(shape, socket)| BoundListener { shape, socket: TcpListener::from(socket) })
-        .collect())
 }
 
 fn attend(
@@ -92,6 +73,7 @@ fn attend(
     loop {
         match channel.receive::<ToWorker>() {
             Ok(Some((ToWorker::Drain, _))) => break,
+            Ok(Some((ToWorker::TicketKeys { keys }, _))) => gateway.replace_ticket_keys(&keys),
             Ok(Some((ToWorker::Start { .. }, _))) => return Err(AttendError::SecondStart),
             // The supervisor is gone; nobody else could tell us to end.
             Ok(None) => {
@@ -114,11 +96,9 @@ fn attend(
 }
 
 #[derive(Debug, thiserror::Error)]
-enum StartError {
-    #[error("the gateway worker expected the message `start` first and did not get it")]
-    NoStart,
-    #[error("the gateway worker expected {expected} listening sockets and got {found}")]
-    Sockets { expected: usize, found: usize },
+enum BeginError {
+    #[error(transparent)]
+    Start(#[from] StartError),
     #[error("the gateway worker cannot use its channel: {0}")]
     Channel(#[from] ChannelError),
     #[error(transparent)]

@@ -8,6 +8,7 @@ use super::print;
 use crate::{
     config::Config,
     policy::{GeoMode, PolicySource, compile},
+    status::{day, now_epoch_s},
     supervisor,
 };
 
@@ -50,9 +51,16 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<()> {
     }
     writeln!(text, "tables      {} IPv4 and {} IPv6 ranges", summary.ranges_v4, summary.ranges_v6)?;
     if let Some(gateway) = &config.gateway {
-        supervisor::policy(gateway, config.log)?;
+        let material = supervisor::material(gateway, config.log)?;
         let listen: Vec<String> = gateway.listen.iter().map(ToString::to_string).collect();
         writeln!(text, "gateway     {} -> {}", listen.join(" "), gateway.upstream.address)?;
+        for facts in &material.certificates {
+            let end = day(u64::try_from(facts.not_after_epoch_s).unwrap_or(0));
+            writeln!(text, "certificate {} ({}), good until {end}", facts.name(), facts.key)?;
+        }
+        for warning in supervisor::warnings(&material.certificates, now_epoch_s()) {
+            writeln!(text, "warning     {warning}")?;
+        }
     }
     print(&text)
 }

@@ -28,6 +28,7 @@ mod rules;
 mod feeds;
 mod limits;
 mod gateway;
+mod tls;
 
 /// Interfaces at most: each is a link update in every change of policy.
 const INTERFACES_MAX: usize = 16;

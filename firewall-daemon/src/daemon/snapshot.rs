@@ -1,9 +1,8 @@
 //! The state of this moment, put together from the parts.
 
-use std::{
-    process,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::process;
+
+pub use crate::status::now_epoch_s;
 
 use super::{Daemon, host, lock, updates};
 use crate::{
@@ -24,6 +23,9 @@ impl SnapshotSource for Daemon {
             (config.path.clone(), config.packet.clone(), host::warnings(&config.packet))
         };
         warnings.extend(updates::warnings(&packet, lock(&self.policy).geo.as_ref(), now_epoch_s()));
+        if let Some(supervisor) = &self.supervisor {
+            warnings.extend(supervisor.warnings(now_epoch_s()));
+        }
         let mut snapshot = Snapshot {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: process::id(),
@@ -174,9 +176,4 @@ fn geo_status(geo: &GeoSource) -> GeoStatus {
         build_epoch_s: geo.database.build_epoch_s,
         networks: geo.networks.len() as u64,
     }
-}
-
-/// Seconds since 1970; zero on a clock that is set before.
-pub fn now_epoch_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }

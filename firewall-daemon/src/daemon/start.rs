@@ -43,8 +43,8 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
     let Prepared { packet, source, compiled } = Prepared::new(&config, &changes, &mut sources)?;
     let supervisor = match &config.gateway {
         Some(gateway) => {
-            let policy = supervisor::policy(gateway, config.log)?;
-            Some(Supervisor::start(gateway, policy)?)
+            let material = supervisor::material(gateway, config.log)?;
+            Some(Supervisor::start(gateway, material)?)
         }
         None => None,
     };

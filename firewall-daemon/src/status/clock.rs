@@ -1,5 +1,7 @@
 //! A moment for people.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 const SECOND_NS: u64 = 1_000_000_000;
 const DAY_S: u64 = 86_400;
 
@@ -14,6 +16,19 @@ pub fn utc(time_epoch_ns: u64) -> String {
         seconds % 60,
         rest_ns / 1_000
     )
+}
+
+/// Seconds since 1970; zero on a clock that is set before.
+#[must_use]
+pub fn now_epoch_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Seconds since 1970 as a day of UTC.
+#[must_use]
+pub fn day(epoch_s: u64) -> String {
+    let (year, month, day) = date(epoch_s / DAY_S);
+    format!("{year:04}-{month:02}-{day:02}")
 }
 
 /// Year, month and day of so many days after 1970-01-01. Years are counted from March on, so that a leap

@@ -1,4 +1,4 @@
-//! Certificate, key and CA: read here, as the worker can read no file.
+//! Certificates, keys, authorities and lists: read here, as the worker can read no file.
 
 use std::{
     fs::File,
@@ -7,34 +7,70 @@ use std::{
 };
 
 use firewall_gateway::{
-    policy::{GatewayPolicy, LogPolicy, UpstreamPolicy},
+    policy::{
+        CertificatePolicy, ClientCertificatePolicy, GatewayPolicy, LogPolicy, TlsPolicy,
+        UpstreamPolicy,
+    },
     server::ServeError,
+    tls::CertificateFacts,
 };
 
-use crate::config::{GatewayConfig, LogConfig};
+use crate::{
+    config::{CertificateConfig, GatewayConfig, LogConfig, TlsConfig},
+    status::now_epoch_s,
+};
 
-/// A chain of certificates or a bundle of authorities may have so many bytes: with the key, all three
-/// go to the worker in one message.
+/// A chain of certificates, a bundle of authorities or an OCSP response may have so many bytes.
 const FILE_BYTES_MAX: u64 = 64 << 10;
+/// Revocation lists may have so many: some 100,000 entries.
+const CRL_BYTES_MAX: u64 = 4 << 20;
+
+/// What a worker needs, and what there is to say of it.
+#[derive(Clone, Debug)]
+pub struct Material {
+    /// For the worker.
+    pub policy: GatewayPolicy,
+    /// Its certificates, in their order.
+    pub certificates: Vec<CertificateFacts>,
+}
+
+impl Material {
+    /// Says in the log what clients refuse of it, now or soon.
+    pub fn log_warnings(&self) {
+        for warning in super::warnings(&self.certificates, now_epoch_s()) {
+            tracing::warn!(warning, "a certificate of the gateway");
+        }
+    }
+}
 
 /// A file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum MaterialError {
     /// It cannot be read.
-    #[error("gateway.{key} {path}: expected a readable PEM file, found: {source}")]
+    #[error("{key} {path}: expected a readable file, found: {source}")]
     Read {
         /// The configuration key.
-        key: &'static str,
+        key: String,
         /// The file.
         path: PathBuf,
         /// The system's answer.
         source: io::Error,
     },
     /// It is too large.
-    #[error("gateway.{key} {path}: expected at most {FILE_BYTES_MAX} bytes of PEM, found more")]
+    #[error("{key} {path}: expected at most {max} bytes, found more")]
     TooLarge {
         /// The configuration key.
-        key: &'static str,
+        key: String,
+        /// The file.
+        path: PathBuf,
+        /// Its bound.
+        max: u64,
+    },
+    /// It is not text.
+    #[error("{key} {path}: expected PEM, found bytes that are no text")]
+    NoText {
+        /// The configuration key.
+        key: String,
         /// The file.
         path: PathBuf,
     },
@@ -48,30 +84,83 @@ pub enum MaterialError {
 /// # Errors
 ///
 /// The key and the file.
-pub fn policy(config: &GatewayConfig, log: LogConfig) -> Result<GatewayPolicy, MaterialError> {
+pub fn material(config: &GatewayConfig, log: LogConfig) -> Result<Material, MaterialError> {
     let policy = GatewayPolicy {
-        certificate_pem: read("certificate", &config.certificate)?,
-        private_key_pem: read("private_key", &config.private_key)?,
+        tls: tls(config, &config.tls)?,
         upstream: UpstreamPolicy {
             address: config.upstream.address,
             server_name: config.upstream.server_name.clone(),
-            ca_pem: read("upstream.ca", &config.upstream.ca)?,
+            ca_pem: text("gateway.upstream.ca", &config.upstream.ca, FILE_BYTES_MAX)?,
             connections_max: config.upstream.connections_max,
         },
         limits: config.limits.clone(),
         log: LogPolicy { level: log.level, format: log.format },
     };
-    firewall_gateway::server::check(&policy)?;
-    Ok(policy)
+    let certificates = firewall_gateway::server::check(&policy)?;
+    Ok(Material { policy, certificates })
 }
 
-fn read(key: &'static str, path: &Path) -> Result<String, MaterialError> {
-    let failed = |source| MaterialError::Read { key, path: path.to_path_buf(), source };
-    let mut text = String::new();
-    let file = File::open(path).map_err(failed)?;
-    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(failed)?;
-    if text.len() as u64 > FILE_BYTES_MAX {
-        return Err(MaterialError::TooLarge { key, path: path.to_path_buf() });
+fn tls(config: &GatewayConfig, tls: &TlsConfig) -> Result<TlsPolicy, MaterialError> {
+    let default = CertificateConfig {
+        certificate: config.certificate.clone(),
+        private_key: config.private_key.clone(),
+        ocsp: config.ocsp.clone(),
+    };
+    let mut certificates = vec![certificate("gateway".to_owned(), &default)?];
+    for (number, entry) in config.certificates.iter().enumerate() {
+        certificates.push(certificate(format!("gateway.certificates[{number}]"), entry)?);
     }
-    Ok(text)
+    let clients = tls.client_certificates.as_ref();
+    let client_certificates = clients.map(|clients| {
+        Ok::<_, MaterialError>(ClientCertificatePolicy {
+            ca_pem: text("gateway.tls.client_ca", &clients.ca, FILE_BYTES_MAX)?,
+            crl_pem: match &clients.crl {
+                Some(path) => text("gateway.tls.client_crl", path, CRL_BYTES_MAX)?,
+                None => String::new(),
+            },
+        })
+    });
+    Ok(TlsPolicy {
+        certificates,
+        unknown_name: tls.unknown_name,
+        version_min: tls.version_min,
+        // The supervisor's own, in the moment of handing over.
+        ticket_keys: Vec::new(),
+        ticket_lifetime_s: tls.ticket_lifetime_s,
+        client_certificates: client_certificates.transpose()?,
+    })
+}
+
+fn certificate(
+    place: String,
+    config: &CertificateConfig,
+) -> Result<CertificatePolicy, MaterialError> {
+    let key = |key: &str| format!("{place}.{key}");
+    Ok(CertificatePolicy {
+        chain_pem: text(&key("certificate"), &config.certificate, FILE_BYTES_MAX)?,
+        key_pem: text(&key("private_key"), &config.private_key, FILE_BYTES_MAX)?,
+        ocsp_der: match &config.ocsp {
+            Some(path) => Some(bytes(&key("ocsp"), path, FILE_BYTES_MAX)?),
+            None => None,
+        },
+        place,
+    })
+}
+
+fn text(key: &str, path: &Path, bytes_max: u64) -> Result<String, MaterialError> {
+    let no_text = |_| MaterialError::NoText { key: key.to_owned(), path: path.to_path_buf() };
+    String::from_utf8(bytes(key, path, bytes_max)?).map_err(no_text)
+}
+
+fn bytes(key: &str, path: &Path, bytes_max: u64) -> Result<Vec<u8>, MaterialError> {
+    let (key, path) = (key.to_owned(), path.to_path_buf());
+    let mut bytes = Vec::new();
+    let read = File::open(&path).and_then(|file| file.take(bytes_max + 1).read_to_end(&mut bytes));
+    match read {
+        Err(source) => Err(MaterialError::Read { key, path, source }),
+        Ok(_) if bytes.len() as u64 > bytes_max => {
+            Err(MaterialError::TooLarge { key, path, max: bytes_max })
+        }
+        Ok(_) => Ok(bytes),
+    }
 }

@@ -6,6 +6,7 @@ use super::{DURATION_BOUNDS_US, DurationHistogram, Figures, LabelCount, RequestC
 use crate::{
     context::Protocol,
     rejection::{Rejection, UpstreamFailure},
+    tls::HandshakeFailure,
 };
 
 /// Relaxed atomics: each counter stands for itself, and no core waits for another.
@@ -17,8 +18,9 @@ pub struct Meter {
     duration_sum_us: AtomicU64,
     rejections: [AtomicU64; Rejection::ALL.len()],
     upstream_failures: [AtomicU64; UpstreamFailure::ALL.len()],
-    pub tls_handshakes_ok: AtomicU64,
-    pub tls_handshakes_failed: AtomicU64,
+    tls_handshakes_ok: AtomicU64,
+    tls_resumptions: AtomicU64,
+    tls_failures: [AtomicU64; HandshakeFailure::ALL.len()],
     pub connections_accepted: AtomicU64,
     pub connections_refused: AtomicU64,
     pub connections_idle_closed: AtomicU64,
@@ -41,7 +43,8 @@ impl Default for Meter {
             rejections: Default::default(),
             upstream_failures: Default::default(),
             tls_handshakes_ok: AtomicU64::default(),
-            tls_handshakes_failed: AtomicU64::default(),
+            tls_resumptions: AtomicU64::default(),
+            tls_failures: Default::default(),
             connections_accepted: AtomicU64::default(),
             connections_refused: AtomicU64::default(),
             connections_idle_closed: AtomicU64::default(),
@@ -73,6 +76,19 @@ impl Meter {
     /// Counts one failure of the upstream.
     pub fn upstream_failure(&self, failure: UpstreamFailure) {
         one(&self.upstream_failures[failure as usize]);
+    }
+
+    /// Counts one TLS handshake that ended well.
+    pub fn tls_handshake(&self, resumed: bool) {
+        one(&self.tls_handshakes_ok);
+        if resumed {
+            one(&self.tls_resumptions);
+        }
+    }
+
+    /// Counts one TLS handshake that did not.
+    pub fn tls_failure(&self, failure: HandshakeFailure) {
+        one(&self.tls_failures[failure as usize]);
     }
 
     /// The counters as they stand.
@@ -112,7 +128,13 @@ impl Meter {
             },
             rejections: labels(&mut Rejection::ALL.iter().map(|one| one.label()), &self.rejections),
             tls_handshakes_ok: read(&self.tls_handshakes_ok),
-            tls_handshakes_failed: read(&self.tls_handshakes_failed),
+            tls_handshakes_failed: self.tls_failures.iter().map(read).sum(),
+            tls_failures: labels(
+                &mut HandshakeFailure::ALL.iter().map(|one| one.label()),
+                &self.tls_failures,
+            ),
+            tls_resumptions: read(&self.tls_resumptions),
+            tls_unknown_names: 0,
             connections_accepted: read(&self.connections_accepted),
             connections_refused: read(&self.connections_refused),
             connections_idle_closed: read(&self.connections_idle_closed),

@@ -130,14 +130,16 @@ impl Thread {
         if stream.set_nodelay(true).is_err() {
             return;
         }
-        let Some(accepted) = self.shared.acceptor.accept(stream).await else {
-            return one(&self.meter.tls_handshakes_failed);
+        let accepted = match self.shared.acceptor.accept(stream).await {
+            Ok(accepted) => accepted,
+            Err(failure) => return self.meter.tls_failure(failure),
         };
-        one(&self.meter.tls_handshakes_ok);
+        self.meter.tls_handshake(accepted.resumed);
         let client = Client {
             peer,
             protocol: accepted.protocol,
             tls_version: accepted.version,
+            certificate: accepted.client_certificate.clone(),
             limits: self.shared.limits.clone(),
             upstream: self.upstream.clone(),
             meter: self.meter.clone(),

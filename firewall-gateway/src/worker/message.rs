@@ -4,19 +4,24 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{figures::Figures, policy::GatewayPolicy};
+use crate::{figures::Figures, policy::TicketKey};
 
 /// What the supervisor says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-#[expect(clippy::large_enum_variant, reason = "one is sent in the life of a worker")]
 pub enum ToWorker {
-    /// The first message; the listening sockets come with it, in the order of `listeners`.
+    /// The first message; with it come a memory file with the policy, and then the listening sockets in
+    /// the order of `listeners`.
     Start {
-        /// What to serve.
-        policy: GatewayPolicy,
+        /// The policy's length in its file.
+        policy_bytes: u64,
         /// One entry a socket.
         listeners: Vec<ListenerShape>,
+    },
+    /// The keys of session tickets from now on, the current one first.
+    TicketKeys {
+        /// At most `TICKET_KEYS_MAX`.
+        keys: Vec<TicketKey>,
     },
     /// Accept nothing more, finish what is in flight, say `Drained`, end.
     Drain,
@@ -52,9 +57,12 @@ pub struct ListenerShape {
     pub address: SocketAddr,
 }
 
-/// Two certificate chains and a key of the largest kind in use take some 40 KB; the default socket
+/// The largest message is that of the listeners: some 60 bytes for each of 252. The default socket
 /// buffer of the kernel (212,992 bytes) must hold the packet.
-pub const MESSAGE_BYTES_MAX: usize = 192 * 1024;
+pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 
 /// The kernel passes at most SCM_MAX_FD descriptors in one message.
 pub const MESSAGE_SOCKETS_MAX: usize = 253;
+
+/// One of them is the policy's.
+pub const LISTENERS_MAX: usize = MESSAGE_SOCKETS_MAX - 1;

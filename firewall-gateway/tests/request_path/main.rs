@@ -18,4 +18,10 @@ mod http2;
 
 mod drain;
 
+mod pki;
+
+mod tls;
+
+mod client_certificates;
+
 mod worker;

@@ -12,7 +12,10 @@ use firewall_gateway::{
     figures::{Figures, LabelCount},
     limits::Limits,
     listener::bind_listeners,
-    policy::{GatewayPolicy, LogFormat, LogLevel, LogPolicy, UpstreamPolicy},
+    policy::{
+        CertificatePolicy, GatewayPolicy, LogFormat, LogLevel, LogPolicy, TlsPolicy, TlsVersion,
+        UnknownName, UpstreamPolicy,
+    },
     server::{Gateway, serve},
 };
 use rustls::{
@@ -48,11 +51,28 @@ impl World {
     }
 
     pub fn behind(upstream: Upstream, policy: UpstreamPolicy, limits: Limits) -> World {
-        let policy = gateway_policy(policy, limits);
+        World::serving(&gateway_policy(policy, limits), upstream)
+    }
+
+    /// A gateway with this TLS towards clients.
+    pub fn speaking(tls: TlsPolicy) -> World {
+        let upstream = Upstream::start("api.internal");
+        let policy = UpstreamPolicy {
+            address: upstream.address,
+            server_name: "api.internal".to_owned(),
+            ca_pem: upstream.certificate_pem.clone(),
+            connections_max: 4,
+        };
+        let policy = GatewayPolicy { tls, ..gateway_policy(policy, Limits::default()) };
+        World::serving(&policy, upstream)
+    }
+
+    fn serving(policy: &GatewayPolicy, upstream: Upstream) -> World {
         let listeners = bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1).unwrap();
         let address = listeners[0].shape.address;
-        let gateway = serve(&policy, listeners).unwrap();
-        World { gateway, address, upstream, certificate_pem: policy.certificate_pem }
+        let gateway = serve(policy, listeners).unwrap();
+        let certificate_pem = policy.tls.certificates[0].chain_pem.clone();
+        World { gateway, address, upstream, certificate_pem }
     }
 
     pub fn tls(&self, alpn: &[u8]) -> ClientConfig {
@@ -89,12 +109,40 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 
 pub fn gateway_policy(upstream: UpstreamPolicy, limits: Limits) -> GatewayPolicy {
     let pair = rcgen::generate_simple_self_signed(vec!["gateway.test".to_owned()]).unwrap();
+    let certificate = CertificatePolicy {
+        place: "gateway".to_owned(),
+        chain_pem: pair.cert.pem(),
+        key_pem: pair.signing_key.serialize_pem(),
+        ocsp_der: None,
+    };
     GatewayPolicy {
-        certificate_pem: pair.cert.pem(),
-        private_key_pem: pair.signing_key.serialize_pem(),
+        tls: tls_policy(vec![certificate]),
         upstream,
         limits,
         log: LogPolicy { level: LogLevel::Info, format: LogFormat::Json },
+    }
+}
+
+/// A policy that can be served, of an upstream that is never asked.
+pub fn example_policy() -> GatewayPolicy {
+    let upstream = Upstream::start("api.internal");
+    let policy = UpstreamPolicy {
+        address: upstream.address,
+        server_name: "api.internal".to_owned(),
+        ca_pem: upstream.certificate_pem,
+        connections_max: 4,
+    };
+    gateway_policy(policy, Limits::default())
+}
+
+pub fn tls_policy(certificates: Vec<CertificatePolicy>) -> TlsPolicy {
+    TlsPolicy {
+        certificates,
+        unknown_name: UnknownName::Default,
+        version_min: TlsVersion::V1_2,
+        ticket_keys: Vec::new(),
+        ticket_lifetime_s: 60,
+        client_certificates: None,
     }
 }
 

@@ -4,8 +4,11 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use crate::config::{
-    document::Entries,
-    scalar::{Address, FilePath, Number},
+    document::{
+        Entries,
+        tls::{CertificateDocument, TlsDocument},
+    },
+    scalar::{Address, FilePath, Given, Number},
 };
 
 /// `gateway`.
@@ -15,6 +18,11 @@ pub struct GatewayDocument {
     pub listen: Entries<Address>,
     pub certificate: FilePath,
     pub private_key: FilePath,
+    pub ocsp: Option<FilePath>,
+    #[serde(default)]
+    pub certificates: Given<Entries<CertificateDocument>>,
+    #[serde(default)]
+    pub tls: TlsDocument,
     pub user: Option<Spanned<String>>,
     pub threads: Option<Number<1, 64>>,
     pub upstream: UpstreamDocument,

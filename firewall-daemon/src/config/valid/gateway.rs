@@ -32,6 +32,9 @@ impl Check<'_> {
             listen: self.listen(gateway.listen)?,
             certificate: self.file(gateway.certificate),
             private_key: self.file(gateway.private_key),
+            ocsp: gateway.ocsp.map(|path| self.file(path)),
+            certificates: self.certificates(gateway.certificates)?,
+            tls: self.tls(gateway.tls)?,
             user: self.user(gateway.user)?,
             threads,
             upstream: UpstreamConfig {
