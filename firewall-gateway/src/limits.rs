@@ -137,7 +137,7 @@ pub const CLIENT_SUBJECT_BYTES_MAX: usize = 1_024;
 pub const CLIENT_NAMES_BYTES_MAX: usize = 4_096;
 /// Keys of session tickets that a worker holds: the current one and the one before.
 pub const TICKET_KEYS_MAX: usize = 2;
-/// Sessions remembered for TLS 1.2 clients without tickets.
+/// Sessions remembered for TLS 1.2 clients without tickets, and for all where there is no ticket key.
 pub const TLS_SESSIONS_MAX: usize = 4_096;
 /// Below the keep-alive of common API servers (75 s and more): we close first, so no request
 /// meets a connection that is just being closed.

@@ -2,6 +2,8 @@
 
 mod tls;
 
+mod certificates;
+
 mod refusals;
 
 mod limits;

@@ -1,5 +1,7 @@
 //! What a file says, and what is said of a file that is wrong.
 
+use firewall_gateway::policy::{TlsVersion, UnknownName};
+
 use super::*;
 
 mod packet;
@@ -56,6 +58,11 @@ gateway:
   listen: ['0.0.0.0:443', '[::]:443']
   certificate: server.pem
   private_key: /keys/server.key
+  ocsp: server.ocsp
+  certificates:
+    - {certificate: shop.pem, private_key: shop.key, ocsp: /ocsp/shop}
+    - {certificate: /www.pem, private_key: /www.key}
+  tls: {version_min: 1.3, unknown_name: refuse, ticket_lifetime_s: 8, client_ca: c.pem, client_crl: c.crl}
   user: gate
   threads: 3
   upstream: {address: '127.0.0.1:8443', server_name: api.internal, ca: ca.pem, connections_max: 9}
@@ -87,6 +94,24 @@ log: {level: trace, format: text}
     assert_eq!(gateway.certificate, Path::new("/etc/seawall/server.pem"));
     assert_eq!(gateway.private_key, Path::new("/keys/server.key"));
     assert_eq!((gateway.user.as_str(), gateway.threads), ("gate", 3));
+    let of = |file: &str| Path::new("/etc/seawall").join(file);
+    let more = |file: &str, ocsp: Option<&str>| CertificateConfig {
+        certificate: of(&format!("{file}.pem")),
+        private_key: of(&format!("{file}.key")),
+        ocsp: ocsp.map(of),
+    };
+    assert_eq!(gateway.ocsp, Some(of("server.ocsp")));
+    assert_eq!(gateway.certificates, [more("shop", Some("/ocsp/shop")), more("/www", None)]);
+    let tls = TlsConfig {
+        version_min: TlsVersion::V1_3,
+        unknown_name: UnknownName::Refuse,
+        ticket_lifetime_s: 8,
+        client_certificates: Some(ClientCertificateConfig {
+            ca: of("c.pem"),
+            crl: Some(of("c.crl")),
+        }),
+    };
+    assert_eq!(gateway.tls, tls);
     assert_eq!(gateway.upstream.address.to_string(), "127.0.0.1:8443");
     assert_eq!(gateway.upstream.server_name, "api.internal");
     assert_eq!(gateway.upstream.ca, Path::new("/etc/seawall/ca.pem"));
@@ -181,6 +206,16 @@ fn what_is_wrong_is_said_with_its_place() {
             gateway("limits: {timeout_ms: 1}"),
             "8:12: unknown field `timeout_ms`, expected one of connections_max, header_bytes_max, headers_max, body_bytes_max, header_timeout_ms, body_timeout_ms, idle_timeout_ms, tls_handshake_timeout_ms, upstream_connect_timeout_ms, upstream_response_timeout_ms, drain_timeout_ms, http2_streams_max",
         ),
+        (
+            gateway("tls: {version_min: 1.1}"),
+            "8:22: unknown variant `1.1`, expected one of 1.2, 1.3",
+        ),
+        (
+            gateway("tls: {client_crl: a}"),
+            "8:21: client_crl: expected client_ca beside it, found none; without authorities no client is asked for a certificate",
+        ),
+        (gateway("certificates: []"), "8:17: certificates: expected 1 to 1000 entries, found 0"),
+        (gateway("certificates: [{certificate: a}]"), "8:18: missing field `private_key`"),
         (format!("{LEAST}gateway: {{}}\n"), "3:10: missing field `listen`"),
         (
             format!("{LEAST}---\nother: 1\n"),

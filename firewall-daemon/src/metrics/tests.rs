@@ -11,8 +11,9 @@ use serde_json::Value;
 
 use super::*;
 use crate::status::{
-    DatabaseStatus, FeedOutcome, FeedResult, FeedStatus, GeoStatus, InterfaceStatus, LimitStatus,
-    PacketCount, ReasonCount, ReloadOutcome, RuleStatus, UpdateStatus,
+    CertificateStatus, DatabaseStatus, FeedOutcome, FeedResult, FeedStatus, GeoStatus,
+    InterfaceStatus, LimitStatus, PacketCount, ReasonCount, ReloadOutcome, RuleStatus,
+    UpdateStatus,
 };
 
 fn full() -> Snapshot {
@@ -20,6 +21,13 @@ fn full() -> Snapshot {
     gateway.figures.requests = vec![RequestCount { status: 200, protocol: "h2".into(), count: 5 }];
     gateway.figures.rejections = vec![LabelCount { label: "body_too_large".into(), count: 3 }];
     gateway.figures.upstream_failures = vec![LabelCount { label: "refused".into(), count: 1 }];
+    gateway.figures.tls_failures = vec![LabelCount { label: "alpn".into(), count: 6 }];
+    gateway.certificates_total = 2;
+    gateway.certificates = vec![CertificateStatus {
+        name: "api.example".into(),
+        key: "rsa".into(),
+        not_after_epoch_s: 1_800_000_000,
+    }];
     gateway.figures.request_duration.buckets[1] = 4;
     gateway.figures.request_duration.sum_us = 800;
     let mut snapshot = Snapshot {
@@ -153,6 +161,9 @@ fn lines() {
         "seawall_gateway_request_duration_seconds_bucket{le=\"+Inf\"} 4",
         "seawall_gateway_request_duration_seconds_count 4",
         "seawall_gateway_worker_restarts_total 2",
+        "seawall_gateway_tls_handshake_failures_total{reason=\"alpn\"} 6",
+        "seawall_gateway_certificate_expiry_timestamp_seconds{name=\"api.example\",key=\"rsa\"} 1800000000",
+        "seawall_gateway_certificates 2",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\nin\n{text}");
     }

@@ -42,7 +42,7 @@ impl TicketRing {
         match getrandom::fill(&mut key) {
             Ok(()) => self.keys.insert(0, TicketKey(key)),
             Err(error) => {
-                tracing::error!(%error, "no key for session tickets: sessions are not resumed");
+                tracing::error!(%error, "no key for session tickets: sessions end with their worker");
                 self.keys.clear();
             }
         }

@@ -14,7 +14,8 @@ pub struct TlsPolicy {
     pub unknown_name: UnknownName,
     /// The oldest version that is served.
     pub version_min: TlsVersion,
-    /// Keys that session tickets are sealed with, the current one first; without one there are none.
+    /// Keys that session tickets are sealed with, the current one first; without one a session
+    /// ends with its worker.
     pub ticket_keys: Vec<TicketKey>,
     /// What clients are told of how long a ticket is good.
     pub ticket_lifetime_s: u32,

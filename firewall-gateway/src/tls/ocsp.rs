@@ -103,3 +103,6 @@ fn single_response(single: &[u8], serial: &[u8]) -> Result<Parsed, Malformed> {
 }
 
 const BASIC_RESPONSE: Oid<'static> = oid!(1.3.6.1.5.5.7.48.1.1);
+
+#[cfg(test)]
+mod tests;

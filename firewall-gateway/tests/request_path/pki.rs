@@ -14,6 +14,7 @@ use rcgen::{
 };
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
+    crypto::{CryptoProvider, SupportedKxGroup},
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
@@ -88,7 +89,8 @@ impl Authority {
     pub fn trusting(&self, versions: &[&'static SupportedProtocolVersion]) -> Trusting {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap()).unwrap();
-        Trusting { roots, versions: versions.to_vec(), identity: None }
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        Trusting { roots, versions: versions.to_vec(), identity: None, provider }
     }
 }
 
@@ -111,6 +113,7 @@ pub struct Trusting {
     roots: RootCertStore,
     versions: Vec<&'static SupportedProtocolVersion>,
     identity: Option<Identity>,
+    provider: CryptoProvider,
 }
 
 impl Trusting {
@@ -119,9 +122,13 @@ impl Trusting {
         self
     }
 
+    pub fn exchanging(mut self, groups: Vec<&'static dyn SupportedKxGroup>) -> Trusting {
+        self.provider.kx_groups = groups;
+        self
+    }
+
     pub fn config(self) -> ClientConfig {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
+        let config = ClientConfig::builder_with_provider(Arc::new(self.provider))
             .with_protocol_versions(&self.versions)
             .unwrap()
             .with_root_certificates(self.roots);

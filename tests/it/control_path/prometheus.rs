@@ -22,7 +22,7 @@ use seawall_tests::{
 };
 use serde_json::Value;
 
-use crate::site::Site;
+use crate::site::{GATEWAY, Site};
 
 const PROMETHEUS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -65,6 +65,8 @@ fn prometheus_finds_every_series_of_the_dashboard_and_the_alerts() {
         site.ground
             .client()
             .run(|| {
+                // A handshake that fails.
+                drop(std::net::TcpStream::connect(GATEWAY).unwrap());
                 let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
                 socket.send_to(b"x", (SERVER_IPV4, 53)).unwrap();
             })
