@@ -24,13 +24,17 @@ pub enum AcmeError {
         source: Box<instant_acme::Error>,
     },
     /// It does not offer what is served here.
-    #[error("expected the challenge tls-alpn-01 for {name}, found others alone; choose an authority that offers it")]
+    #[error(
+        "expected the challenge tls-alpn-01 for {name}, found others alone; choose an authority that offers it"
+    )]
     NoChallenge {
         /// The name.
         name: String,
     },
     /// It did not find the name to be ours.
-    #[error("the authority found {name} not to be ours: {why}; it connects to port 443 of every address of that name")]
+    #[error(
+        "the authority found {name} not to be ours: {why}; it connects to port 443 of every address of that name"
+    )]
     Refused {
         /// The name.
         name: String,

@@ -33,7 +33,7 @@ pub use packet::{
 };
 pub use read::{ConfigError, FILE_BYTES_MAX as CONFIG_BYTES_MAX};
 pub use rules::{LimitPer, PortRange, RuleConfig, RuleProtocol, RuleVerdict, Service, TcpFlags};
-pub use tls::{CertificateConfig, ClientCertificateConfig, TlsConfig};
+pub use tls::{AcmeConfig, CertificateConfig, ClientCertificateConfig, TlsConfig};
 
 /// All of the configuration.
 #[derive(Clone, Debug)]
@@ -129,6 +129,8 @@ pub struct GatewayConfig {
     pub ocsp: Option<PathBuf>,
     /// More certificates, each for the names in it.
     pub certificates: Vec<CertificateConfig>,
+    /// A certificate from an authority, where one is wanted.
+    pub acme: Option<AcmeConfig>,
     /// Versions, names, tickets, certificates of clients.
     pub tls: TlsConfig,
     /// The worker's unprivileged user.

@@ -46,6 +46,7 @@ mod updates;
 mod refresh;
 mod revive;
 mod tickets;
+mod acme;
 mod service;
 mod watchdog;
 mod snapshot;
@@ -81,6 +82,8 @@ struct Daemon {
     /// What of the bans outlives a restart of the host.
     journal: BanJournal,
     supervisor: Option<Supervisor>,
+    /// How the certificate from an authority is doing.
+    acme: acme::Acme,
     policy: Mutex<PolicyStatus>,
     reloads: Mutex<ReloadStatus>,
     events: Mutex<(EventStatus, VecDeque<EventLine>)>,
@@ -131,6 +134,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tokio::spawn(sweep::changes(daemon.clone(), stopped.clone())),
         tokio::spawn(revive::watch_over(daemon.clone(), stopped.clone())),
         tokio::spawn(tickets::rotate(daemon.clone(), stopped.clone())),
+        tokio::spawn(acme::follow(daemon.clone(), stopped.clone())),
         tokio::spawn(watchdog::report(pulses.clone(), stopped)),
     ];
     service::ready("serving");

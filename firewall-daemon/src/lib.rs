@@ -8,6 +8,7 @@ pub mod policy;
 pub mod fetch;
 pub mod feeds;
 pub mod geo;
+pub mod acme;
 pub mod datapath;
 pub mod state;
 pub mod supervisor;

@@ -298,6 +298,9 @@ pub struct GatewayStatus {
     /// How many certificates there are.
     #[serde(default)]
     pub certificates_total: u64,
+    /// The certificate from an authority, where one is wanted.
+    #[serde(default)]
+    pub acme: Option<AcmeStatus>,
     /// Figures of all workers so far.
     pub figures: Figures,
 }
@@ -311,4 +314,19 @@ pub struct CertificateStatus {
     pub key: String,
     /// When it, or one that signed it, is over, in seconds since 1970.
     pub not_after_epoch_s: u64,
+}
+
+/// The certificate that an authority issues.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct AcmeStatus {
+    /// The hosts in it.
+    pub names: Vec<String>,
+    /// Orders that brought one.
+    pub issued: u64,
+    /// Orders that did not.
+    pub failed: u64,
+    /// When it is asked for the next time, in seconds since 1970.
+    pub next_epoch_s: u64,
+    /// Why the last order failed, where it did.
+    pub error: Option<String>,
 }

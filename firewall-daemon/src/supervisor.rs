@@ -12,7 +12,7 @@ use std::{
 use firewall_gateway::{
     figures::Figures,
     listener::{self, BoundListener},
-    policy::GatewayPolicy,
+    policy::{ChallengePolicy, GatewayPolicy},
 };
 use tokio::sync::Notify;
 
@@ -69,6 +69,8 @@ pub struct Supervisor {
 struct State {
     material: Material,
     tickets: TicketRing,
+    /// What is shown to an authority at this moment.
+    challenges: Vec<ChallengePolicy>,
     live: Arc<Worker>,
     /// Workers that were told to drain and may still serve.
     draining: Vec<Arc<Worker>>,
@@ -94,6 +96,7 @@ impl Supervisor {
         let state = State {
             material,
             tickets,
+            challenges: Vec::new(),
             live,
             draining: Vec::new(),
             retired: Figures::default(),
@@ -121,6 +124,7 @@ impl Supervisor {
         state.material = material;
         // They may have been replaced since it was staged.
         staged.replace_ticket_keys(state.tickets.keys());
+        staged.show(&state.challenges);
         let old = std::mem::replace(&mut state.live, staged);
         old.drain();
         state.draining.push(old);
@@ -158,6 +162,7 @@ impl Supervisor {
         };
         let worker = self.stage(&policy)?;
         let mut state = self.state();
+        worker.show(&state.challenges);
         let dead = std::mem::replace(&mut state.live, worker);
         state.draining.push(dead);
         state.collect();
@@ -179,6 +184,13 @@ impl Supervisor {
         for worker in state.draining.iter().chain([&state.live]) {
             worker.replace_ticket_keys(state.tickets.keys());
         }
+    }
+
+    /// Shows these to an authority that looks whether a name is ours, and no others.
+    pub fn show(&self, challenges: Vec<ChallengePolicy>) {
+        let mut state = self.state();
+        state.challenges = challenges;
+        state.live.show(&state.challenges);
     }
 
     /// What clients refuse of the certificates in force, now or soon.
@@ -216,6 +228,7 @@ impl Supervisor {
             restarts: state.restarts,
             certificates,
             certificates_total,
+            acme: None,
             figures,
         }
     }

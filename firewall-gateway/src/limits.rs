@@ -135,6 +135,8 @@ pub const POLICY_BYTES_MAX: u64 = 32 << 20;
 pub const CLIENT_SUBJECT_BYTES_MAX: usize = 1_024;
 /// Names of a client's certificate in the upstream's header; longer ones are refused.
 pub const CLIENT_NAMES_BYTES_MAX: usize = 4_096;
+/// Names in one certificate by ACME: what Let's Encrypt takes.
+pub const CHALLENGES_MAX: usize = 100;
 /// Keys of session tickets that a worker holds: the current one and the one before.
 pub const TICKET_KEYS_MAX: usize = 2;
 /// Sessions remembered for TLS 1.2 clients without tickets, and for all where there is no ticket key.

@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 pub use self::tls::{
-    CertificatePolicy, ClientCertificatePolicy, TICKET_KEY_BYTES, TicketKey, TlsPolicy, TlsVersion,
-    UnknownName,
+    CertificatePolicy, ChallengePolicy, ClientCertificatePolicy, TICKET_KEY_BYTES, TicketKey,
+    TlsPolicy, TlsVersion, UnknownName,
 };
 use crate::limits::Limits;
 

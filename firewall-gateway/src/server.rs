@@ -15,7 +15,7 @@ use crate::{
     figures::{Figures, Meter},
     limits::LimitError,
     listener::BoundListener,
-    policy::{GatewayPolicy, TicketKey},
+    policy::{ChallengePolicy, GatewayPolicy, TicketKey},
     tls::{Acceptor, CertificateFacts, TlsError},
     upstream::{UpstreamError, UpstreamRoute},
 };
@@ -95,6 +95,11 @@ impl Gateway {
         // Counted where the certificate is chosen, which no thread owns.
         sum.tls_unknown_names = self.acceptor.unknown_names();
         sum
+    }
+
+    /// Shows these to an authority that looks whether a name is ours, and no others.
+    pub fn show(&self, challenges: &[ChallengePolicy]) {
+        self.acceptor.show(challenges);
     }
 
     /// Replaces the keys of session tickets.

@@ -6,6 +6,8 @@ mod ocsp;
 
 mod certificate;
 
+mod challenge;
+
 mod resolver;
 
 mod tickets;
@@ -42,7 +44,7 @@ pub use self::{
 use crate::{
     context::Protocol,
     limits::TLS_SESSIONS_MAX,
-    policy::{GatewayPolicy, TicketKey, TlsVersion},
+    policy::{ChallengePolicy, GatewayPolicy, TicketKey, TlsVersion},
 };
 
 /// Takes TCP connections to TLS connections.
@@ -83,6 +85,9 @@ impl Acceptor {
         };
         let mut config = config.with_cert_resolver(resolver.clone());
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        if tls.acme {
+            config.alpn_protocols.push(challenge::PROTOCOL.to_vec());
+        }
         config.session_storage = ServerSessionMemoryCache::new(TLS_SESSIONS_MAX);
         // A session that goes on is not verified again: a ticket ends with the authorities and lists
         // that its client was verified against.
@@ -104,11 +109,11 @@ impl Acceptor {
         Ok((acceptor, facts))
     }
 
-    /// Shakes hands.
+    /// Shakes hands; nothing where that was all that the other side wanted (RFC 8737).
     ///
     /// # Errors
     /// Why that failed, or that it took too long.
-    pub async fn accept(&self, stream: TcpStream) -> Result<Accepted, HandshakeFailure> {
+    pub async fn accept(&self, stream: TcpStream) -> Result<Option<Accepted>, HandshakeFailure> {
         let stream = match timeout(self.timeout, self.acceptor.accept(stream)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
@@ -123,6 +128,7 @@ impl Acceptor {
         let session = stream.get_ref().1;
         let protocol = match session.alpn_protocol() {
             Some(b"h2") => Protocol::Http2,
+            Some(challenge::PROTOCOL) => return Ok(None),
             Some(_) | None => Protocol::Http1,
         };
         let version = match session.protocol_version() {
@@ -131,7 +137,14 @@ impl Acceptor {
         };
         let resumed = matches!(session.handshake_kind(), Some(HandshakeKind::Resumed));
         let client_certificate = self.client_certificate(session, resumed)?;
-        Ok(Accepted { stream, protocol, version, resumed, client_certificate })
+        Ok(Some(Accepted { stream, protocol, version, resumed, client_certificate }))
+    }
+
+    /// Shows these to an authority that looks whether a name is ours, and no others.
+    pub fn show(&self, challenges: &[ChallengePolicy]) {
+        if let Err(error) = self.resolver.challenges().replace(challenges) {
+            tracing::error!(%error, "an authority cannot be shown that a name is ours");
+        }
     }
 
     /// Replaces the keys of session tickets; where that fails, the earlier ones stay.

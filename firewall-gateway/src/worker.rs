@@ -74,6 +74,7 @@ fn attend(
         match channel.receive::<ToWorker>() {
             Ok(Some((ToWorker::Drain, _))) => break,
             Ok(Some((ToWorker::TicketKeys { keys }, _))) => gateway.replace_ticket_keys(&keys),
+            Ok(Some((ToWorker::Challenges { challenges }, _))) => gateway.show(&challenges),
             Ok(Some((ToWorker::Start { .. }, _))) => return Err(AttendError::SecondStart),
             // The supervisor is gone; nobody else could tell us to end.
             Ok(None) => {

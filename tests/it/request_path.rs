@@ -4,6 +4,8 @@ mod tls;
 
 mod certificates;
 
+mod acme;
+
 mod refusals;
 
 mod limits;

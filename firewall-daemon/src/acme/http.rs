@@ -1,11 +1,6 @@
 //! The way to the authority: HTTPS within bounds, each request on a thread of its own.
 
-use std::{
-    future::Future,
-    io::Read as _,
-    path::Path,
-    pin::Pin,
-};
+use std::{future::Future, io::Read as _, path::Path, pin::Pin};
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -40,7 +35,8 @@ impl HttpClient for Client {
         let agent = self.agent.clone();
         Box::pin(async move {
             let (head, body) = request.into_parts();
-            let body = body.collect().await.map_or_else(|never| match never {}, |all| all.to_bytes());
+            let body =
+                body.collect().await.map_or_else(|never| match never {}, |all| all.to_bytes());
             let asked = spawn_blocking(move || ask(&agent, head, &body));
             asked.await.map_err(|error| Error::Other(error.into()))?
         })

@@ -7,7 +7,7 @@ use instant_acme::{
     Account, AuthorizationStatus, ChallengeType, Identifier, NewAccount, NewOrder, Order,
     OrderStatus, RetryPolicy,
 };
-use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair};
+use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair, PublicKeyData as _};
 use tokio::time::timeout;
 
 use super::{AcmeError, Identity, Store, http::Client};
@@ -49,8 +49,7 @@ async fn order(
         source: Box::new(source),
     };
     let account = account(config, store).await?;
-    let identifiers: Vec<Identifier> =
-        config.names.iter().cloned().map(Identifier::Dns).collect();
+    let identifiers: Vec<Identifier> = config.names.iter().cloned().map(Identifier::Dns).collect();
     let mut order = match account.new_order(&NewOrder::new(&identifiers)).await {
         Ok(order) => order,
         Err(error) => {
@@ -152,6 +151,9 @@ async fn refusal(order: &mut Order) -> AcmeError {
 fn judged(names: &[String], key: &KeyPair, chain: &str) -> Result<Identity, AcmeError> {
     let pem = format!("{}{chain}", key.serialize_pem());
     let identity = Identity::of(&pem).map_err(AcmeError::Issued)?;
+    if identity.public_key != key.subject_public_key_info() {
+        return Err(AcmeError::Issued("the certificate is of another key".to_owned()));
+    }
     if identity.names != names {
         let found = identity.names.join(", ");
         return Err(AcmeError::Issued(format!("expected {}, found {found}", names.join(", "))));

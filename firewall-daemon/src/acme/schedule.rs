@@ -66,6 +66,7 @@ mod tests {
             names: names.iter().map(|name| (*name).to_owned()).collect(),
             not_before_epoch_s: 1_000,
             not_after_epoch_s: 1_000 + 90 * 86_400,
+            public_key: Vec::new(),
             pem: String::new(),
         }
     }
@@ -83,7 +84,8 @@ mod tests {
     #[test]
     fn waits_after_failures_double_up_to_a_bound() {
         let mut schedule = Schedule::default();
-        for (failures, wait_s) in [(1, 60), (2, 120), (3, 240), (9, 15_360), (10, 21_600), (99, 21_600)]
+        for (failures, wait_s) in
+            [(1, 60), (2, 120), (3, 240), (9, 15_360), (10, 21_600), (99, 21_600)]
         {
             while schedule.failed < failures {
                 schedule.failed("no\nroute", 5_000);
@@ -92,6 +94,9 @@ mod tests {
         }
         assert_eq!(schedule.error.as_deref(), Some("no\\nroute"));
         schedule.succeeded();
-        assert_eq!((schedule.due_epoch_s(&[], None), schedule.issued, schedule.error), (0, 1, None));
+        assert_eq!(
+            (schedule.due_epoch_s(&[], None), schedule.issued, schedule.error),
+            (0, 1, None)
+        );
     }
 }

@@ -35,6 +35,8 @@ pub struct Identity {
     pub not_before_epoch_s: u64,
     /// In seconds since 1970.
     pub not_after_epoch_s: u64,
+    /// The key in it, as it stands there.
+    pub public_key: Vec<u8>,
     /// The key, and the chain after it.
     pub pem: String,
 }
@@ -96,8 +98,8 @@ impl Store {
         credentials: AccountCredentials,
     ) -> Result<(), AcmeError> {
         let account = Account { directory: directory.to_owned(), credentials };
-        let text = serde_json::to_vec(&account)
-            .map_err(|error| self.wrong(ACCOUNT, error.to_string()))?;
+        let text =
+            serde_json::to_vec(&account).map_err(|error| self.wrong(ACCOUNT, error.to_string()))?;
         self.write(ACCOUNT, &text)
     }
 
@@ -117,7 +119,9 @@ impl Store {
 
     fn json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, AcmeError> {
         let Some(bytes) = self.read(name)? else { return Ok(None) };
-        serde_json::from_slice(&bytes).map(Some).map_err(|error| self.wrong(name, error.to_string()))
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| self.wrong(name, error.to_string()))
     }
 
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>, AcmeError> {
@@ -174,6 +178,7 @@ impl Identity {
             names,
             not_before_epoch_s: epoch_s(leaf.validity().not_before.timestamp()),
             not_after_epoch_s: epoch_s(leaf.validity().not_after.timestamp()),
+            public_key: leaf.public_key().raw.to_vec(),
             pem: pem.to_owned(),
         })
     }

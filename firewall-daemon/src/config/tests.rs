@@ -62,6 +62,7 @@ gateway:
   certificates:
     - {certificate: shop.pem, private_key: shop.key, ocsp: /ocsp/shop}
     - {certificate: /www.pem, private_key: /www.key}
+  acme: {directory: 'https://a/dir', names: [B.example, a.example], contact: ['mailto:a@b'], ca: a.pem}
   tls: {version_min: 1.3, unknown_name: refuse, ticket_lifetime_s: 8, client_ca: c.pem, client_crl: c.crl}
   user: gate
   threads: 3
@@ -102,6 +103,14 @@ log: {level: trace, format: text}
     };
     assert_eq!(gateway.ocsp, Some(of("server.ocsp")));
     assert_eq!(gateway.certificates, [more("shop", Some("/ocsp/shop")), more("/www", None)]);
+    let acme = AcmeConfig {
+        directory: "https://a/dir".to_owned(),
+        names: vec!["a.example".to_owned(), "b.example".to_owned()],
+        contact: vec!["mailto:a@b".to_owned()],
+        ca: Some(of("a.pem")),
+        store: "/var/lib/seawall/acme".into(),
+    };
+    assert_eq!(gateway.acme, Some(acme));
     let tls = TlsConfig {
         version_min: TlsVersion::V1_3,
         unknown_name: UnknownName::Refuse,
@@ -214,8 +223,20 @@ fn what_is_wrong_is_said_with_its_place() {
             gateway("tls: {client_crl: a}"),
             "8:21: client_crl: expected client_ca beside it, found none; without authorities no client is asked for a certificate",
         ),
+        (
+            gateway("acme: {directory: 'https://a/', names: ['*.a.example']}"),
+            "8:39: names: expected the name of a host such as www.example.com, found \"*.a.example\"; a wildcard cannot be proved by tls-alpn-01",
+        ),
+        (
+            gateway("acme: {directory: 'https://a/', names: [a.example, A.example]}"),
+            "8:50: names: expected each once, found a.example again; remove one",
+        ),
+        (
+            gateway("acme: {directory: 'https://a/', names: [a.example], contact: [b]}"),
+            "8:61: contact: expected mailto: and an address, found \"b\"",
+        ),
         (gateway("certificates: []"), "8:17: certificates: expected 1 to 1000 entries, found 0"),
-        (gateway("certificates: [{certificate: a}]"), "8:18: missing field `private_key`"),
+        (gateway("certificates: [{certificate: a}]"), "8:19: missing field `private_key`"),
         (format!("{LEAST}gateway: {{}}\n"), "3:10: missing field `listen`"),
         (
             format!("{LEAST}---\nother: 1\n"),

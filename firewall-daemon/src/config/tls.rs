@@ -15,6 +15,21 @@ pub struct CertificateConfig {
     pub ocsp: Option<PathBuf>,
 }
 
+/// The `gateway.acme` section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcmeConfig {
+    /// Where the authority's directory is.
+    pub directory: String,
+    /// Hosts, in lower case and sorted.
+    pub names: Vec<String>,
+    /// Whom the authority may write to, as URLs.
+    pub contact: Vec<String>,
+    /// Who may have signed the directory's own certificate, PEM; else those of the host.
+    pub ca: Option<PathBuf>,
+    /// The folder for the account and the certificate.
+    pub store: PathBuf,
+}
+
 /// The `gateway.tls` section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsConfig {

@@ -92,6 +92,7 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         audit,
         journal,
         supervisor,
+        acme: Default::default(),
         policy: Mutex::new(policy),
         reloads: Mutex::new(ReloadStatus::default()),
         events: Mutex::new((events, VecDeque::new())),

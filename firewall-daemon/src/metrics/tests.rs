@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::status::{
-    CertificateStatus, DatabaseStatus, FeedOutcome, FeedResult, FeedStatus, GeoStatus,
+    AcmeStatus, CertificateStatus, DatabaseStatus, FeedOutcome, FeedResult, FeedStatus, GeoStatus,
     InterfaceStatus, LimitStatus, PacketCount, ReasonCount, ReloadOutcome, RuleStatus,
     UpdateStatus,
 };
@@ -23,6 +23,8 @@ fn full() -> Snapshot {
     gateway.figures.upstream_failures = vec![LabelCount { label: "refused".into(), count: 1 }];
     gateway.figures.tls_failures = vec![LabelCount { label: "alpn".into(), count: 6 }];
     gateway.certificates_total = 2;
+    gateway.acme =
+        Some(AcmeStatus { issued: 1, next_epoch_s: 1_790_000_000, ..Default::default() });
     gateway.certificates = vec![CertificateStatus {
         name: "api.example".into(),
         key: "rsa".into(),

@@ -28,6 +28,19 @@ impl Families<'_> {
                 (vec![("name", one.name.clone()), ("key", one.key.clone())], one.not_after_epoch_s)
             }),
         );
+        if let Some(acme) = &gateway.acme {
+            let result = |result: &str, count| (vec![("result", result.to_owned())], count);
+            self.counters(
+                "gateway_acme_orders",
+                "Orders of a certificate from an authority",
+                [result("ok", acme.issued), result("failed", acme.failed)],
+            );
+            self.gauge(
+                "gateway_acme_next_timestamp_seconds",
+                "When the next certificate is ordered, in seconds since 1970",
+                acme.next_epoch_s,
+            );
+        }
         self.gauge("gateway_certificates", "Certificates in force", gateway.certificates_total);
     }
 }

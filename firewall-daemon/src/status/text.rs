@@ -156,6 +156,10 @@ fn write_gateway(out: &mut String, gateway: &GatewayStatus) -> fmt::Result {
         let (total, end) = (gateway.certificates_total, day(first.not_after_epoch_s));
         writeln!(out, "            certificates {total}, {} good until {end}", first.name)?;
     }
+    if let Some(acme) = &gateway.acme {
+        let (names, next) = (acme.names.join(" "), day(acme.next_epoch_s));
+        writeln!(out, "            acme {names}, renewed on {next}")?;
+    }
     let figures = &gateway.figures;
     writeln!(
         out,

@@ -12,10 +12,11 @@ use firewall_gateway::{
         UpstreamPolicy,
     },
     server::ServeError,
-    tls::CertificateFacts,
+    tls::{CertificateFacts, TlsError},
 };
 
 use crate::{
+    acme::{AcmeError, Store},
     config::{CertificateConfig, GatewayConfig, LogConfig, TlsConfig},
     status::now_epoch_s,
 };
@@ -24,6 +25,9 @@ use crate::{
 const FILE_BYTES_MAX: u64 = 64 << 10;
 /// Revocation lists may have so many: some 100,000 entries.
 const CRL_BYTES_MAX: u64 = 4 << 20;
+
+/// Where the certificate of an authority stands in the configuration.
+const ACME: &str = "gateway.acme";
 
 /// What a worker needs, and what there is to say of it.
 #[derive(Clone, Debug)]
@@ -74,6 +78,19 @@ pub enum MaterialError {
         /// The file.
         path: PathBuf,
     },
+    /// A name is asked for that is there.
+    #[error(
+        "gateway.acme.names: expected names of no other certificate with an ECDSA key, found {name} in {place}.certificate; remove one of them"
+    )]
+    Name {
+        /// The name.
+        name: String,
+        /// Where else it is.
+        place: String,
+    },
+    /// The certificate of last time.
+    #[error("gateway.acme: {0}")]
+    Acme(AcmeError),
     /// It does not hold what it should.
     #[error("gateway: {0}")]
     Content(#[from] ServeError),
@@ -85,7 +102,7 @@ pub enum MaterialError {
 ///
 /// The key and the file.
 pub fn material(config: &GatewayConfig, log: LogConfig) -> Result<Material, MaterialError> {
-    let policy = GatewayPolicy {
+    let mut policy = GatewayPolicy {
         tls: tls(config, &config.tls)?,
         upstream: UpstreamPolicy {
             address: config.upstream.address,
@@ -96,7 +113,24 @@ pub fn material(config: &GatewayConfig, log: LogConfig) -> Result<Material, Mate
         limits: config.limits.clone(),
         log: LogPolicy { level: log.level, format: log.format },
     };
-    let certificates = firewall_gateway::server::check(&policy)?;
+    let certificates = match firewall_gateway::server::check(&policy) {
+        // The last certificate of an authority serves until the next one does, and makes way for a file.
+        Err(ServeError::Tls(TlsError::Conflict { place, .. })) if place == ACME => {
+            policy.tls.certificates.retain(|certificate| certificate.place != ACME);
+            firewall_gateway::server::check(&policy)?
+        }
+        checked => checked?,
+    };
+    let names = config.acme.iter().flat_map(|acme| &acme.names);
+    for name in names {
+        let same = |other: &&CertificateFacts| {
+            other.place != ACME && other.key == "ecdsa" && other.names.contains(name)
+        };
+        if let Some(other) = certificates.iter().find(same) {
+            let place = other.place.clone();
+            return Err(MaterialError::Name { name: name.clone(), place });
+        }
+    }
     Ok(Material { policy, certificates })
 }
 
@@ -109,6 +143,16 @@ fn tls(config: &GatewayConfig, tls: &TlsConfig) -> Result<TlsPolicy, MaterialErr
     let mut certificates = vec![certificate("gateway".to_owned(), &default)?];
     for (number, entry) in config.certificates.iter().enumerate() {
         certificates.push(certificate(format!("gateway.certificates[{number}]"), entry)?);
+    }
+    if let Some(acme) = &config.acme
+        && let Some(identity) = Store::new(&acme.store).identity().map_err(MaterialError::Acme)?
+    {
+        certificates.push(CertificatePolicy {
+            place: ACME.to_owned(),
+            chain_pem: identity.pem.clone(),
+            key_pem: identity.pem,
+            ocsp_der: None,
+        });
     }
     let clients = tls.client_certificates.as_ref();
     let client_certificates = clients.map(|clients| {
@@ -128,6 +172,7 @@ fn tls(config: &GatewayConfig, tls: &TlsConfig) -> Result<TlsPolicy, MaterialErr
         ticket_keys: Vec::new(),
         ticket_lifetime_s: tls.ticket_lifetime_s,
         client_certificates: client_certificates.transpose()?,
+        acme: config.acme.is_some(),
     })
 }
 

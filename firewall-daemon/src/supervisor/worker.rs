@@ -12,7 +12,7 @@ use std::{
 use firewall_gateway::{
     figures::Figures,
     listener::BoundListener,
-    policy::{GatewayPolicy, TicketKey},
+    policy::{ChallengePolicy, GatewayPolicy, TicketKey},
     worker::{
         channel::{Channel, ChannelError},
         message::{FromWorker, ToWorker},
@@ -134,6 +134,15 @@ impl Worker {
         // One that is gone already needs no telling.
         if let Err(error) = self.channel.send(&ToWorker::Drain, &[]) {
             tracing::debug!(%error, "the gateway worker cannot be told to drain");
+        }
+    }
+
+    /// Tells it what to show to an authority.
+    pub fn show(&self, challenges: &[ChallengePolicy]) {
+        let message = ToWorker::Challenges { challenges: challenges.to_vec() };
+        // One that has ended is asked by nobody.
+        if let Err(error) = self.channel.send(&message, &[]) {
+            tracing::debug!(%error, "the gateway worker cannot be told its challenges");
         }
     }
 

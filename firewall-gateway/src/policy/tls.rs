@@ -21,6 +21,8 @@ pub struct TlsPolicy {
     pub ticket_lifetime_s: u32,
     /// Whose clients may show a certificate; without it none is asked for.
     pub client_certificates: Option<ClientCertificatePolicy>,
+    /// Whether an authority may look whether a name is ours (RFC 8737).
+    pub acme: bool,
 }
 
 /// A certificate chain and its key, as text: the worker can read no file.
@@ -35,6 +37,16 @@ pub struct CertificatePolicy {
     pub key_pem: String,
     /// What the authority says of the leaf's revocation (RFC 6960), stapled while it is good.
     pub ocsp_der: Option<Vec<u8>>,
+}
+
+/// What is shown to an authority that looks whether a name is ours.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChallengePolicy {
+    /// The name.
+    pub name: String,
+    /// Signed by itself, with the authority's digest in it.
+    pub certificate: CertificatePolicy,
 }
 
 /// Who signs the certificates of clients, and which of them are revoked.

@@ -131,7 +131,9 @@ impl Thread {
             return;
         }
         let accepted = match self.shared.acceptor.accept(stream).await {
-            Ok(accepted) => accepted,
+            Ok(Some(accepted)) => accepted,
+            // It was an authority that has seen what it came for.
+            Ok(None) => return self.meter.tls_handshake(false),
             Err(failure) => return self.meter.tls_failure(failure),
         };
         self.meter.tls_handshake(accepted.resumed);

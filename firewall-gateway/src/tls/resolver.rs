@@ -11,7 +11,9 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use super::{certificate::Certificate, error::TlsError, names::NameTable, now_epoch_s};
+use super::{
+    certificate::Certificate, challenge::Challenges, error::TlsError, names::NameTable, now_epoch_s,
+};
 use crate::policy::UnknownName;
 
 /// All certificates, by name.
@@ -22,6 +24,7 @@ pub struct Resolver {
     default: Vec<Arc<Certificate>>,
     unknown_name: UnknownName,
     unknown_names: AtomicU64,
+    challenges: Challenges,
 }
 
 impl Resolver {
@@ -68,7 +71,18 @@ impl Resolver {
         if let Some(sharing) = first.facts.names.first().map(|name| names.entry(name).clone()) {
             default = sharing;
         }
-        Ok(Self { names, default, unknown_name, unknown_names: AtomicU64::default() })
+        Ok(Self {
+            names,
+            default,
+            unknown_name,
+            unknown_names: AtomicU64::default(),
+            challenges: Challenges::default(),
+        })
+    }
+
+    /// What is shown to an authority that looks whether a name is ours.
+    pub fn challenges(&self) -> &Challenges {
+        &self.challenges
     }
 
     /// Clients so far that named a host which no certificate carries.
@@ -91,6 +105,9 @@ impl Resolver {
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        if Challenges::is_asked(&hello) {
+            return self.challenges.find(hello.server_name()?);
+        }
         let found = self.find(hello.server_name())?;
         let chosen = choose(found, hello.signature_schemes())?;
         Some(chosen.at(now_epoch_s).clone())

@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{figures::Figures, policy::TicketKey};
+use crate::{
+    figures::Figures,
+    policy::{ChallengePolicy, TicketKey},
+};
 
 /// What the supervisor says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,6 +25,11 @@ pub enum ToWorker {
     TicketKeys {
         /// At most `TICKET_KEYS_MAX`.
         keys: Vec<TicketKey>,
+    },
+    /// What is shown to an authority that looks whether a name is ours, from now on; nothing after.
+    Challenges {
+        /// At most `CHALLENGES_MAX`.
+        challenges: Vec<ChallengePolicy>,
     },
     /// Accept nothing more, finish what is in flight, say `Drained`, end.
     Drain,
@@ -57,9 +65,9 @@ pub struct ListenerShape {
     pub address: SocketAddr,
 }
 
-/// The largest message is that of the listeners: some 60 bytes for each of 252. The default socket
+/// The largest message is that of the challenges: some 1,000 bytes for each of 100. The default socket
 /// buffer of the kernel (212,992 bytes) must hold the packet.
-pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
+pub const MESSAGE_BYTES_MAX: usize = 192 * 1024;
 
 /// The kernel passes at most SCM_MAX_FD descriptors in one message.
 pub const MESSAGE_SOCKETS_MAX: usize = 253;

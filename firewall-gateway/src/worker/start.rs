@@ -50,7 +50,9 @@ pub fn receive<S: AsFd>(
     let Some((message, descriptors)) = channel.receive()? else { return Err(StartError::NoStart) };
     let (policy_bytes, shapes) = match message {
         ToWorker::Start { policy_bytes, listeners } => (policy_bytes, listeners),
-        ToWorker::TicketKeys { .. } | ToWorker::Drain => return Err(StartError::NoStart),
+        ToWorker::TicketKeys { .. } | ToWorker::Challenges { .. } | ToWorker::Drain => {
+            return Err(StartError::NoStart);
+        }
     };
     if shapes.len() + 1 != descriptors.len() {
         return Err(StartError::Descriptors {

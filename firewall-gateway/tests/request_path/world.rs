@@ -143,6 +143,7 @@ pub fn tls_policy(certificates: Vec<CertificatePolicy>) -> TlsPolicy {
         ticket_keys: Vec::new(),
         ticket_lifetime_s: 60,
         client_certificates: None,
+        acme: false,
     }
 }
 

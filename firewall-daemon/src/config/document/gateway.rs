@@ -6,7 +6,7 @@ use serde_saphyr::Spanned;
 use crate::config::{
     document::{
         Entries,
-        tls::{CertificateDocument, TlsDocument},
+        tls::{AcmeDocument, CertificateDocument, TlsDocument},
     },
     scalar::{Address, FilePath, Given, Number},
 };
@@ -21,6 +21,8 @@ pub struct GatewayDocument {
     pub ocsp: Option<FilePath>,
     #[serde(default)]
     pub certificates: Given<Entries<CertificateDocument>>,
+    #[serde(default)]
+    pub acme: Given<AcmeDocument>,
     #[serde(default)]
     pub tls: TlsDocument,
     pub user: Option<Spanned<String>>,

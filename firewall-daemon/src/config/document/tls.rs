@@ -3,7 +3,10 @@
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
-use crate::config::scalar::{FilePath, Number};
+use crate::config::{
+    document::Entries,
+    scalar::{FilePath, Number, Url},
+};
 
 /// An entry of `gateway.certificates`.
 #[derive(Debug, Deserialize)]
@@ -12,6 +15,17 @@ pub struct CertificateDocument {
     pub certificate: FilePath,
     pub private_key: FilePath,
     pub ocsp: Option<FilePath>,
+}
+
+/// `gateway.acme`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AcmeDocument {
+    pub directory: Url,
+    pub names: Entries<String>,
+    #[serde(default)]
+    pub contact: Vec<Spanned<String>>,
+    pub ca: Option<FilePath>,
 }
 
 /// `gateway.tls`.

@@ -1,6 +1,6 @@
 //! What one value of the `gateway` section alone cannot tell.
 
-use std::{net::SocketAddr, thread};
+use std::{net::SocketAddr, path::Path, thread};
 
 use firewall_gateway::limits::{LISTEN_ADDRESSES_MAX, Limits, THREADS_MAX};
 use serde_saphyr::Spanned;
@@ -21,7 +21,11 @@ const GATEWAY_USER: &str = "seawall-gateway";
 const UPSTREAM_CONNECTIONS_MAX: u32 = 256;
 
 impl Check<'_> {
-    pub(super) fn gateway(&self, gateway: GatewayDocument) -> Result<GatewayConfig, ConfigError> {
+    pub(super) fn gateway(
+        &self,
+        gateway: GatewayDocument,
+        state: &Path,
+    ) -> Result<GatewayConfig, ConfigError> {
         let threads = match gateway.threads {
             Some(threads) => threads.cast(),
             None => thread::available_parallelism()
@@ -34,6 +38,7 @@ impl Check<'_> {
             private_key: self.file(gateway.private_key),
             ocsp: gateway.ocsp.map(|path| self.file(path)),
             certificates: self.certificates(gateway.certificates)?,
+            acme: gateway.acme.0.map(|acme| self.acme(acme, state)).transpose()?,
             tls: self.tls(gateway.tls)?,
             user: self.user(gateway.user)?,
             threads,

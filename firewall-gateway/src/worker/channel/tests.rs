@@ -107,6 +107,7 @@ fn policy(certificates: usize, chain: &str) -> GatewayPolicy {
             ticket_keys: vec![TicketKey([77; TICKET_KEY_BYTES])],
             ticket_lifetime_s: 1,
             client_certificates: None,
+            acme: false,
         },
         upstream: UpstreamPolicy {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8443)),
