@@ -6,7 +6,6 @@ use std::{
     sync::Arc,
 };
 
-use firewall_gateway::limits::Limits;
 use ipnetwork::IpNetwork;
 
 use crate::control::ListKind;
@@ -16,6 +15,7 @@ mod packet;
 mod rules;
 mod limits;
 mod feeds;
+mod gateway;
 mod tls;
 pub mod country;
 mod scalar;
@@ -24,6 +24,7 @@ mod read;
 mod valid;
 
 pub use feeds::{FeedConfig, GeoUpdateConfig, Provider};
+pub use gateway::{GatewayConfig, UpstreamConfig, UpstreamTlsConfig};
 pub use limits::{
     ByteRate, LimitScope, LimitsConfig, PacketRate, PortLimit, PortProtocol, RateConfig,
     SynCookiesConfig,
@@ -114,46 +115,6 @@ pub enum AttachPolicy {
     NativeOrGeneric,
     /// In the network stack.
     Generic,
-}
-
-/// The `gateway` section.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GatewayConfig {
-    /// Where clients connect.
-    pub listen: Vec<SocketAddr>,
-    /// Certificate chain, PEM.
-    pub certificate: PathBuf,
-    /// Private key, PEM.
-    pub private_key: PathBuf,
-    /// OCSP response, DER.
-    pub ocsp: Option<PathBuf>,
-    /// More certificates, each for the names in it.
-    pub certificates: Vec<CertificateConfig>,
-    /// A certificate from an authority, where one is wanted.
-    pub acme: Option<AcmeConfig>,
-    /// Versions, names, tickets, certificates of clients.
-    pub tls: TlsConfig,
-    /// The worker's unprivileged user.
-    pub user: String,
-    /// Threads of the worker.
-    pub threads: u16,
-    /// Where requests go.
-    pub upstream: UpstreamConfig,
-    /// Sizes, counts and waits.
-    pub limits: Limits,
-}
-
-/// The `gateway.upstream` section.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UpstreamConfig {
-    /// The API server.
-    pub address: SocketAddr,
-    /// The name in its certificate.
-    pub server_name: String,
-    /// Who may have signed its certificate, PEM.
-    pub ca: PathBuf,
-    /// Connections, for each thread.
-    pub connections_max: u32,
 }
 
 /// The `state` section.

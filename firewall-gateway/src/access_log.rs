@@ -21,6 +21,7 @@ pub fn write(
         peer = %context.peer,
         method = %context.method,
         path = %context.path,
+        route = context.route.as_deref(),
         status,
         protocol = context.protocol.label(),
         tls = context.tls_version,

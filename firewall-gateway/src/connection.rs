@@ -38,6 +38,7 @@ use crate::{
     observe::Observation,
     pipeline,
     rejection::Rejection,
+    route::Router,
     tls::{Accepted, ClientCertificate},
     upstream::Upstream,
 };
@@ -54,8 +55,10 @@ pub struct Client {
     pub certificate: Option<Arc<ClientCertificate>>,
     /// Sizes, counts and times.
     pub limits: Arc<Limits>,
-    /// The way to the API server.
-    pub upstream: Rc<Upstream>,
+    /// Which request goes where.
+    pub router: Arc<Router>,
+    /// The ways there.
+    pub upstreams: Rc<[Upstream]>,
     /// The thread's counters.
     pub meter: Arc<Meter>,
     /// What the connection is doing.

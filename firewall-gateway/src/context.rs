@@ -23,6 +23,8 @@ pub struct RequestContext {
     pub certificate: Option<Arc<ClientCertificate>>,
     /// When the request's headers were complete.
     pub start: Instant,
+    /// The route that took it.
+    pub route: Option<Arc<str>>,
     /// Method, bounded and escaped.
     pub method: String,
     /// Path without the query, bounded and escaped.

@@ -14,7 +14,7 @@ pub fn to_upstream(
     headers: &mut HeaderMap,
     context: &RequestContext,
     host: &str,
-    server_name: &HeaderValue,
+    upstream_host: &HeaderValue,
 ) {
     remove_hop_by_hop(headers);
     let spoofed: Vec<HeaderName> =
@@ -27,7 +27,7 @@ pub fn to_upstream(
     // Answered by the connection to the client; the upstream would answer a second time.
     headers.remove(header::EXPECT);
     let peer = context.peer.ip().to_canonical();
-    headers.insert(header::HOST, server_name.clone());
+    headers.insert(header::HOST, upstream_host.clone());
     set(headers, &X_REQUEST_ID, &context.id);
     set(headers, &X_FORWARDED_FOR, &peer.to_string());
     set(headers, &X_REAL_IP, &peer.to_string());

@@ -21,6 +21,8 @@ mod pipeline;
 
 mod request;
 
+pub mod route;
+
 mod body;
 
 mod headers;

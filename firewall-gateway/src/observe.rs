@@ -53,6 +53,7 @@ impl Observation {
                 start: Instant::now(),
                 method: access_log::method(method.as_str()),
                 path: access_log::path(path),
+                route: None,
                 upstream_duration: None,
                 rejection: None,
             },

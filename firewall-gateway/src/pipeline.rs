@@ -17,6 +17,7 @@ use crate::{
     context::request_id,
     headers,
     observe::Observation,
+    policy::ClientCertificateUse,
     rejection::Rejection,
     request::{self, METHODS_TEXT},
     response::{ResponseBody, UpstreamBody},
@@ -68,30 +69,35 @@ async fn stages(
     client.activity.framing()?;
     // 2. request: the head means the same to every reader
     let target = request::inspect(&request, limits)?;
-    // 3. body: bounded in size and time
+    // 3. route: where it goes; what no route takes goes nowhere
+    let route = client.router.find(&target)?;
+    observation.context.route = Some(route.name.clone());
+    match route.client_certificate {
+        ClientCertificateUse::None => observation.context.certificate = None,
+        ClientCertificateUse::Optional => {}
+        ClientCertificateUse::Required if observation.context.certificate.is_some() => {}
+        ClientCertificateUse::Required => return Err(Rejection::ClientCertificateMissing),
+    }
+    let upstream = client.upstreams.get(route.upstream).ok_or(Rejection::UpstreamFailed)?;
+    // 4. body: bounded in size and time
     let (mut head, body) = request.into_parts();
     let body_deadline = Instant::now() + Duration::from_millis(limits.body_timeout_ms);
     let body = RequestBody::new(body, limits.body_bytes_max, body_deadline.into(), fate.clone())?;
-    // 4. headers: what ends here is removed, who asks is set by us
-    headers::to_upstream(
-        &mut head.headers,
-        &observation.context,
-        &target.host,
-        client.upstream.server_name(),
-    );
+    // 5. headers: what ends here is removed, who asks is set by us
+    headers::to_upstream(&mut head.headers, &observation.context, &target.host, upstream.host());
     let mut forwarded = Request::new(body.boxed_unsync());
     *forwarded.method_mut() = head.method;
     *forwarded.uri_mut() = target.path.into();
     *forwarded.headers_mut() = head.headers;
-    // 5. upstream
+    // 6. upstream
     let sent = Instant::now();
-    let outcome = client.upstream.send(forwarded, fate).await;
+    let outcome = upstream.send(forwarded, fate).await;
     observation.context.upstream_duration = Some(sent.elapsed());
     let (answer, lease) = outcome.map_err(|failure| {
         observation.upstream_failed(failure);
         observation.context.rejection.unwrap_or(failure.rejection())
     })?;
-    // 6. response: nothing of the inside
+    // 7. response: nothing of the inside
     let (mut head, body) = answer.into_parts();
     headers::to_client(&mut head.headers);
     let wait = Duration::from_millis(limits.upstream_response_timeout_ms);

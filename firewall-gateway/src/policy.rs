@@ -2,13 +2,19 @@
 
 mod tls;
 
-use std::net::SocketAddr;
+pub mod upstream;
+
+pub mod route;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::tls::{
-    CertificatePolicy, ChallengePolicy, ClientCertificatePolicy, TICKET_KEY_BYTES, TicketKey,
-    TlsPolicy, TlsVersion, UnknownName,
+pub use self::{
+    route::{ClientCertificateUse, RoutePolicy},
+    tls::{
+        CertificatePolicy, ChallengePolicy, ClientCertificatePolicy, TICKET_KEY_BYTES, TicketKey,
+        TlsPolicy, TlsVersion, UnknownName,
+    },
+    upstream::{BackendPolicy, UpstreamPolicy, UpstreamTlsPolicy},
 };
 use crate::limits::Limits;
 
@@ -18,26 +24,14 @@ use crate::limits::Limits;
 pub struct GatewayPolicy {
     /// TLS towards the clients.
     pub tls: TlsPolicy,
-    /// Where requests go.
-    pub upstream: UpstreamPolicy,
+    /// Where requests can go; a route names one by its place here.
+    pub upstreams: Vec<UpstreamPolicy>,
+    /// Which request goes where: the first that matches, in this order.
+    pub routes: Vec<RoutePolicy>,
     /// Sizes, counts and times.
     pub limits: Limits,
     /// How the worker writes its lines.
     pub log: LogPolicy,
-}
-
-/// The API server behind the gateway.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct UpstreamPolicy {
-    /// Where it listens.
-    pub address: SocketAddr,
-    /// The name its certificate must carry.
-    pub server_name: String,
-    /// The only authorities that may have signed its certificate, as PEM.
-    pub ca_pem: String,
-    /// Connections to it, per thread.
-    pub connections_max: u32,
 }
 
 /// How much is written, and in which form.

@@ -14,6 +14,7 @@ pub enum Rejection {
     HostRepeated,
     HostInvalid,
     TargetInvalid,
+    RouteMissing,
     MethodRefused,
     ConnectionHeader,
     ExpectationRefused,
@@ -29,17 +30,19 @@ pub enum Rejection {
     UpstreamFailed,
     UpstreamTimeout,
     DrainCut,
+    ClientCertificateMissing,
 }
 
 impl Rejection {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Rejection; 21] = [
+    pub const ALL: [Rejection; 23] = [
         Rejection::RequestMalformed,
         Rejection::FramingAmbiguous,
         Rejection::HostMissing,
         Rejection::HostRepeated,
         Rejection::HostInvalid,
         Rejection::TargetInvalid,
+        Rejection::RouteMissing,
         Rejection::MethodRefused,
         Rejection::ConnectionHeader,
         Rejection::ExpectationRefused,
@@ -55,6 +58,7 @@ impl Rejection {
         Rejection::UpstreamFailed,
         Rejection::UpstreamTimeout,
         Rejection::DrainCut,
+        Rejection::ClientCertificateMissing,
     ];
 
     /// The value of the metric label and of the access log's `rejection`.
@@ -116,6 +120,9 @@ impl Rejection {
                 "Bad request",
                 "The request target is neither a path nor an address of the same host.",
             ),
+            Self::RouteMissing => {
+                (404, "route_missing", "Not found", "There is nothing at this address.")
+            }
             Self::MethodRefused => {
                 (405, "method_refused", "Method not allowed", "This method is not served here.")
             }
@@ -184,6 +191,12 @@ impl Rejection {
                 "drain_cut",
                 "Service unavailable",
                 "The service is restarting. Try again shortly.",
+            ),
+            Self::ClientCertificateMissing => (
+                403,
+                "client_certificate_missing",
+                "Forbidden",
+                "This service is for clients that show a certificate at the TLS handshake.",
             ),
         }
     }

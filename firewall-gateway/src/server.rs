@@ -16,8 +16,9 @@ use crate::{
     limits::LimitError,
     listener::BoundListener,
     policy::{ChallengePolicy, GatewayPolicy, TicketKey},
+    route::{RouteError, Router},
     tls::{Acceptor, CertificateFacts, TlsError},
-    upstream::{UpstreamError, UpstreamRoute},
+    upstream::{SharedUpstream, UpstreamError},
 };
 
 /// Serves `policy` on `listeners`; returns once every thread accepts.
@@ -25,17 +26,11 @@ use crate::{
 /// # Errors
 /// A policy that cannot be served, or a thread that cannot be started; nothing is served then.
 pub fn serve(policy: &GatewayPolicy, listeners: Vec<BoundListener>) -> Result<Gateway, ServeError> {
-    policy.limits.validate()?;
     if listeners.is_empty() {
         return Err(ServeError::NoListener);
     }
-    let (acceptor, _) = Acceptor::new(policy)?;
-    let shared = Shared {
-        limits: Arc::new(policy.limits.clone()),
-        acceptor: acceptor.clone(),
-        route: Arc::new(UpstreamRoute::new(&policy.upstream)?),
-        connections: Arc::default(),
-    };
+    let (shared, _) = shared(policy)?;
+    let acceptor = shared.acceptor.clone();
     let threads =
         listeners.iter().map(|listener| listener.shape.thread).max().unwrap_or_default() + 1;
     let mut by_thread: Vec<Vec<BoundListener>> = (0..threads).map(|_| Vec::new()).collect();
@@ -70,10 +65,21 @@ pub fn serve(policy: &GatewayPolicy, listeners: Vec<BoundListener>) -> Result<Ga
 /// # Errors
 /// The part of the policy that cannot be served.
 pub fn check(policy: &GatewayPolicy) -> Result<Vec<CertificateFacts>, ServeError> {
+    shared(policy).map(|(_, facts)| facts)
+}
+
+fn shared(policy: &GatewayPolicy) -> Result<(Shared, Vec<CertificateFacts>), ServeError> {
     policy.limits.validate()?;
-    let (_, facts) = Acceptor::new(policy)?;
-    UpstreamRoute::new(&policy.upstream)?;
-    Ok(facts)
+    let upstreams = policy.upstreams.iter().map(SharedUpstream::new);
+    let (acceptor, facts) = Acceptor::new(policy)?;
+    let shared = Shared {
+        limits: Arc::new(policy.limits.clone()),
+        acceptor,
+        router: Arc::new(Router::new(&policy.routes, policy.upstreams.len())?),
+        upstreams: upstreams.collect::<Result<_, _>>()?,
+        connections: Arc::default(),
+    };
+    Ok((shared, facts))
 }
 
 /// A gateway that is serving. Dropping it begins the drain, as [`Gateway::drain`] does.
@@ -143,6 +149,8 @@ pub enum ServeError {
     Limit(#[from] LimitError),
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error(transparent)]
+    Route(#[from] RouteError),
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
     #[error("the gateway was given no listening socket")]

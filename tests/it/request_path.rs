@@ -10,6 +10,8 @@ mod refusals;
 
 mod limits;
 
+mod routes;
+
 mod forwarding;
 
 mod upstream;

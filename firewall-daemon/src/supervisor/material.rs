@@ -8,8 +8,8 @@ use std::{
 
 use firewall_gateway::{
     policy::{
-        CertificatePolicy, ClientCertificatePolicy, GatewayPolicy, LogPolicy, TlsPolicy,
-        UpstreamPolicy,
+        CertificatePolicy, ClientCertificatePolicy, ClientCertificateUse, GatewayPolicy, LogPolicy,
+        RoutePolicy, TlsPolicy, UpstreamPolicy, UpstreamTlsPolicy,
     },
     server::ServeError,
     tls::{CertificateFacts, TlsError},
@@ -17,7 +17,7 @@ use firewall_gateway::{
 
 use crate::{
     acme::{AcmeError, Store},
-    config::{CertificateConfig, GatewayConfig, LogConfig, TlsConfig},
+    config::{CertificateConfig, GatewayConfig, LogConfig, TlsConfig, UpstreamConfig},
     status::now_epoch_s,
 };
 
@@ -104,12 +104,8 @@ pub enum MaterialError {
 pub fn material(config: &GatewayConfig, log: LogConfig) -> Result<Material, MaterialError> {
     let mut policy = GatewayPolicy {
         tls: tls(config, &config.tls)?,
-        upstream: UpstreamPolicy {
-            address: config.upstream.address,
-            server_name: config.upstream.server_name.clone(),
-            ca_pem: text("gateway.upstream.ca", &config.upstream.ca, FILE_BYTES_MAX)?,
-            connections_max: config.upstream.connections_max,
-        },
+        upstreams: config.upstreams.iter().map(upstream).collect::<Result<_, _>>()?,
+        routes: config.routes.clone(),
         limits: config.limits.clone(),
         log: LogPolicy { level: log.level, format: log.format },
     };
@@ -154,7 +150,8 @@ fn tls(config: &GatewayConfig, tls: &TlsConfig) -> Result<TlsPolicy, MaterialErr
             ocsp_der: None,
         });
     }
-    let clients = tls.client_certificates.as_ref();
+    let wanted = |route: &RoutePolicy| route.client_certificate != ClientCertificateUse::None;
+    let clients = tls.client_certificates.as_ref().filter(|_| config.routes.iter().any(wanted));
     let client_certificates = clients.map(|clients| {
         Ok::<_, MaterialError>(ClientCertificatePolicy {
             ca_pem: text("gateway.tls.client_ca", &clients.ca, FILE_BYTES_MAX)?,
@@ -189,6 +186,22 @@ fn certificate(
             None => None,
         },
         place,
+    })
+}
+
+fn upstream(config: &UpstreamConfig) -> Result<UpstreamPolicy, MaterialError> {
+    let tls = config.tls.as_ref().map(|tls| {
+        Ok::<_, MaterialError>(UpstreamTlsPolicy {
+            server_name: tls.server_name.clone(),
+            ca_pem: text("gateway: the upstream's ca", &tls.ca, FILE_BYTES_MAX)?,
+        })
+    });
+    Ok(UpstreamPolicy {
+        name: config.name.clone(),
+        backends: config.backends.clone(),
+        host: config.host.clone(),
+        tls: tls.transpose()?,
+        connections_max: config.connections_max,
     })
 }
 

@@ -1,8 +1,10 @@
 //! Clients that show a certificate: who is taken, what the upstream learns, and whose session goes on.
 
-use std::sync::Arc;
+use std::{io::Write, sync::Arc};
 
-use firewall_gateway::policy::{ClientCertificatePolicy, TICKET_KEY_BYTES, TicketKey, TlsPolicy};
+use firewall_gateway::policy::{
+    ClientCertificatePolicy, ClientCertificateUse, TICKET_KEY_BYTES, TicketKey, TlsPolicy,
+};
 use rcgen::KeyPair;
 use rustls::{
     HandshakeKind,
@@ -11,7 +13,8 @@ use rustls::{
 
 use crate::{
     pki::{Authority, Identity, ask},
-    world::{World, header, label, tls_policy},
+    upstream::Upstream,
+    world::{World, header, label, one_request, tls_policy, upstream_policy},
 };
 
 /// Years before and after the tests.
@@ -31,16 +34,30 @@ impl Club {
         Club { clients: Authority::new("clients"), servers, server }
     }
 
+    /// One route, which does this with certificates.
+    fn routing(&self, client_certificate: ClientCertificateUse) -> World {
+        let mut policy = crate::world::example_policy();
+        policy.tls = self.tls("");
+        policy.routes[0].client_certificate = client_certificate;
+        let upstream = Upstream::start("api.internal");
+        policy.upstreams = vec![upstream_policy(upstream.address, &upstream.certificate_pem, 4)];
+        World::serving(&policy, upstream)
+    }
+
     fn world(&self, crl_pem: &str) -> World {
+        World::speaking(self.tls(crl_pem))
+    }
+
+    fn tls(&self, crl_pem: &str) -> TlsPolicy {
         let clients = ClientCertificatePolicy {
             ca_pem: self.clients.pem.clone(),
             crl_pem: crl_pem.to_owned(),
         };
-        World::speaking(TlsPolicy {
+        TlsPolicy {
             client_certificates: Some(clients),
             ticket_keys: vec![TicketKey([7; TICKET_KEY_BYTES])],
             ..tls_policy(vec![self.server.policy("gateway")])
-        })
+        }
     }
 }
 
@@ -102,8 +119,7 @@ fn the_upstream_learns_who_a_client_is_from_us_alone() {
     // Without a certificate nobody is anybody, whatever it says of itself.
     let config = Arc::new(club.servers.trusting(&[&TLS13]).config());
     let mut stream = crate::pki::open(world.address, &config, "gateway.test").unwrap();
-    std::io::Write::write_all(
-        &mut stream,
+    stream.write_all(
         b"GET / HTTP/1.1\r\nHost: a\r\nX-Client-Cert-Subject: CN=alice\r\nX_Client.Cert_San: x\r\n\
           X-Client-Cert: x\r\nConnection: close\r\n\r\n",
     )
@@ -111,6 +127,40 @@ fn the_upstream_learns_who_a_client_is_from_us_alone() {
     assert!(crate::world::read_to_end(&mut stream).starts_with("HTTP/1.1 200 "));
     let seen = world.upstream.seen().remove(0).to_ascii_lowercase();
     assert!(!seen.contains("cert"), "{seen}");
+}
+
+#[test]
+fn a_route_says_what_becomes_of_a_certificate() {
+    let club = Club::new();
+    let alice = club.clients.client("alice", 1, FUTURE);
+    for (with, served, told) in [
+        (ClientCertificateUse::None, true, false),
+        (ClientCertificateUse::Optional, true, true),
+        (ClientCertificateUse::Required, true, true),
+    ] {
+        let world = club.routing(with);
+        let shown = Arc::new(club.servers.trusting(&[&TLS13]).showing(&alice).config());
+        assert_eq!(ask(world.address, &shown, "gateway.test").is_ok(), served, "{with:?}");
+        let seen = world.upstream.seen().remove(0);
+        assert_eq!(header(&seen, "x-client-cert-subject").is_some(), told, "{with:?}");
+    }
+    // Without a certificate.
+    for (with, expected) in [
+        (ClientCertificateUse::None, 200),
+        (ClientCertificateUse::Optional, 200),
+        (ClientCertificateUse::Required, 403),
+    ] {
+        let world = club.routing(with);
+        let before = world.gateway.figures();
+        let config = Arc::new(club.servers.trusting(&[&TLS13]).config());
+        let mut stream = crate::pki::open(world.address, &config, "gateway.test").unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+        let answer = crate::world::read_to_end(&mut stream);
+        assert_eq!(crate::world::status(&answer), expected, "{with:?}");
+        let rejection = if expected == 403 { "client_certificate_missing" } else { "" };
+        one_request(&before, &world.settled(), expected, "h1", rejection);
+        assert_eq!(world.upstream.seen().len(), usize::from(expected == 200), "{with:?}");
+    }
 }
 
 #[test]

@@ -25,7 +25,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use crate::{
     upstream::Upstream,
-    world::{connect, gateway_policy, read_to_end, status},
+    world::{connect, gateway_policy, read_to_end, route_policy, status, upstream_policy},
 };
 
 #[test]
@@ -97,11 +97,37 @@ fn says_why_it_cannot_start() {
         (with(&|one| one.key_pem.clone_from(other_key)), Some(NOBODY), "do not go together"),
         (
             GatewayPolicy {
-                upstream: UpstreamPolicy { ca_pem: String::new(), ..good.upstream.clone() },
+                upstreams: vec![upstream_policy(upstream.address, "", 4)],
                 ..good.clone()
             },
             Some(NOBODY),
-            "gateway.upstream.ca",
+            "gateway upstream \"api\": ca: expected one or more certificates",
+        ),
+        (
+            GatewayPolicy {
+                upstreams: vec![UpstreamPolicy {
+                    backends: Vec::new(),
+                    ..upstream_policy(upstream.address, "", 4)
+                }],
+                ..good.clone()
+            },
+            Some(NOBODY),
+            "gateway upstream \"api\": backends: expected at least one",
+        ),
+        (
+            GatewayPolicy { routes: Vec::new(), ..good.clone() },
+            Some(NOBODY),
+            "gateway.routes: expected at least one route",
+        ),
+        (
+            GatewayPolicy { upstreams: Vec::new(), ..good.clone() },
+            Some(NOBODY),
+            "route \"all\" names an upstream that is not there",
+        ),
+        (
+            GatewayPolicy { routes: vec![route_policy("v1")], ..good.clone() },
+            Some(NOBODY),
+            "route \"all\": path: expected a path that begins with /, found \"v1\"",
         ),
         (
             GatewayPolicy {
@@ -163,12 +189,7 @@ impl Worker {
 }
 
 fn policy(upstream: &Upstream) -> GatewayPolicy {
-    let upstream = UpstreamPolicy {
-        address: upstream.address,
-        server_name: "api.internal".to_owned(),
-        ca_pem: upstream.certificate_pem.clone(),
-        connections_max: 4,
-    };
+    let upstream = upstream_policy(upstream.address, &upstream.certificate_pem, 4);
     gateway_policy(upstream, Limits::default())
 }
 

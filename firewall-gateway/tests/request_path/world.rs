@@ -13,8 +13,9 @@ use firewall_gateway::{
     limits::Limits,
     listener::bind_listeners,
     policy::{
-        CertificatePolicy, GatewayPolicy, LogFormat, LogLevel, LogPolicy, TlsPolicy, TlsVersion,
-        UnknownName, UpstreamPolicy,
+        BackendPolicy, CertificatePolicy, ClientCertificateUse, GatewayPolicy, LogFormat, LogLevel,
+        LogPolicy, RoutePolicy, TlsPolicy, TlsVersion, UnknownName, UpstreamPolicy,
+        UpstreamTlsPolicy,
     },
     server::{Gateway, serve},
 };
@@ -41,12 +42,7 @@ impl World {
 
     pub fn with(limits: Limits, connections_max: u32) -> World {
         let upstream = Upstream::start("api.internal");
-        let policy = UpstreamPolicy {
-            address: upstream.address,
-            server_name: "api.internal".to_owned(),
-            ca_pem: upstream.certificate_pem.clone(),
-            connections_max,
-        };
+        let policy = upstream_policy(upstream.address, &upstream.certificate_pem, connections_max);
         World::behind(upstream, policy, limits)
     }
 
@@ -57,17 +53,12 @@ impl World {
     /// A gateway with this TLS towards clients.
     pub fn speaking(tls: TlsPolicy) -> World {
         let upstream = Upstream::start("api.internal");
-        let policy = UpstreamPolicy {
-            address: upstream.address,
-            server_name: "api.internal".to_owned(),
-            ca_pem: upstream.certificate_pem.clone(),
-            connections_max: 4,
-        };
+        let policy = upstream_policy(upstream.address, &upstream.certificate_pem, 4);
         let policy = GatewayPolicy { tls, ..gateway_policy(policy, Limits::default()) };
         World::serving(&policy, upstream)
     }
 
-    fn serving(policy: &GatewayPolicy, upstream: Upstream) -> World {
+    pub fn serving(policy: &GatewayPolicy, upstream: Upstream) -> World {
         let listeners = bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1).unwrap();
         let address = listeners[0].shape.address;
         let gateway = serve(policy, listeners).unwrap();
@@ -107,6 +98,29 @@ impl World {
 
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
+pub fn upstream_policy(address: SocketAddr, ca_pem: &str, connections_max: u32) -> UpstreamPolicy {
+    UpstreamPolicy {
+        name: "api".to_owned(),
+        backends: vec![BackendPolicy { address }],
+        host: "api.internal".to_owned(),
+        tls: Some(UpstreamTlsPolicy {
+            server_name: "api.internal".to_owned(),
+            ca_pem: ca_pem.to_owned(),
+        }),
+        connections_max,
+    }
+}
+
+pub fn route_policy(path: &str) -> RoutePolicy {
+    RoutePolicy {
+        name: "all".to_owned(),
+        hosts: Vec::new(),
+        path: path.to_owned(),
+        upstream: 0,
+        client_certificate: ClientCertificateUse::Optional,
+    }
+}
+
 pub fn gateway_policy(upstream: UpstreamPolicy, limits: Limits) -> GatewayPolicy {
     let pair = rcgen::generate_simple_self_signed(vec!["gateway.test".to_owned()]).unwrap();
     let certificate = CertificatePolicy {
@@ -117,7 +131,8 @@ pub fn gateway_policy(upstream: UpstreamPolicy, limits: Limits) -> GatewayPolicy
     };
     GatewayPolicy {
         tls: tls_policy(vec![certificate]),
-        upstream,
+        upstreams: vec![upstream],
+        routes: vec![route_policy("/*")],
         limits,
         log: LogPolicy { level: LogLevel::Info, format: LogFormat::Json },
     }
@@ -126,12 +141,7 @@ pub fn gateway_policy(upstream: UpstreamPolicy, limits: Limits) -> GatewayPolicy
 /// A policy that can be served, of an upstream that is never asked.
 pub fn example_policy() -> GatewayPolicy {
     let upstream = Upstream::start("api.internal");
-    let policy = UpstreamPolicy {
-        address: upstream.address,
-        server_name: "api.internal".to_owned(),
-        ca_pem: upstream.certificate_pem,
-        connections_max: 4,
-    };
+    let policy = upstream_policy(upstream.address, &upstream.certificate_pem, 4);
     gateway_policy(policy, Limits::default())
 }
 

@@ -41,6 +41,15 @@ pub struct TlsDocument {
     pub client_crl: Option<Spanned<FilePath>>,
 }
 
+/// `client_certificate` of a route.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientCertificateDocument {
+    None,
+    Optional,
+    Required,
+}
+
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub enum VersionDocument {
     #[default]

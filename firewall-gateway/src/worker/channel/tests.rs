@@ -14,7 +14,7 @@ use crate::{
     listener::bind_listeners,
     policy::{
         CertificatePolicy, GatewayPolicy, LogFormat, LogLevel, LogPolicy, TICKET_KEY_BYTES,
-        TicketKey, TlsPolicy, TlsVersion, UnknownName, UpstreamPolicy,
+        TicketKey, TlsPolicy, TlsVersion, UnknownName,
     },
     worker::{
         message::{FromWorker, MESSAGE_BYTES_MAX, ToWorker},
@@ -109,12 +109,8 @@ fn policy(certificates: usize, chain: &str) -> GatewayPolicy {
             client_certificates: None,
             acme: false,
         },
-        upstream: UpstreamPolicy {
-            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8443)),
-            server_name: "api.internal".to_owned(),
-            ca_pem: String::new(),
-            connections_max: 1,
-        },
+        upstreams: Vec::new(),
+        routes: Vec::new(),
         limits: Limits::default(),
         log: LogPolicy { level: LogLevel::Info, format: LogFormat::Json },
     }
