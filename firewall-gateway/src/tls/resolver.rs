@@ -119,6 +119,10 @@ fn choose<'a>(
     found: &'a [Arc<Certificate>],
     schemes: &[SignatureScheme],
 ) -> Option<&'a Arc<Certificate>> {
+    // Asking a key makes a signer: not for the one answer that there is.
+    if let [only] = found {
+        return Some(only);
+    }
     let verifiable = |one: &&Arc<Certificate>| one.plain().key.choose_scheme(schemes).is_some();
     found.iter().find(verifiable).or(found.first())
 }
