@@ -3,10 +3,18 @@
 use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwap;
-use rustls::{server::ClientHello, sign::CertifiedKey};
+use rustls::{
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::ClientHello,
+    sign::CertifiedKey,
+};
 
-use super::{certificate::Certificate, error::TlsError, provider};
-use crate::{limits::CHALLENGES_MAX, policy::ChallengePolicy};
+use super::{error::TlsError, provider};
+use crate::{
+    limits::CHALLENGES_MAX,
+    policy::{CertificatePolicy, ChallengePolicy},
+};
 
 /// What an authority offers, and nobody else.
 pub const PROTOCOL: &[u8] = b"acme-tls/1";
@@ -26,8 +34,8 @@ impl Challenges {
         let provider = provider();
         let mut shown = HashMap::new();
         for challenge in challenges.iter().take(CHALLENGES_MAX) {
-            let certificate = Certificate::read(&challenge.certificate, &provider)?;
-            shown.insert(challenge.name.to_ascii_lowercase(), certificate.plain().clone());
+            let key = pair(&challenge.certificate, &provider)?;
+            shown.insert(challenge.name.to_ascii_lowercase(), Arc::new(key));
         }
         self.shown.store(Arc::new(shown));
         Ok(())
@@ -46,4 +54,19 @@ impl Challenges {
     pub fn find(&self, name: &str) -> Option<Arc<CertifiedKey>> {
         self.shown.load().get(name).cloned()
     }
+}
+
+// Not looked into as other certificates are: its one extension is critical and known to authorities
+// alone, so that whoever verifies certificates refuses it.
+fn pair(policy: &CertificatePolicy, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+    let place = || policy.place.clone();
+    let leaf = CertificateDer::from_pem_slice(policy.chain_pem.as_bytes())
+        .map_err(|error| TlsError::Certificate { place: place(), why: error.to_string() })?;
+    let key = PrivateKeyDer::from_pem_slice(policy.key_pem.as_bytes())
+        .map_err(|error| TlsError::Key { place: place(), why: error.to_string() })?;
+    let key = provider
+        .key_provider
+        .load_private_key(key)
+        .map_err(|error| TlsError::Key { place: place(), why: error.to_string() })?;
+    Ok(CertifiedKey::new(vec![leaf], key))
 }

@@ -1,11 +1,12 @@
 //! Which certificate a client gets, which sessions go on, and what no handshake is made with.
 
-use std::sync::Arc;
+use std::{io::Read, sync::Arc};
 
 use firewall_gateway::policy::{
-    CertificatePolicy, TICKET_KEY_BYTES, TicketKey, TlsPolicy, TlsVersion, UnknownName,
+    CertificatePolicy, ChallengePolicy, TICKET_KEY_BYTES, TicketKey, TlsPolicy, TlsVersion,
+    UnknownName,
 };
-use rcgen::{KeyPair, PKCS_RSA_SHA256};
+use rcgen::{CertificateParams, CustomExtension, KeyPair, PKCS_RSA_SHA256};
 use rustls::{
     ClientConfig, HandshakeKind, NamedGroup, SignatureScheme,
     client::Resumption,
@@ -13,7 +14,7 @@ use rustls::{
 };
 
 use crate::{
-    pki::{Authority, Identity, ask},
+    pki::{Authority, Identity, ask, open},
     world::{World, label, tls_policy},
 };
 
@@ -260,6 +261,50 @@ fn certificates_that_cannot_be_served_are_refused_with_their_place() {
     let found: Vec<_> = facts.iter().map(|one| (one.place.as_str(), one.name(), one.key)).collect();
     assert_eq!(found, [("c", "", "ecdsa"), ("a", "two.test", "ecdsa"), ("b", "two.test", "rsa")]);
     assert_eq!(facts[1].names, ["two.test", "two.example"]);
+}
+
+#[test]
+fn an_authority_is_shown_what_it_looks_for_and_nobody_else() {
+    let shop = Shop::open();
+    let world = World::speaking(TlsPolicy { acme: true, ..shop.policy() });
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["new.test".to_owned()]).unwrap();
+    params.custom_extensions = vec![CustomExtension::new_acme_identifier(&[7; 32])];
+    let shown = params.self_signed(&key).unwrap();
+    let certificate = CertificatePolicy {
+        place: "gateway.acme".to_owned(),
+        chain_pem: shown.pem(),
+        key_pem: key.serialize_pem(),
+        ocsp_der: None,
+    };
+    let challenge = ChallengePolicy { name: "NEW.test".to_owned(), certificate };
+    let look = |offered: &[&[u8]], host: &str| {
+        let mut config = shop.authority.trusting(&[&TLS13]).config();
+        let any = Arc::new(AnyCertificate(vec![SignatureScheme::ECDSA_NISTP256_SHA256]));
+        config.dangerous().set_certificate_verifier(any);
+        config.alpn_protocols = offered.iter().map(|one| one.to_vec()).collect();
+        let mut client = open(world.address, &Arc::new(config), host).unwrap();
+        let handshake = client.conn.complete_io(&mut client.sock);
+        handshake.ok().map(|_| {
+            // Nothing is served on such a connection.
+            let end = client.read(&mut [0]);
+            let leaf = client.conn.peer_certificates().unwrap()[0].to_vec();
+            (leaf, client.conn.alpn_protocol().map(<[u8]>::to_vec), end.is_ok_and(|read| read > 0))
+        })
+    };
+    let acme = &b"acme-tls/1"[..];
+    assert_eq!(look(&[acme], "new.test"), None, "nothing is shown yet");
+    world.gateway.show(&[challenge]);
+    let expected = (shown.der().to_vec(), Some(acme.to_vec()), false);
+    assert_eq!(look(&[acme], "new.test"), Some(expected));
+    assert_eq!(look(&[acme], "other.test"), None);
+    let config = Arc::new(shop.client());
+    ask(world.address, &config, "two.test").unwrap();
+    world.gateway.show(&[]);
+    assert_eq!(look(&[acme], "new.test"), None, "nothing is shown any more");
+    let figures = world.settled();
+    assert_eq!(figures.tls_handshakes_ok, 2);
+    assert_eq!(label(&figures.tls_failures, "unknown_name"), 3, "{figures:?}");
 }
 
 #[test]

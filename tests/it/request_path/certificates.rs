@@ -1,7 +1,8 @@
 //! Several certificates, their change under traffic, sessions over it, and certificates of clients.
 
 use std::{
-    fs::{self, File},
+    fs,
+    io::Write as _,
     path::Path,
     process::{Command, Stdio},
 };
@@ -177,16 +178,17 @@ fn clients_with_a_certificate_are_known_to_the_upstream() {
 
 /// What openssl sees of a connection to the gateway.
 fn s_client(site: &Site, name: &str, words: &[&str], input: &str) -> String {
-    let file = site.ground.world.folder().join("input");
-    fs::write(&file, input).unwrap();
     let mut openssl = Command::new("openssl");
     openssl.args(["s_client", "-connect", &GATEWAY.to_string(), "-servername", name]);
     openssl.args(["-alpn", "http/1.1"]).args(words);
     if !input.is_empty() {
         openssl.arg("-ign_eof");
     }
-    openssl.stdin(Stdio::from(File::open(&file).unwrap()));
-    let output = site.ground.client().output(&mut openssl).unwrap();
+    openssl.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = site.ground.client().spawn(&mut openssl).unwrap();
+    // A server that refuses closes before it has read everything.
+    let _refused = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
     String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
 }
 
