@@ -235,15 +235,15 @@ fn what_is_wrong_is_said_with_its_place() {
         ),
         (
             gateway("acme: {directory: 'https://a/', names: ['*.a.example']}"),
-            "8:39: names: expected the name of a host such as www.example.com, found \"*.a.example\"; a wildcard cannot be proved by tls-alpn-01",
+            "8:43: names: expected the name of a host such as www.example.com, found \"*.a.example\"; a wildcard cannot be proved by tls-alpn-01",
         ),
         (
             gateway("acme: {directory: 'https://a/', names: [a.example, A.example]}"),
-            "8:50: names: expected each once, found a.example again; remove one",
+            "8:54: names: expected each once, found a.example again; remove one",
         ),
         (
             gateway("acme: {directory: 'https://a/', names: [a.example], contact: [b]}"),
-            "8:61: contact: expected mailto: and an address, found \"b\"",
+            "8:65: contact: expected mailto: and an address, found \"b\"",
         ),
         (gateway("certificates: []"), "8:17: certificates: expected 1 to 1000 entries, found 0"),
         (gateway("certificates: [{certificate: a}]"), "8:19: missing field `private_key`"),

@@ -139,7 +139,7 @@ fn a_route_asks_for_a_certificate_where_there_are_authorities() {
         assert_eq!(ways(tls, route), Ok(expected), "{tls}{route}");
     }
     let error = ways("", ", client_certificate: required").unwrap_err();
-    let expected = "8:70: client_certificate: expected gateway.tls.client_ca, found none";
+    let expected = "8:67: client_certificate: expected gateway.tls.client_ca, found none";
     assert!(error.contains(expected), "{error}");
     let sole = "  upstream: {address: '127.0.0.1:2', server_name: a, ca: c}\n";
     let gateway = load(&format!("{LEAST}{HEAD}{ca}{sole}")).unwrap().gateway.expect("a gateway");
