@@ -74,8 +74,8 @@ impl Pebble {
         let names = Process::start(&host.namespace, &mut names, "names", world.folder())?;
         let mut pebble = Command::new("pebble");
         pebble.args(["-strict", "-dnsserver", NAME_SERVER, "-config"]).arg(&path);
-        // It looks at once, and refuses every fifth nonce: a client has to ask again.
-        pebble.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_WFE_NONCEREJECT", "20");
+        // It looks at once, and refuses one nonce in twenty: a client has to ask again.
+        pebble.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_WFE_NONCEREJECT", "5");
         pebble.env("PEBBLE_AUTHZREUSE", "0");
         let process = Process::start(&host.namespace, &mut pebble, "pebble", world.folder())?;
         let trust = authority.certificate.clone();

@@ -38,6 +38,7 @@ pub enum ToWorker {
 /// What the worker says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[expect(clippy::large_enum_variant, reason = "a worker makes one a second")]
 pub enum FromWorker {
     /// The accept loops run; `sandbox` names each thing that holds the worker in.
     Ready {

@@ -121,7 +121,7 @@ fn sessions_go_on_over_a_reload_until_their_key_is_forgotten() {
     let ask = |version: &str, way: &str| {
         let request = "GET / HTTP/1.1\r\nHost: api.example\r\nConnection: close\r\n\r\n";
         let shown = s_client(&site, API, &[version, way, &session(version)], request);
-        assert!(shown.contains("HTTP/1.1 200 OK"), "{shown}");
+        assert!(shown.contains("HTTP/1.1 200 "), "{shown}");
         shown.contains("Reused, TLSv1.")
     };
     for version in ["-tls1_3", "-tls1_2"] {
