@@ -34,6 +34,8 @@ mod holders;
 mod lists;
 mod geo;
 mod limits;
+mod backends;
+mod names;
 mod bans;
 mod record;
 mod reload;
@@ -84,6 +86,8 @@ struct Daemon {
     reloads: Mutex<ReloadStatus>,
     events: Mutex<(EventStatus, VecDeque<EventLine>)>,
     watchers: Watchers,
+    /// Backends that are given by names.
+    names: names::Names,
     /// Feeds and databases from the network.
     refresh: refresh::Refresh,
     /// Notified when a generation was switched in.
@@ -127,6 +131,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tokio::spawn(sweep::bans(daemon.clone(), stopped.clone())),
         tokio::spawn(pending::watch_over(daemon.clone(), stopped.clone())),
         tokio::spawn(refresh::follow(daemon.clone(), stopped.clone())),
+        tokio::spawn(names::follow(daemon.clone(), stopped.clone())),
         tokio::spawn(sweep::changes(daemon.clone(), stopped.clone())),
         tokio::spawn(revive::watch_over(daemon.clone(), stopped.clone())),
         tokio::spawn(watchdog::report(pulses.clone(), stopped)),

@@ -12,6 +12,7 @@ use crate::status::{GatewayStatus, Snapshot};
 
 mod server;
 mod feeds;
+mod backends;
 mod state;
 
 pub use server::{BindError, bind, serve};
@@ -271,6 +272,7 @@ impl Families<'_> {
             "Bytes of bodies from and to clients",
             [direction("in", figures.bytes_in), direction("out", figures.bytes_out)],
         );
+        self.backends(figures);
         self.counter(
             "gateway_worker_restarts",
             "Gateway workers that died and were replaced",

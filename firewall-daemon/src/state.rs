@@ -10,9 +10,11 @@ mod error;
 pub mod file;
 pub mod swap;
 pub mod changes;
+pub mod backends;
 pub mod history;
 pub mod bans;
 
+pub use backends::{BackendChange, BackendState};
 pub use changes::{Changes, Entry, GeoChange, LimitChange};
 pub use error::StateError;
 

@@ -22,6 +22,7 @@ pub fn write(
         method = %context.method,
         path = %context.path,
         route = context.route.as_deref(),
+        backend = context.backend.map(tracing::field::display),
         status,
         protocol = context.protocol.label(),
         tls = context.tls_version,

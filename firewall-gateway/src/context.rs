@@ -27,6 +27,8 @@ pub struct RequestContext {
     pub method: String,
     /// Path without the query, bounded and escaped.
     pub path: String,
+    /// The backend that answered.
+    pub backend: Option<SocketAddr>,
     /// From sending to the upstream until its headers.
     pub upstream_duration: Option<Duration>,
     /// Why the request was refused, if it was.

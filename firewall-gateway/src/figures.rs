@@ -2,10 +2,13 @@
 
 mod meter;
 
+mod standing;
+
 use serde::{Deserialize, Serialize};
 
 pub use meter::Meter;
 pub(crate) use meter::one;
+pub use standing::{BackendStanding, UpstreamStanding};
 
 /// Everything a worker has counted since it started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +42,10 @@ pub struct Figures {
     pub upstream_failures: Vec<LabelCount>,
     /// Requests sent a second time because a reused connection had died.
     pub upstream_retries: u64,
+    /// Each upstream.
+    pub upstreams: Vec<UpstreamStanding>,
+    /// How each backend stands.
+    pub standings: Vec<BackendStanding>,
     /// Body bytes from clients.
     pub bytes_in: u64,
     /// Body bytes to clients.
@@ -106,6 +113,8 @@ impl Figures {
         durations.sum_us = durations.sum_us.saturating_add(other.request_duration.sum_us);
         add_labels(&mut self.rejections, &other.rejections);
         add_labels(&mut self.upstream_failures, &other.upstream_failures);
+        UpstreamStanding::merge(&mut self.upstreams, &other.upstreams);
+        BackendStanding::merge(&mut self.standings, &other.standings);
         for (ours, theirs) in [
             (&mut self.tls_handshakes_ok, other.tls_handshakes_ok),
             (&mut self.tls_handshakes_failed, other.tls_handshakes_failed),
@@ -129,6 +138,8 @@ impl Figures {
     pub fn retired(mut self) -> Figures {
         self.connections_active = 0;
         self.upstream_connections_active = 0;
+        self.upstreams.iter_mut().for_each(UpstreamStanding::retire);
+        self.standings.iter_mut().for_each(BackendStanding::retire);
         self
     }
 }

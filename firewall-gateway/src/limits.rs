@@ -136,6 +136,26 @@ pub const UPSTREAM_IDLE_TIMEOUT_MS: u64 = 30_000;
 pub const UPSTREAM_HEADER_BYTES_MAX: usize = 65_536;
 /// See [`UPSTREAM_HEADER_BYTES_MAX`].
 pub const UPSTREAM_HEADERS_MAX: usize = 200;
+/// Requests of one upstream in flight at once, over all threads, where its policy says no other
+/// number: some 20 KB of buffers each.
+pub const UPSTREAM_REQUESTS_MAX: u32 = 4_096;
+/// Requests of one upstream that wait for one of those to end.
+pub const QUEUE_MAX: u32 = 1_024;
+/// Longer than this a client waits in vain more often than not.
+pub const QUEUE_TIMEOUT_MS: u64 = 1_000;
+/// Backends of all upstreams of a worker: their figures must fit into one message.
+pub const BACKENDS_MAX: usize = 256;
+/// Backends whose figures are kept, those of ended workers among them.
+pub const BACKENDS_KEPT_MAX: usize = 1_024;
+/// Retries that a budget may save up while nothing fails.
+pub const RETRY_BUDGET_SAVED_MAX: u64 = 1_000;
+/// The share of a backend whose slow start begins, in percent of its weight.
+pub const SLOW_START_PERCENT_MIN: u64 = 10;
+/// Bounded load (consistent hashing): a backend takes so many percent of its fair share at once, then
+/// the key goes to its next choice.
+pub const HASH_LOAD_PERCENT_MAX: u64 = 150;
+/// A latency that was measured so long ago counts half.
+pub const LATENCY_HALF_LIFE_MS: u64 = 1_000;
 /// Path in an access-log line; the rest is cut and marked.
 pub const LOG_PATH_BYTES_MAX: usize = 1_024;
 /// Method in an access-log line: the longest registered one has 17 letters.

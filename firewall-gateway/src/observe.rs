@@ -53,6 +53,7 @@ impl Observation {
                 method: access_log::method(method.as_str()),
                 path: access_log::path(path),
                 route: None,
+                backend: None,
                 upstream_duration: None,
                 rejection: None,
             },

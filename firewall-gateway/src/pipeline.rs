@@ -84,17 +84,20 @@ async fn stages(
     *forwarded.headers_mut() = head.headers;
     // 6. upstream
     let sent = Instant::now();
-    let outcome = upstream.send(forwarded, fate).await;
+    let outcome = upstream.send(forwarded, fate, observation.context.peer.ip()).await;
     observation.context.upstream_duration = Some(sent.elapsed());
-    let (answer, lease) = outcome.map_err(|failure| {
+    let answer = outcome.map_err(|failure| {
         observation.upstream_failed(failure);
         observation.context.rejection.unwrap_or(failure.rejection())
     })?;
     // 7. response: nothing of the inside
-    let (mut head, body) = answer.into_parts();
+    observation.context.backend = Some(answer.backend);
+    let (mut head, body) = answer.response.into_parts();
     headers::to_client(&mut head.headers);
-    let wait = Duration::from_millis(limits.upstream_response_timeout_ms);
-    Ok((head, UpstreamBody::new(body, lease, fate.clone(), wait)))
+    if let Some(cookie) = answer.cookie {
+        head.headers.append(header::SET_COOKIE, cookie);
+    }
+    Ok((head, UpstreamBody::new(body, answer.lease, fate.clone(), answer.wait)))
 }
 
 fn refuse(

@@ -2,6 +2,8 @@
 
 pub mod upstream;
 
+pub mod delivery;
+
 pub mod route;
 
 use std::fmt;
@@ -9,6 +11,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    delivery::{
+        BalancePolicy, BreakerPolicy, DeliveryPolicy, EjectionPolicy, HashKey, HealthPolicy,
+        RetryPolicy, SheddingPolicy, StickyPolicy,
+    },
     route::RoutePolicy,
     upstream::{BackendPolicy, UpstreamPolicy, UpstreamTlsPolicy},
 };

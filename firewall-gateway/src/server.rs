@@ -15,10 +15,10 @@ use crate::{
     figures::{Figures, Meter},
     limits::LimitError,
     listener::BoundListener,
-    policy::GatewayPolicy,
+    policy::{BackendPolicy, GatewayPolicy},
     route::{RouteError, Router},
     tls::{Acceptor, TlsError},
-    upstream::{SharedUpstream, UpstreamError},
+    upstream::{self, SharedUpstream, UpstreamError},
 };
 
 /// Serves `policy` on `listeners`; returns once every thread accepts.
@@ -37,7 +37,13 @@ pub fn serve(policy: &GatewayPolicy, listeners: Vec<BoundListener>) -> Result<Ga
         by_thread[usize::from(listener.shape.thread)].push(listener);
     }
     let (drain, _) = watch::channel(false);
-    let mut gateway = Gateway { threads: Vec::new(), meters: Vec::new(), drain };
+    let mut gateway = Gateway {
+        threads: Vec::new(),
+        checks: None,
+        meters: Vec::new(),
+        upstreams: shared.upstreams.clone(),
+        drain,
+    };
     let (started, starts) = mpsc::channel();
     for listeners in by_thread {
         let meter = Arc::new(Meter::default());
@@ -55,6 +61,12 @@ pub fn serve(policy: &GatewayPolicy, listeners: Vec<BoundListener>) -> Result<Ga
             Err(_) => return Err(ServeError::Thread(io::Error::other("it ended while starting"))),
         }
     }
+    if upstream::is_wanted(&gateway.upstreams) {
+        let (upstreams, drain) = (gateway.upstreams.clone(), gateway.drain.subscribe());
+        let thread = std::thread::Builder::new().name("gateway-checks".to_owned());
+        let handle = thread.spawn(move || upstream::check_health(&upstreams, drain));
+        gateway.checks = Some(handle.map_err(ServeError::Thread)?);
+    }
     Ok(gateway)
 }
 
@@ -68,7 +80,7 @@ pub fn check(policy: &GatewayPolicy) -> Result<(), ServeError> {
 
 fn shared(policy: &GatewayPolicy) -> Result<Shared, ServeError> {
     policy.limits.validate()?;
-    let upstreams = policy.upstreams.iter().map(SharedUpstream::new);
+    let upstreams = policy.upstreams.iter().map(|policy| SharedUpstream::new(policy).map(Arc::new));
     Ok(Shared {
         limits: Arc::new(policy.limits.clone()),
         acceptor: Acceptor::new(policy)?,
@@ -79,10 +91,12 @@ fn shared(policy: &GatewayPolicy) -> Result<Shared, ServeError> {
 }
 
 /// A gateway that is serving. Dropping it begins the drain, as [`Gateway::drain`] does.
-#[derive(Debug)]
 pub struct Gateway {
     threads: Vec<JoinHandle<()>>,
+    /// The thread of the active checks.
+    checks: Option<JoinHandle<()>>,
     meters: Vec<Arc<Meter>>,
+    upstreams: Arc<[Arc<SharedUpstream>]>,
     drain: watch::Sender<bool>,
 }
 
@@ -94,7 +108,21 @@ impl Gateway {
         for meter in &self.meters {
             sum.add(&meter.figures());
         }
+        for upstream in self.upstreams.iter() {
+            sum.upstreams.push(upstream.figures());
+            sum.standings.extend(upstream.standings());
+        }
         sum
+    }
+
+    /// Puts other backends in place of an upstream's; what is in flight to one that goes finishes.
+    /// Whether there is such an upstream.
+    pub fn set_backends(&self, name: &str, backends: &[BackendPolicy]) -> bool {
+        let upstream = self.upstreams.iter().find(|upstream| *upstream.name == *name);
+        if let Some(upstream) = upstream {
+            upstream.set_backends(backends);
+        }
+        upstream.is_some()
     }
 
     /// Accepts nothing more; what is in flight may finish within `drain_timeout_ms`.
@@ -117,7 +145,7 @@ impl Gateway {
     /// Drains, and waits for the end.
     pub fn finish(mut self) -> Figures {
         self.drain();
-        for thread in self.threads.drain(..) {
+        for thread in self.threads.drain(..).chain(self.checks.take()) {
             // A thread that panicked has said so on stderr.
             let _ended = thread.join();
         }

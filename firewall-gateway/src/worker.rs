@@ -15,6 +15,7 @@ use self::{
     message::{FromWorker, ListenerShape, ToWorker},
 };
 use crate::{
+    figures::Figures,
     limits::{FIGURES_INTERVAL_MS, START_TIMEOUT_MS},
     listener::BoundListener,
     server::{Gateway, serve},
@@ -59,7 +60,7 @@ fn start(channel: &Channel<io::Stdin>) -> Result<(Gateway, Vec<String>), StartEr
     };
     let (policy, shapes) = match message {
         ToWorker::Start { policy, listeners } => (policy, listeners),
-        ToWorker::Drain => return Err(StartError::NoStart),
+        ToWorker::Backends { .. } | ToWorker::Drain => return Err(StartError::NoStart),
     };
     let listeners = listeners(shapes, sockets)?;
     logging::start(policy.log);
@@ -92,6 +93,11 @@ fn attend(
     loop {
         match channel.receive::<ToWorker>() {
             Ok(Some((ToWorker::Drain, _))) => break,
+            Ok(Some((ToWorker::Backends { upstream, backends }, _))) => {
+                if !gateway.set_backends(&upstream, &backends) {
+                    return Err(AttendError::UnknownUpstream(upstream));
+                }
+            }
             Ok(Some((ToWorker::Start { .. }, _))) => return Err(AttendError::SecondStart),
             // The supervisor is gone; nobody else could tell us to end.
             Ok(None) => {
@@ -102,15 +108,24 @@ fn attend(
                 if gateway.is_ended() {
                     return Err(AttendError::ThreadEnded);
                 }
-                channel.send(&FromWorker::Figures(gateway.figures()), &[])?;
+                report(channel, gateway.figures())?;
             }
             Err(error) => return Err(error.into()),
         }
     }
     let figures = gateway.finish();
-    channel.send(&FromWorker::Figures(figures), &[])?;
+    report(channel, figures)?;
     channel.send(&FromWorker::Drained, &[])?;
     Ok(())
+}
+
+// Together they could be more than one message may hold.
+fn report(channel: &Channel<io::Stdin>, mut figures: Figures) -> Result<(), ChannelError> {
+    let upstreams = std::mem::take(&mut figures.upstreams);
+    let standings = std::mem::take(&mut figures.standings);
+    channel.send(&FromWorker::Figures(figures), &[])?;
+    channel.send(&FromWorker::Upstreams(upstreams), &[])?;
+    channel.send(&FromWorker::Standings(standings), &[])
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -131,6 +146,8 @@ enum StartError {
 enum AttendError {
     #[error("the daemon sent `start` to a worker that is serving")]
     SecondStart,
+    #[error("the daemon sent backends of {0:?}, which is no upstream of this worker")]
+    UnknownUpstream(String),
     #[error("a gateway thread has ended by itself")]
     ThreadEnded,
     #[error("the channel to the daemon failed: {0}")]

@@ -142,9 +142,9 @@ mod tests {
     use super::*;
     use crate::{
         control::{
-            Applied, ApplyAsk, BanAdd, BansShown, Changed, GeoAsk, GeoShown, HistoryShown,
-            LimitSet, LimitsShown, ListAdd, ListKind, ListRemove, ListShown, PlanAsk, RollbackAsk,
-            Watched, Watchers,
+            Applied, ApplyAsk, BackendAsk, BanAdd, BansShown, Changed, GeoAsk, GeoShown,
+            HistoryShown, LimitSet, LimitsShown, ListAdd, ListKind, ListRemove, ListShown, PlanAsk,
+            RollbackAsk, Watched, Watchers,
         },
         explain::{ExplainError, Explanation, Question, Subject},
         geo::update::From,
@@ -224,6 +224,10 @@ mod tests {
         }
 
         fn geo(&self, _: &Caller, _: &GeoAsk) -> Result<Changed, String> {
+            Ok(Changed::default())
+        }
+
+        fn backend(&self, _: &Caller, _: &BackendAsk) -> Result<Changed, String> {
             Ok(Changed::default())
         }
 

@@ -15,7 +15,7 @@ use std::{
 use firewall_gateway::{
     figures::Figures,
     listener::BoundListener,
-    policy::GatewayPolicy,
+    policy::{BackendPolicy, GatewayPolicy},
     worker::{
         channel::{Channel, ChannelError},
         message::{FromWorker, ToWorker},
@@ -136,6 +136,15 @@ impl Worker {
         }
     }
 
+    /// Tells it other backends of an upstream.
+    pub fn set_backends(&self, name: &str, backends: Vec<BackendPolicy>) {
+        let told = ToWorker::Backends { upstream: name.to_owned(), backends };
+        // One that is gone is followed by one that begins with them.
+        if let Err(error) = self.channel.send(&told, &[]) {
+            tracing::warn!(%error, "the gateway worker cannot be told other backends");
+        }
+    }
+
     /// Waits for the end of a worker that was told to drain; kills it when its time is over.
     pub fn wait(&self) {
         let limit = self.drain_timeout + DRAIN_MARGIN;
@@ -243,7 +252,18 @@ impl Worker {
                 Ok(Some((FromWorker::Failed { error }, _))) => {
                     self.enter(Phase::Failed(WorkerError::Failed(error)));
                 }
-                Ok(Some((FromWorker::Figures(figures), _))) => self.state().figures = figures,
+                Ok(Some((FromWorker::Figures(figures), _))) => {
+                    let mut state = self.state();
+                    let old = std::mem::take(&mut state.figures);
+                    let Figures { upstreams, standings, .. } = old;
+                    state.figures = Figures { upstreams, standings, ..figures };
+                }
+                Ok(Some((FromWorker::Upstreams(upstreams), _))) => {
+                    self.state().figures.upstreams = upstreams;
+                }
+                Ok(Some((FromWorker::Standings(standings), _))) => {
+                    self.state().figures.standings = standings;
+                }
                 Ok(Some((FromWorker::Drained, _))) | Ok(None) => return,
                 // A worker that says nonsense may be in an attacker's hands.
                 Err(error) => {

@@ -125,6 +125,9 @@ impl Meter {
                 &self.upstream_failures,
             ),
             upstream_retries: read(&self.upstream_retries),
+            // Counted by all threads together.
+            upstreams: Vec::new(),
+            standings: Vec::new(),
             bytes_in: read(&self.bytes_in),
             bytes_out: read(&self.bytes_out),
         }

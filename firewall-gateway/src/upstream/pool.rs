@@ -8,7 +8,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::SentBody;
+use super::{Hold, SentBody};
 use crate::limits::UPSTREAM_IDLE_TIMEOUT_MS;
 
 /// Idle connections, and permits for those in use.
@@ -61,6 +61,7 @@ pub struct Lease {
     _permit: Option<OwnedSemaphorePermit>,
     pool: Rc<Pool>,
     reused: bool,
+    hold: Option<Hold>,
 }
 
 impl Lease {
@@ -72,7 +73,7 @@ impl Lease {
         pool: Rc<Pool>,
         reused: bool,
     ) -> Self {
-        Self { sender, _permit: permit, pool, reused }
+        Self { sender, _permit: permit, pool, reused, hold: None }
     }
 
     /// The connection.
@@ -86,9 +87,14 @@ impl Lease {
         self.reused
     }
 
+    /// The request is in flight for as long as this lease is held.
+    pub fn carry(&mut self, hold: Hold) {
+        self.hold = Some(hold);
+    }
+
     /// Puts the connection back: both bodies have been read to their end.
     pub fn keep(self) {
-        let Self { sender, _permit, pool, reused: _ } = self;
+        let Self { sender, _permit, pool, reused: _, hold: _hold } = self;
         if !sender.is_closed() {
             pool.idle.borrow_mut().push(Idle { sender, since: Instant::now() });
         }

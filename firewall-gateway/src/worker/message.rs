@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{figures::Figures, policy::GatewayPolicy};
+use crate::{
+    figures::{BackendStanding, Figures, UpstreamStanding},
+    policy::{BackendPolicy, GatewayPolicy},
+};
 
 /// What the supervisor says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -17,6 +20,13 @@ pub enum ToWorker {
         policy: GatewayPolicy,
         /// One entry a socket.
         listeners: Vec<ListenerShape>,
+    },
+    /// Other backends of one upstream, in place of those it had.
+    Backends {
+        /// Its name.
+        upstream: String,
+        /// All of them.
+        backends: Vec<BackendPolicy>,
     },
     /// Accept nothing more, finish what is in flight, say `Drained`, end.
     Drain,
@@ -36,8 +46,12 @@ pub enum FromWorker {
         /// What was expected, what was found, what to do.
         error: String,
     },
-    /// Everything counted since this worker started.
+    /// Everything counted since this worker started; what is not in it follows in messages of its own.
     Figures(Figures),
+    /// Each upstream.
+    Upstreams(Vec<UpstreamStanding>),
+    /// How each backend stands.
+    Standings(Vec<BackendStanding>),
     /// Nothing is in flight any more, or the drain time is over; the worker ends.
     Drained,
 }

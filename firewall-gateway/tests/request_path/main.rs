@@ -18,4 +18,8 @@ mod http2;
 
 mod drain;
 
+mod server;
+
+mod delivery;
+
 mod worker;

@@ -64,6 +64,7 @@ fn serves_reports_and_drains() {
             FromWorker::Figures(figures) => {
                 requests = figures.requests.iter().map(|one| one.count).sum()
             }
+            FromWorker::Upstreams(_) | FromWorker::Standings(_) => {}
             FromWorker::Drained => break,
             other @ (FromWorker::Ready { .. } | FromWorker::Failed { .. }) => panic!("{other:?}"),
         }

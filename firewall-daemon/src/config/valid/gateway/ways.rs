@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use firewall_gateway::{
-    policy::{BackendPolicy, RoutePolicy},
+    limits::BACKENDS_MAX,
+    policy::{BackendPolicy, DeliveryPolicy, RoutePolicy},
     route::Pattern,
 };
 use serde_saphyr::{Location, Spanned};
@@ -23,8 +24,6 @@ use crate::config::{
 
 /// Upstreams at most.
 const UPSTREAMS_MAX: usize = 256;
-/// Backends of one upstream at most.
-const BACKENDS_MAX: usize = 256;
 /// Routes at most: a request is compared with each until one fits.
 const ROUTES_MAX: usize = 1_024;
 /// Host names of one route at most.
@@ -81,10 +80,12 @@ impl Check<'_> {
         let tls = UpstreamTlsDocument { server_name: sole.server_name, ca: sole.ca };
         let upstream = UpstreamConfig {
             name: SOLE_NAME.to_owned(),
-            backends: vec![BackendPolicy { address: sole.address.0 }],
+            backends: vec![BackendPolicy::new(sole.address.0)],
+            names: Vec::new(),
             host,
             tls: Some(self.upstream_tls(tls)?),
             connections_max: connections_max(sole.connections_max),
+            delivery: DeliveryPolicy::default(),
         };
         let route = RoutePolicy {
             name: SOLE_NAME.to_owned(),
@@ -103,20 +104,35 @@ impl Check<'_> {
         for upstream in self.counted("upstreams", 1..=UPSTREAMS_MAX, upstreams)? {
             let upstream = upstream.value;
             self.new_name(&upstream.name, checked.iter().map(|other| &other.name))?;
+            let delivery = self.delivery(&upstream)?;
+            let place = upstream.backends.referenced;
             let backends = self.counted("backends", 1..=BACKENDS_MAX, upstream.backends)?;
-            let addresses = self.each_once("backends", backends, |backend| backend.address.0)?;
+            let (backends, names) = self.backends(backends, &delivery.balance)?;
+            let others: usize =
+                checked.iter().map(|other| other.backends.len() + other.names.len()).sum();
+            if others + backends.len() + names.len() > BACKENDS_MAX {
+                let message = format!(
+                    "backends: expected {BACKENDS_MAX} of all upstreams together at most, found more"
+                );
+                return self.error(place, message);
+            }
             let tls = upstream.tls.map(|tls| self.upstream_tls(tls)).transpose()?;
-            let host = match (upstream.host, &tls) {
-                (Some(host), _) => self.host(host)?,
-                (None, Some(tls)) => tls.server_name.clone(),
-                (None, None) => addresses.first().map(ToString::to_string).unwrap_or_default(),
+            let host = match (upstream.host, &tls, backends.first(), names.first()) {
+                (Some(host), ..) => self.host(host)?,
+                (None, Some(tls), ..) => tls.server_name.clone(),
+                (None, None, Some(backend), _) => backend.address.to_string(),
+                (None, None, None, name) => {
+                    name.map(|name| format!("{}:{}", name.name, name.port)).unwrap_or_default()
+                }
             };
             checked.push(UpstreamConfig {
                 name: upstream.name.value.0,
-                backends: addresses.into_iter().map(|address| BackendPolicy { address }).collect(),
+                backends,
+                names,
                 host,
                 tls,
                 connections_max: connections_max(upstream.connections_max),
+                delivery,
             });
         }
         Ok(checked)
@@ -226,7 +242,7 @@ fn connections_max(given: Option<ConnectionsMax>) -> u32 {
 }
 
 // RFC 1123, 2.1; underscores are seen in the wild and do no harm.
-fn is_host_name(name: &str) -> bool {
+pub(super) fn is_host_name(name: &str) -> bool {
     (1..=253).contains(&name.len())
         && name.split('.').all(|label| {
             (1..=63).contains(&label.len())
