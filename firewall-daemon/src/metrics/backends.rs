@@ -26,9 +26,29 @@ impl Families<'_> {
             "How long a backend's answers took lately, until their head",
             live().map(|one| (backend(one), one.latency_us)),
         );
+        self.gauges(
+            "gateway_backend_attempts_active",
+            "Attempts of requests under way at a backend now",
+            live().map(|one| (backend(one), one.in_flight)),
+        );
+        self.gauges(
+            "gateway_backend_weight",
+            "A backend's share of the requests, beside the others' weights",
+            live().map(|one| (backend(one), u64::from(one.weight))),
+        );
         let of = |count: fn(&BackendStanding) -> u64| {
             figures.standings.iter().map(move |one| (backend(one), count(one)))
         };
+        self.counters(
+            "gateway_backend_attempts",
+            "Attempts of requests at a backend, retries among them",
+            of(|one| one.requests),
+        );
+        self.counters(
+            "gateway_backend_attempts_failed",
+            "Those without an answer, and answers that say that the backend failed",
+            of(|one| one.failures),
+        );
         self.counters(
             "gateway_backend_ejections",
             "How often a backend was taken out",

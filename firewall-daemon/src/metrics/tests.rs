@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use firewall_gateway::figures::{LabelCount, RequestCount};
+use firewall_gateway::figures::{BackendStanding, LabelCount, RequestCount, UpstreamStanding};
 use serde_json::Value;
 
 use super::*;
@@ -20,6 +20,21 @@ fn full() -> Snapshot {
     gateway.figures.requests = vec![RequestCount { status: 200, protocol: "h2".into(), count: 5 }];
     gateway.figures.rejections = vec![LabelCount { label: "body_too_large".into(), count: 3 }];
     gateway.figures.upstream_failures = vec![LabelCount { label: "refused".into(), count: 1 }];
+    gateway.figures.upstreams =
+        vec![UpstreamStanding { upstream: "api".into(), retries: 9, ..Default::default() }];
+    gateway.figures.standings = vec![BackendStanding {
+        upstream: "api".into(),
+        backend: ([10, 0, 0, 1], 8443).into(),
+        state: "ejected".into(),
+        weight: 1,
+        in_flight: 0,
+        latency_us: 700,
+        requests: 12,
+        failures: 6,
+        ejections: 2,
+        checks_ok: 8,
+        checks_failed: 1,
+    }];
     gateway.figures.request_duration.buckets[1] = 4;
     gateway.figures.request_duration.sum_us = 800;
     let mut snapshot = Snapshot {
@@ -153,6 +168,10 @@ fn lines() {
         "seawall_gateway_request_duration_seconds_bucket{le=\"+Inf\"} 4",
         "seawall_gateway_request_duration_seconds_count 4",
         "seawall_gateway_worker_restarts_total 2",
+        "seawall_gateway_upstream_failovers_total{upstream=\"api\",result=\"sent\"} 9",
+        "seawall_gateway_backend_ejections_total{upstream=\"api\",backend=\"10.0.0.1:8443\"} 2",
+        "seawall_gateway_backend_state{upstream=\"api\",backend=\"10.0.0.1:8443\",state=\"ejected\"} 1",
+        "seawall_gateway_backend_state{upstream=\"api\",backend=\"10.0.0.1:8443\",state=\"up\"} 0",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\nin\n{text}");
     }

@@ -119,7 +119,7 @@ impl<'a> Place<'a> {
     fn take(queue: &'a Queue) -> Option<Self> {
         let max = queue.policy.queue_max;
         let next = |waiting: u32| (waiting < max).then(|| waiting + 1);
-        queue.waiting.fetch_update(Relaxed, Relaxed, next).is_ok().then_some(Self(queue))
+        queue.waiting.fetch_update(Relaxed, Relaxed, next).is_ok().then(|| Self(queue))
     }
 }
 

@@ -3,7 +3,6 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     process::Output,
-    time::Duration,
 };
 
 use nix::sys::signal::Signal;
