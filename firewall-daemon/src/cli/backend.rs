@@ -65,13 +65,13 @@ pub struct BackendsArgs {
 
 /// Asks the daemon and prints.
 pub fn change(args: BackendArgs) -> anyhow::Result<()> {
-    let (which, verb, to) = match args.verb {
+    let (which, change, to) = match args.verb {
         Verb::Add { which, weight, quota, to } => (which, BackendVerb::Add { weight, quota }, to),
         Verb::Drain { which, to } => (which, BackendVerb::Drain, to),
         Verb::Remove { which, to } => (which, BackendVerb::Remove, to),
     };
     let Which { upstream, address } = which;
-    print_changed(&to, &Request::Backend(BackendAsk { verb, upstream, address }))
+    print_changed(&to, &Request::Backend(BackendAsk { change, upstream, address }))
 }
 
 /// Asks the daemon and prints.

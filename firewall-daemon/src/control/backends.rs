@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct BackendAsk {
     /// What is to become of it.
-    pub verb: BackendVerb,
+    pub change: BackendVerb,
     /// The name of its upstream.
     pub upstream: String,
     /// Where it listens.

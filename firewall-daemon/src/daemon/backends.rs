@@ -57,7 +57,7 @@ impl Daemon {
         // A worker reaches the ports it was started with and no others.
         let worker = self.stage_worker(&Policy { gateway: !reachable, ..next.clone() })?;
         let file = self.state.stage_changes(&next.changes)?;
-        let (verb, told) = match ask.verb {
+        let (verb, told) = match ask.change {
             BackendVerb::Add { .. } => ("backend add", "added"),
             BackendVerb::Drain => ("backend drain", "drains"),
             BackendVerb::Remove => ("backend remove", "removed"),
@@ -102,7 +102,7 @@ fn changed(
         .iter()
         .find(|change| change.upstream == upstream.name && change.address == address)
         .map(|change| change.state);
-    let (state, draining) = match (ask.verb, found) {
+    let (state, draining) = match (ask.change, found) {
         (BackendVerb::Add { .. }, Some(backend)) if !backend.draining => {
             return Err(refused(&format!("{address} is a backend of {} already", upstream.name)));
         }
@@ -215,7 +215,7 @@ mod tests {
                 Err("an upstream that balances by quota"),
             ),
         ] {
-            let ask = BackendAsk { verb, upstream: "api".to_owned(), address: address(last) };
+            let ask = BackendAsk { change: verb, upstream: "api".to_owned(), address: address(last) };
             let found = changed(&upstream, &changes, &Known::new(), &caller, &ask);
             match (found, expected) {
                 (Ok(found), Ok(expected)) => {
