@@ -215,7 +215,8 @@ mod tests {
                 Err("an upstream that balances by quota"),
             ),
         ] {
-            let ask = BackendAsk { change: verb, upstream: "api".to_owned(), address: address(last) };
+            let ask =
+                BackendAsk { change: verb, upstream: "api".to_owned(), address: address(last) };
             let found = changed(&upstream, &changes, &Known::new(), &caller, &ask);
             match (found, expected) {
                 (Ok(found), Ok(expected)) => {
