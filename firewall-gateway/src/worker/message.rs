@@ -12,7 +12,6 @@ use crate::{
 /// What the supervisor says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-#[expect(clippy::large_enum_variant, reason = "one is sent in the life of a worker")]
 pub enum ToWorker {
     /// The first message; the listening sockets come with it, in the order of `listeners`.
     Start {
@@ -35,6 +34,7 @@ pub enum ToWorker {
 /// What the worker says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[expect(clippy::large_enum_variant, reason = "it is sent and read one at a time, and never kept")]
 pub enum FromWorker {
     /// The accept loops run; `sandbox` names each thing that holds the worker in.
     Ready {
