@@ -55,13 +55,13 @@ fn a_backend_is_killed_or_hangs_and_no_get_fails() {
         address(1),
     )
     .unwrap();
-    wait_for_state(&site, address(1), "up");
+    serve_until_up(&site, address(1));
 
     servers[1].signal(Signal::SIGSTOP).unwrap();
     all_are_served(&site, 100, "one hangs");
     wait_for_state(&site, address(2), "unwell");
     servers[1].signal(Signal::SIGCONT).unwrap();
-    wait_for_state(&site, address(2), "up");
+    serve_until_up(&site, address(2));
     all_are_served(&site, 30, "it is back");
 }
 
@@ -146,17 +146,30 @@ fn all_are_served(site: &Site, requests: u32, when: &str) {
     }
 }
 
-fn wait_for_state(site: &Site, address: SocketAddr, state: &str) {
+fn wait_for_state(site: &Site, address: SocketAddr, expected: &str) {
     let mut last = String::new();
     let reached = wait::until("such state", || {
-        let (_, text) = verb(site, &["backends", "--json"]);
-        let shown: Value = serde_json::from_str(&text).ok()?;
-        let backends = shown["backends"].as_array()?.iter();
-        let own = backends.filter(|one| one["backend"] == address.to_string());
-        last = own.map(|one| one["state"].to_string()).collect();
-        last.contains(state).then_some(())
+        last = state(site, address)?;
+        (last == expected).then_some(())
     });
-    assert!(reached.is_ok(), "{address}: {last}, not {state}");
+    assert!(reached.is_ok(), "{address}: {last}, not {expected}");
+}
+
+/// One that was ejected is tried by a request: without any it stays as it is.
+fn serve_until_up(site: &Site, address: SocketAddr) {
+    let reached = wait::until("return", || {
+        all_are_served(site, 1, "one comes back");
+        (state(site, address)? == "up").then_some(())
+    });
+    assert!(reached.is_ok(), "{address}: {:?}, not up", state(site, address));
+}
+
+fn state(site: &Site, address: SocketAddr) -> Option<String> {
+    let (_, text) = verb(site, &["backends", "--json"]);
+    let shown: Value = serde_json::from_str(&text).ok()?;
+    let mut backends = shown["backends"].as_array()?.iter();
+    let own = backends.find(|one| one["backend"] == address.to_string())?;
+    own["state"].as_str().map(str::to_owned)
 }
 
 fn run(site: &Site, words: &[&str]) -> (i32, String) {
