@@ -129,6 +129,8 @@ pub struct GatewayConfig {
     pub threads: u16,
     /// Where requests go.
     pub upstream: UpstreamConfig,
+    /// Whether each request leaves a line.
+    pub access_log: bool,
     /// Sizes, counts and waits.
     pub limits: Limits,
 }

@@ -13,14 +13,17 @@ pub fn write(
     bytes_out: u64,
     duration_us: u64,
 ) {
+    if !tracing::enabled!(target: "access", tracing::Level::INFO) {
+        return;
+    }
     let upstream_duration_us =
         context.upstream_duration.map(|spent| u64::try_from(spent.as_micros()).unwrap_or(u64::MAX));
     tracing::info!(
         target: "access",
-        request_id = %context.id,
+        request_id = context.id.as_str(),
         peer = %context.peer,
-        method = %context.method,
-        path = %context.path,
+        method = context.method.as_ref().map_or_else(String::new, |name| method(name.as_str())),
+        path = path(context.uri.path()),
         status,
         protocol = context.protocol.label(),
         tls = context.tls_version,
@@ -33,15 +36,13 @@ pub fn write(
     );
 }
 
-/// A path as it may stand in a line.
-#[must_use]
-pub fn path(path: &str) -> String {
+// A path as it may stand in a line.
+fn path(path: &str) -> String {
     escape(path.as_bytes(), LOG_PATH_BYTES_MAX)
 }
 
-/// A method as it may stand in a line.
-#[must_use]
-pub fn method(method: &str) -> String {
+// A method as it may stand in a line.
+fn method(method: &str) -> String {
     escape(method.as_bytes(), LOG_METHOD_BYTES_MAX)
 }
 

@@ -19,7 +19,8 @@ use crate::rejection::Rejection;
 pub struct RequestBody<B> {
     inner: B,
     left_bytes: u64,
-    timeout: Pin<Box<Sleep>>,
+    deadline: Instant,
+    timeout: Option<Pin<Box<Sleep>>>,
     fate: Arc<BodyFate>,
 }
 
@@ -66,7 +67,7 @@ impl<B: Body> RequestBody<B> {
             return Err(Rejection::BodyTooLarge);
         }
         fate.complete.store(inner.is_end_stream(), Relaxed);
-        Ok(Self { inner, left_bytes: bytes_max, timeout: Box::pin(sleep_until(deadline)), fate })
+        Ok(Self { inner, left_bytes: bytes_max, deadline, timeout: None, fate })
     }
 }
 
@@ -80,7 +81,10 @@ impl<B: Body<Data = Bytes> + Unpin> Body for RequestBody<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) else {
-            ready!(this.timeout.as_mut().poll(cx));
+            // Most requests have no body to wait for, and no need of a timer.
+            let deadline = this.deadline;
+            let timeout = this.timeout.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+            ready!(timeout.as_mut().poll(cx));
             return Poll::Ready(Some(Err(this.refuse(Rejection::BodyTimeout))));
         };
         let data = match frame {

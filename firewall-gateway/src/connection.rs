@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use http::Method;
+use http::Uri;
 use hyper::{
     server::conn::{http1, http2},
     service::service_fn,
@@ -32,7 +32,7 @@ use tokio::{
 pub use self::activity::Activity;
 use self::{activity::Expiry, wire::Wire};
 use crate::{
-    context::{Protocol, request_id},
+    context::{Protocol, RequestId},
     figures::{Meter, one},
     limits::{self, Limits},
     observe::Observation,
@@ -145,9 +145,12 @@ fn http1_builder(limits: &Limits) -> http1::Builder {
     let hard_stop = limits::HEADER_HARD_STOP_FACTOR;
     let header_bytes = (limits.header_bytes_max * hard_stop) as usize;
     let mut builder = http1::Builder::new();
+    let headers_max = limits.headers_max * hard_stop;
+    if headers_max < limits::HTTP1_HEADERS_INLINE || limits.headers_max > limits::HTTP1_HEADERS_INLINE {
+        builder.max_headers(headers_max as usize);
+    }
     builder
         .timer(TokioTimer::new())
-        .max_headers((limits.headers_max * hard_stop) as usize)
         .max_header_size(header_bytes)
         .max_buf_size(header_bytes.max(limits::HTTP1_BUFFER_BYTES_MIN))
         // hyper's clock starts while the connection is idle; ours (activity.rs) tells waiting for
@@ -233,9 +236,8 @@ fn refusal(error: &hyper::Error) -> Option<Rejection> {
 }
 
 fn observe_headless(client: &Client, rejection: Rejection) {
-    let Ok(id) = request_id() else { return };
-    let mut observation = Observation::begin(client, id, &Method::GET, "", Arc::default());
-    observation.context.method.clear();
+    let Ok(id) = RequestId::random() else { return };
+    let mut observation = Observation::begin(client, id, None, Uri::default(), Arc::default());
     observation.refused(rejection);
     observation.answered();
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::context::RequestContext;
+use crate::context::{RequestContext, RequestId};
 
 /// Prepares a client's headers for the upstream.
 ///
@@ -17,36 +17,32 @@ pub fn to_upstream(
     server_name: &HeaderValue,
 ) {
     remove_hop_by_hop(headers);
-    let spoofed: Vec<HeaderName> =
-        headers.keys().filter(|name| is_ours(name.as_str())).cloned().collect();
-    for name in spoofed {
-        headers.remove(name);
-    }
+    remove(headers, |name| is_ours(name.as_str()));
     // The body's length is written anew from the body that is really sent.
     headers.remove(header::CONTENT_LENGTH);
     // Answered by the connection to the client; the upstream would answer a second time.
     headers.remove(header::EXPECT);
-    let peer = context.peer.ip().to_canonical();
     headers.insert(header::HOST, server_name.clone());
-    set(headers, &X_REQUEST_ID, &context.id);
-    set(headers, &X_FORWARDED_FOR, &peer.to_string());
-    set(headers, &X_REAL_IP, &peer.to_string());
+    headers.insert(X_REQUEST_ID, context.id.value());
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
-    set(headers, &X_FORWARDED_HOST, host);
-    set(headers, &header::FORWARDED, &forwarded(context.peer, host));
+    set(headers, &X_FORWARDED_HOST, host.to_owned());
+    set(headers, &header::FORWARDED, forwarded(context.peer, host));
+    // What an address looks like is always a header's value.
+    if let Ok(peer) = HeaderValue::try_from(context.peer.ip().to_canonical().to_string()) {
+        headers.insert(X_FORWARDED_FOR, peer.clone());
+        headers.insert(X_REAL_IP, peer);
+    }
 }
 
 /// Prepares the upstream's headers for the client: nothing that names its software or its hops.
 pub fn to_client(headers: &mut HeaderMap) {
     remove_hop_by_hop(headers);
-    for name in [header::SERVER, header::VIA, X_POWERED_BY, X_REQUEST_ID] {
-        headers.remove(name);
-    }
+    remove(headers, |name| INSIDE.contains(name));
 }
 
 /// Marks an answer with the request's id, which is what a client quotes to get help.
-pub fn set_request_id(headers: &mut HeaderMap, id: &str) {
-    set(headers, &X_REQUEST_ID, id);
+pub fn set_request_id(headers: &mut HeaderMap, id: &RequestId) {
+    headers.insert(X_REQUEST_ID, id.value());
 }
 
 /// Whether a `Connection` header may name it: such headers decide who the request is for and from,
@@ -71,20 +67,29 @@ pub fn connection_tokens(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
 
 // CGI-like upstreams read `X_Forwarded_For` and `X.Forwarded.For` as `X-Forwarded-For`.
 fn is_ours(name: &str) -> bool {
-    let plain = name.replace(['_', '.'], "-");
-    plain.starts_with("x-forwarded-") || plain == "x-forwarded" || OURS.contains(&plain.as_str())
+    let plain = |byte: u8| if matches!(byte, b'_' | b'.') { b'-' } else { byte };
+    let begins = |with: &str| {
+        name.len() >= with.len() && name.bytes().map(plain).zip(with.bytes()).all(|(a, b)| a == b)
+    };
+    begins("x-forwarded-") || OURS.iter().any(|ours| name.len() == ours.len() && begins(ours))
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> =
         connection_tokens(headers).filter_map(|token| HeaderName::from_bytes(token).ok()).collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
+    remove(headers, |name| HOP_BY_HOP.contains(name) || named.contains(name));
+}
+
+// One walk over what is there is cheaper than asking for each name that could be.
+fn remove(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
+    let found: Vec<HeaderName> = headers.keys().filter(|name| unwanted(name)).cloned().collect();
+    for name in found {
         headers.remove(name);
     }
 }
 
-fn set(headers: &mut HeaderMap, name: &HeaderName, value: &str) {
-    match HeaderValue::from_str(value) {
+fn set(headers: &mut HeaderMap, name: &HeaderName, value: String) {
+    match HeaderValue::try_from(value) {
         Ok(value) => headers.insert(name, value),
         // The client's own value must not stand where ours could not be written.
         Err(_) => headers.remove(name),
@@ -107,7 +112,8 @@ const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const X_POWERED_BY: HeaderName = HeaderName::from_static("x-powered-by");
 
 /// Set by us, or read by common frameworks as if a proxy in front had set them.
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
+    "x-forwarded",
     "forwarded",
     "x-request-id",
     "x-real-ip",
@@ -118,6 +124,9 @@ const OURS: [&str; 9] = [
     "x-original-url",
     "x-rewrite-url",
 ];
+
+/// What tells of the software behind the gateway, or is ours to set.
+const INSIDE: [HeaderName; 4] = [header::SERVER, header::VIA, X_POWERED_BY, X_REQUEST_ID];
 
 // RFC 9110, 7.6.1, and the older ones that implementations still act on.
 const HOP_BY_HOP: [HeaderName; 10] = [

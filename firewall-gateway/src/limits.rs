@@ -102,6 +102,9 @@ pub const ACCEPT_PAUSE_MS: u64 = 50;
 /// What hyper itself accepts, as a multiple of the limits: up to it a request gets a problem+json
 /// from us, beyond it hyper's bare 431 and the end of the connection.
 pub const HEADER_HARD_STOP_FACTOR: u32 = 2;
+/// hyper parses so many fields without asking for memory; told of another number, it asks for each
+/// head. Beyond this many it answers a request with a bare 431, and fails an upstream's response.
+pub const HTTP1_HEADERS_INLINE: u32 = 100;
 /// hyper's read and write buffer for one HTTP/1 connection must hold the largest header block.
 pub const HTTP1_BUFFER_BYTES_MIN: usize = 65_536;
 /// HTTP/2 flow control: what one client may have in flight towards us, a stream and a connection.
@@ -132,10 +135,10 @@ pub const TLS_SESSIONS_MAX: usize = 4_096;
 /// Below the keep-alive of common API servers (75 s and more): we close first, so no request
 /// meets a connection that is just being closed.
 pub const UPSTREAM_IDLE_TIMEOUT_MS: u64 = 30_000;
-/// Header block and fields of an upstream's response.
+/// Header block of an upstream's response; of fields it may have [`HTTP1_HEADERS_INLINE`].
 pub const UPSTREAM_HEADER_BYTES_MAX: usize = 65_536;
-/// See [`UPSTREAM_HEADER_BYTES_MAX`].
-pub const UPSTREAM_HEADERS_MAX: usize = 200;
+/// Request ids for which a thread fetches randomness at once: 4 KiB.
+pub const REQUEST_IDS_AT_ONCE: usize = 256;
 /// Path in an access-log line; the rest is cut and marked.
 pub const LOG_PATH_BYTES_MAX: usize = 1_024;
 /// Method in an access-log line: the longest registered one has 17 letters.

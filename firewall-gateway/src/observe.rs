@@ -6,13 +6,13 @@ use std::{
     time::Instant,
 };
 
-use http::Method;
+use http::{Method, Uri};
 
 use crate::{
     access_log,
     body::BodyFate,
     connection::{Activity, Client},
-    context::RequestContext,
+    context::{RequestContext, RequestId},
     figures::Meter,
     rejection::{Rejection, UpstreamFailure},
 };
@@ -37,9 +37,9 @@ impl Observation {
     #[must_use]
     pub fn begin(
         client: &Client,
-        id: String,
-        method: &Method,
-        path: &str,
+        id: RequestId,
+        method: Option<Method>,
+        uri: Uri,
         fate: Arc<BodyFate>,
     ) -> Self {
         client.activity.request_began();
@@ -50,8 +50,8 @@ impl Observation {
                 protocol: client.protocol,
                 tls_version: client.tls_version,
                 start: Instant::now(),
-                method: access_log::method(method.as_str()),
-                path: access_log::path(path),
+                method,
+                uri,
                 upstream_duration: None,
                 rejection: None,
             },

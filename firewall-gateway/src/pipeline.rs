@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use crate::{
     body::{BodyFate, RequestBody},
     connection::Client,
-    context::request_id,
+    context::RequestId,
     headers,
     observe::Observation,
     rejection::Rejection,
@@ -25,12 +25,12 @@ use crate::{
 /// One request from its head to its answer. Never fails: a refusal is an answer too.
 pub async fn run(request: Request<Incoming>, client: Rc<Client>) -> Response<ResponseBody> {
     let fate = Arc::new(BodyFate::default());
-    let id = request_id();
+    let id = RequestId::random();
     let mut observation = Observation::begin(
         &client,
-        id.as_ref().cloned().unwrap_or_default(),
-        request.method(),
-        request.uri().path(),
+        id.as_ref().map_or_else(|_| RequestId::none(), RequestId::clone),
+        Some(request.method().clone()),
+        request.uri().clone(),
         fate.clone(),
     );
     let bodiless = request.method() == Method::HEAD;
@@ -109,7 +109,7 @@ fn refuse(
     if bodiless {
         observation.answered();
     }
-    let (mut head, body): (Parts, Bytes) = rejection.response(&observation.context.id).into_parts();
+    let (mut head, body): (Parts, Bytes) = rejection.response(observation.context.id.as_str()).into_parts();
     headers::set_request_id(&mut head.headers, &observation.context.id);
     if rejection == Rejection::MethodRefused {
         head.headers.insert(header::ALLOW, HeaderValue::from_static(METHODS_TEXT));

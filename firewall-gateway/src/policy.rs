@@ -44,6 +44,8 @@ pub struct LogPolicy {
     pub level: LogLevel,
     /// The form of a line.
     pub format: LogFormat,
+    /// Whether each request leaves a line.
+    pub access: bool,
 }
 
 /// Importance of a line.

@@ -30,7 +30,7 @@ pub use self::pool::{Lease, Pool};
 use crate::{
     body::{BodyError, BodyFate},
     figures::{Meter, one},
-    limits::{Limits, UPSTREAM_HEADER_BYTES_MAX, UPSTREAM_HEADERS_MAX},
+    limits::{Limits, UPSTREAM_HEADER_BYTES_MAX},
     policy::UpstreamPolicy,
     rejection::UpstreamFailure,
 };
@@ -86,18 +86,25 @@ impl Upstream {
             // A kept connection may die between two requests. A request without a body that may be
             // repeated (RFC 9110, 9.2.2) goes out once more, over a connection that is new.
             (Err(Lost::Connection), Some(request)) if reused => {
-                one(&self.meter.upstream_retries);
-                let deadline =
-                    Instant::now() + Duration::from_millis(self.limits.upstream_connect_timeout_ms);
                 drop(lease);
-                let mut lease = self.lease(deadline, false).await?;
-                let answer =
-                    self.exchange(&mut lease, request, fate).await.map_err(Lost::failure)?;
-                Ok((answer, lease))
+                // Boxed, as connecting is: the way that every request goes stays small.
+                Box::pin(self.send_again(request, fate)).await
             }
             (Err(lost), _) => Err(lost.failure()),
             (Ok(answer), _) => Ok((answer, lease)),
         }
+    }
+
+    async fn send_again(
+        &self,
+        request: Request<SentBody>,
+        fate: &Arc<BodyFate>,
+    ) -> Result<Answer, UpstreamFailure> {
+        one(&self.meter.upstream_retries);
+        let wait = Duration::from_millis(self.limits.upstream_connect_timeout_ms);
+        let mut lease = self.lease(Instant::now() + wait, false).await?;
+        let answer = self.exchange(&mut lease, request, fate).await.map_err(Lost::failure)?;
+        Ok((answer, lease))
     }
 
     async fn lease(&self, deadline: Instant, may_reuse: bool) -> Result<Lease, UpstreamFailure> {
@@ -112,7 +119,7 @@ impl Upstream {
                 }
             }
         }
-        let sender = timeout_at(deadline, self.connect())
+        let sender = timeout_at(deadline, Box::pin(self.connect()))
             .await
             .map_err(|_| UpstreamFailure::ConnectTimeout)??;
         Ok(Lease::new(sender, permit, self.pool.clone(), false))
@@ -129,7 +136,6 @@ impl Upstream {
             UpstreamFailure::Tls
         })?;
         let (sender, connection) = http1::Builder::new()
-            .max_headers(UPSTREAM_HEADERS_MAX)
             .max_header_size(UPSTREAM_HEADER_BYTES_MAX)
             .max_buf_size(UPSTREAM_HEADER_BYTES_MAX)
             .handshake(TokioIo::new(tls))

@@ -59,7 +59,7 @@ pub fn policy(config: &GatewayConfig, log: LogConfig) -> Result<GatewayPolicy, M
             connections_max: config.upstream.connections_max,
         },
         limits: config.limits.clone(),
-        log: LogPolicy { level: log.level, format: log.format },
+        log: LogPolicy { level: log.level, format: log.format, access: config.access_log },
     };
     firewall_gateway::server::check(&policy)?;
     Ok(policy)

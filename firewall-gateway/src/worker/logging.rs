@@ -16,12 +16,13 @@ pub fn start(policy: LogPolicy) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
+    let access = if policy.access { LevelFilter::INFO } else { LevelFilter::OFF };
     // The access log is a record, not a diagnosis: the level does not silence it. Libraries only
     // speak up when something is wrong, for their detail would quote what clients send.
     let targets = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_target("firewall_gateway", level)
-        .with_target("access", LevelFilter::INFO);
+        .with_target("access", access);
     // The layer formats a line whole and hands it to stderr, which has no buffer, in one piece.
     // Where stderr is closed, reporting that on stderr would panic and end the worker.
     let lines = fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);

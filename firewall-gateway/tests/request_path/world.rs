@@ -94,7 +94,7 @@ pub fn gateway_policy(upstream: UpstreamPolicy, limits: Limits) -> GatewayPolicy
         private_key_pem: pair.signing_key.serialize_pem(),
         upstream,
         limits,
-        log: LogPolicy { level: LogLevel::Info, format: LogFormat::Json },
+        log: LogPolicy { level: LogLevel::Info, format: LogFormat::Json, access: true },
     }
 }
 

@@ -5,7 +5,7 @@ use serde_saphyr::Spanned;
 
 use crate::config::{
     document::Entries,
-    scalar::{Address, FilePath, Number},
+    scalar::{Address, FilePath, Flag, Number},
 };
 
 /// `gateway`.
@@ -18,6 +18,7 @@ pub struct GatewayDocument {
     pub user: Option<Spanned<String>>,
     pub threads: Option<Number<1, 64>>,
     pub upstream: UpstreamDocument,
+    pub access_log: Option<Flag>,
     #[serde(default)]
     pub limits: GatewayLimitsDocument,
 }

@@ -11,7 +11,7 @@ use crate::config::{
         Entries,
         gateway::{GatewayDocument, GatewayLimitsDocument, WaitMs},
     },
-    scalar::Address,
+    scalar::{Address, Flag},
     valid::Check,
 };
 
@@ -42,6 +42,7 @@ impl Check<'_> {
                     .connections_max
                     .map_or(UPSTREAM_CONNECTIONS_MAX, |number| number.cast()),
             },
+            access_log: gateway.access_log.is_none_or(|Flag(on)| on),
             limits: limits(&gateway.limits),
         })
     }

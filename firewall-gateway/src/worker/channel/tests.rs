@@ -69,6 +69,6 @@ fn policy(certificate: &str) -> GatewayPolicy {
             connections_max: 1,
         },
         limits: Limits::default(),
-        log: LogPolicy { level: LogLevel::Info, format: LogFormat::Json },
+        log: LogPolicy { level: LogLevel::Info, format: LogFormat::Json, access: true },
     }
 }
