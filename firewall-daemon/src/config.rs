@@ -6,7 +6,6 @@ use std::{
     sync::Arc,
 };
 
-use firewall_gateway::limits::Limits;
 use ipnetwork::IpNetwork;
 
 use crate::control::ListKind;
@@ -16,6 +15,7 @@ mod packet;
 mod rules;
 mod limits;
 mod feeds;
+mod gateway;
 pub mod country;
 mod scalar;
 mod document;
@@ -23,6 +23,7 @@ mod read;
 mod valid;
 
 pub use feeds::{FeedConfig, GeoUpdateConfig, Provider};
+pub use gateway::{GatewayConfig, UpstreamConfig, UpstreamTlsConfig};
 pub use limits::{
     ByteRate, LimitScope, LimitsConfig, PacketRate, PortLimit, PortProtocol, RateConfig,
     SynCookiesConfig,
@@ -112,40 +113,6 @@ pub enum AttachPolicy {
     NativeOrGeneric,
     /// In the network stack.
     Generic,
-}
-
-/// The `gateway` section.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GatewayConfig {
-    /// Where clients connect.
-    pub listen: Vec<SocketAddr>,
-    /// Certificate chain, PEM.
-    pub certificate: PathBuf,
-    /// Private key, PEM.
-    pub private_key: PathBuf,
-    /// The worker's unprivileged user.
-    pub user: String,
-    /// Threads of the worker.
-    pub threads: u16,
-    /// Where requests go.
-    pub upstream: UpstreamConfig,
-    /// Whether each request leaves a line.
-    pub access_log: bool,
-    /// Sizes, counts and waits.
-    pub limits: Limits,
-}
-
-/// The `gateway.upstream` section.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UpstreamConfig {
-    /// The API server.
-    pub address: SocketAddr,
-    /// The name in its certificate.
-    pub server_name: String,
-    /// Who may have signed its certificate, PEM.
-    pub ca: PathBuf,
-    /// Connections, for each thread.
-    pub connections_max: u32,
 }
 
 /// The `state` section.

@@ -24,6 +24,7 @@ pub fn write(
         peer = %context.peer,
         method = context.method.as_ref().map_or_else(String::new, |name| method(name.as_str())),
         path = path(context.uri.path()),
+        route = context.route.as_deref(),
         status,
         protocol = context.protocol.label(),
         tls = context.tls_version,

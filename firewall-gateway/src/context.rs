@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -23,6 +24,8 @@ pub struct RequestContext {
     pub tls_version: &'static str,
     /// When the request's headers were complete.
     pub start: Instant,
+    /// The route that took it.
+    pub route: Option<Arc<str>>,
     /// Method, where the head was whole.
     pub method: Option<Method>,
     /// What was asked for.

@@ -14,7 +14,7 @@ pub fn to_upstream(
     headers: &mut HeaderMap,
     context: &RequestContext,
     host: &str,
-    server_name: &HeaderValue,
+    upstream_host: &HeaderValue,
 ) {
     remove_hop_by_hop(headers);
     remove(headers, |name| is_ours(name.as_str()));
@@ -22,7 +22,7 @@ pub fn to_upstream(
     headers.remove(header::CONTENT_LENGTH);
     // Answered by the connection to the client; the upstream would answer a second time.
     headers.remove(header::EXPECT);
-    headers.insert(header::HOST, server_name.clone());
+    headers.insert(header::HOST, upstream_host.clone());
     headers.insert(X_REQUEST_ID, context.id.value());
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
     set(headers, &X_FORWARDED_HOST, host.to_owned());

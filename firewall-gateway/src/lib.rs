@@ -11,6 +11,8 @@ pub mod listener;
 
 pub mod server;
 
+mod read_ahead;
+
 mod tls;
 
 mod connection;
@@ -20,6 +22,8 @@ mod context;
 mod pipeline;
 
 mod request;
+
+pub mod route;
 
 mod body;
 

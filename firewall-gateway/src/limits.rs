@@ -130,6 +130,13 @@ pub const HTTP2_PING_TIMEOUT_MS: u64 = 10_000;
 pub const LINGER_BYTES_MAX: usize = 262_144;
 /// See [`LINGER_BYTES_MAX`].
 pub const LINGER_TIMEOUT_MS: u64 = 1_000;
+/// A drained HTTP/1 connection without a request may still get one that was on its way when the drain
+/// began, as long as a network takes for it; then it is closed.
+pub const DRAIN_QUIET_MS: u64 = 1_000;
+/// A kept HTTP/1 connection that was quiet so long is parked: it holds its TLS session and no buffer.
+pub const PARK_AFTER_MS: u64 = 1_000;
+/// A parked connection's first bytes are read in pieces of at most this size.
+pub const WAKE_BYTES: usize = 4_096;
 /// Sessions remembered for TLS 1.2 clients without tickets.
 pub const TLS_SESSIONS_MAX: usize = 4_096;
 /// Below the keep-alive of common API servers (75 s and more): we close first, so no request
@@ -137,6 +144,8 @@ pub const TLS_SESSIONS_MAX: usize = 4_096;
 pub const UPSTREAM_IDLE_TIMEOUT_MS: u64 = 30_000;
 /// Header block of an upstream's response; of fields it may have [`HTTP1_HEADERS_INLINE`].
 pub const UPSTREAM_HEADER_BYTES_MAX: usize = 65_536;
+/// What a thread asks the kernel for at once: two TLS records of the largest kind and more.
+pub const READ_AHEAD_BYTES: usize = 65_536;
 /// Request ids for which a thread fetches randomness at once: 4 KiB.
 pub const REQUEST_IDS_AT_ONCE: usize = 256;
 /// Path in an access-log line; the rest is cut and marked.

@@ -41,9 +41,10 @@ impl Observation {
         method: Option<Method>,
         uri: Uri,
         fate: Arc<BodyFate>,
-    ) -> Self {
+    ) -> Box<Self> {
         client.activity.request_began();
-        Self {
+        // It goes from hand to hand with the answer's body.
+        Box::new(Self {
             context: RequestContext {
                 id,
                 peer: client.peer,
@@ -52,6 +53,7 @@ impl Observation {
                 start: Instant::now(),
                 method,
                 uri,
+                route: None,
                 upstream_duration: None,
                 rejection: None,
             },
@@ -61,7 +63,7 @@ impl Observation {
             fate,
             meter: client.meter.clone(),
             activity: client.activity.clone(),
-        }
+        })
     }
 
     /// The status of the answer is known.

@@ -68,30 +68,29 @@ async fn stages(
     client.activity.framing()?;
     // 2. request: the head means the same to every reader
     let target = request::inspect(&request, limits)?;
-    // 3. body: bounded in size and time
+    // 3. route: where it goes; what no route takes goes nowhere
+    let route = client.router.find(&target)?;
+    observation.context.route = Some(route.name.clone());
+    let upstream = client.upstreams.get(route.upstream).ok_or(Rejection::UpstreamFailed)?;
+    // 4. body: bounded in size and time
     let (mut head, body) = request.into_parts();
     let body_deadline = Instant::now() + Duration::from_millis(limits.body_timeout_ms);
     let body = RequestBody::new(body, limits.body_bytes_max, body_deadline.into(), fate.clone())?;
-    // 4. headers: what ends here is removed, who asks is set by us
-    headers::to_upstream(
-        &mut head.headers,
-        &observation.context,
-        &target.host,
-        client.upstream.server_name(),
-    );
+    // 5. headers: what ends here is removed, who asks is set by us
+    headers::to_upstream(&mut head.headers, &observation.context, &target.host, upstream.host());
     let mut forwarded = Request::new(body.boxed_unsync());
     *forwarded.method_mut() = head.method;
     *forwarded.uri_mut() = target.path.into();
     *forwarded.headers_mut() = head.headers;
-    // 5. upstream
+    // 6. upstream
     let sent = Instant::now();
-    let outcome = client.upstream.send(forwarded, fate).await;
+    let outcome = upstream.send(forwarded, fate).await;
     observation.context.upstream_duration = Some(sent.elapsed());
     let (answer, lease) = outcome.map_err(|failure| {
         observation.upstream_failed(failure);
         observation.context.rejection.unwrap_or(failure.rejection())
     })?;
-    // 6. response: nothing of the inside
+    // 7. response: nothing of the inside
     let (mut head, body) = answer.into_parts();
     headers::to_client(&mut head.headers);
     let wait = Duration::from_millis(limits.upstream_response_timeout_ms);
@@ -100,7 +99,7 @@ async fn stages(
 
 fn refuse(
     rejection: Rejection,
-    mut observation: Observation,
+    mut observation: Box<Observation>,
     bodiless: bool,
     client: &Client,
 ) -> Response<ResponseBody> {
@@ -109,7 +108,8 @@ fn refuse(
     if bodiless {
         observation.answered();
     }
-    let (mut head, body): (Parts, Bytes) = rejection.response(observation.context.id.as_str()).into_parts();
+    let (mut head, body): (Parts, Bytes) =
+        rejection.response(observation.context.id.as_str()).into_parts();
     headers::set_request_id(&mut head.headers, &observation.context.id);
     if rejection == Rejection::MethodRefused {
         head.headers.insert(header::ALLOW, HeaderValue::from_static(METHODS_TEXT));

@@ -1,9 +1,17 @@
 //! `GatewayPolicy`: everything a worker needs, handed over whole and never changed afterwards.
 
-use std::{fmt, net::SocketAddr};
+pub mod upstream;
+
+pub mod route;
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::{
+    route::RoutePolicy,
+    upstream::{BackendPolicy, UpstreamPolicy, UpstreamTlsPolicy},
+};
 use crate::limits::Limits;
 
 /// What a worker serves: it can read no file, so certificates travel as their text.
@@ -14,26 +22,14 @@ pub struct GatewayPolicy {
     pub certificate_pem: String,
     /// The private key of the leaf, as PEM.
     pub private_key_pem: String,
-    /// Where requests go.
-    pub upstream: UpstreamPolicy,
+    /// Where requests can go; a route names one by its place here.
+    pub upstreams: Vec<UpstreamPolicy>,
+    /// Which request goes where: the first that matches, in this order.
+    pub routes: Vec<RoutePolicy>,
     /// Sizes, counts and times.
     pub limits: Limits,
     /// How the worker writes its lines.
     pub log: LogPolicy,
-}
-
-/// The API server behind the gateway.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct UpstreamPolicy {
-    /// Where it listens.
-    pub address: SocketAddr,
-    /// The name its certificate must carry.
-    pub server_name: String,
-    /// The only authorities that may have signed its certificate, as PEM.
-    pub ca_pem: String,
-    /// Connections to it, per thread.
-    pub connections_max: u32,
 }
 
 /// How much is written, and in which form.
@@ -77,7 +73,8 @@ impl fmt::Debug for GatewayPolicy {
             .debug_struct("GatewayPolicy")
             .field("certificate_pem", &format_args!("{} bytes", self.certificate_pem.len()))
             .field("private_key_pem", &"redacted")
-            .field("upstream", &self.upstream)
+            .field("upstreams", &self.upstreams)
+            .field("routes", &self.routes)
             .field("limits", &self.limits)
             .field("log", &self.log)
             .finish()

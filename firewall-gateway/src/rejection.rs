@@ -14,6 +14,7 @@ pub enum Rejection {
     HostRepeated,
     HostInvalid,
     TargetInvalid,
+    RouteMissing,
     MethodRefused,
     ConnectionHeader,
     ExpectationRefused,
@@ -33,13 +34,14 @@ pub enum Rejection {
 
 impl Rejection {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Rejection; 21] = [
+    pub const ALL: [Rejection; 22] = [
         Rejection::RequestMalformed,
         Rejection::FramingAmbiguous,
         Rejection::HostMissing,
         Rejection::HostRepeated,
         Rejection::HostInvalid,
         Rejection::TargetInvalid,
+        Rejection::RouteMissing,
         Rejection::MethodRefused,
         Rejection::ConnectionHeader,
         Rejection::ExpectationRefused,
@@ -116,6 +118,9 @@ impl Rejection {
                 "Bad request",
                 "The request target is neither a path nor an address of the same host.",
             ),
+            Self::RouteMissing => {
+                (404, "route_missing", "Not found", "There is nothing at this address.")
+            }
             Self::MethodRefused => {
                 (405, "method_refused", "Method not allowed", "This method is not served here.")
             }

@@ -19,7 +19,7 @@ use crate::{body::BodyFate, observe::Observation, rejection::UpstreamFailure, up
 /// observation inside then writes the line and counts.
 pub struct ResponseBody {
     source: Source,
-    observation: Observation,
+    observation: Box<Observation>,
 }
 
 enum Source {
@@ -30,13 +30,13 @@ enum Source {
 impl ResponseBody {
     /// A body of our own.
     #[must_use]
-    pub fn own(bytes: Bytes, observation: Observation) -> Self {
+    pub fn own(bytes: Bytes, observation: Box<Observation>) -> Self {
         Self { source: Source::Own(Full::new(bytes)), observation }
     }
 
     /// The upstream's body.
     #[must_use]
-    pub fn upstream(body: UpstreamBody, observation: Observation) -> Self {
+    pub fn upstream(body: UpstreamBody, observation: Box<Observation>) -> Self {
         Self { source: Source::Upstream(body), observation }
     }
 }

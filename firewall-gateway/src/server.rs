@@ -16,8 +16,9 @@ use crate::{
     limits::LimitError,
     listener::BoundListener,
     policy::GatewayPolicy,
+    route::{RouteError, Router},
     tls::{Acceptor, TlsError},
-    upstream::{UpstreamError, UpstreamRoute},
+    upstream::{SharedUpstream, UpstreamError},
 };
 
 /// Serves `policy` on `listeners`; returns once every thread accepts.
@@ -25,16 +26,10 @@ use crate::{
 /// # Errors
 /// A policy that cannot be served, or a thread that cannot be started; nothing is served then.
 pub fn serve(policy: &GatewayPolicy, listeners: Vec<BoundListener>) -> Result<Gateway, ServeError> {
-    policy.limits.validate()?;
     if listeners.is_empty() {
         return Err(ServeError::NoListener);
     }
-    let shared = Shared {
-        limits: Arc::new(policy.limits.clone()),
-        acceptor: Acceptor::new(policy)?,
-        route: Arc::new(UpstreamRoute::new(&policy.upstream)?),
-        connections: Arc::default(),
-    };
+    let shared = shared(policy)?;
     let threads =
         listeners.iter().map(|listener| listener.shape.thread).max().unwrap_or_default() + 1;
     let mut by_thread: Vec<Vec<BoundListener>> = (0..threads).map(|_| Vec::new()).collect();
@@ -68,10 +63,19 @@ pub fn serve(policy: &GatewayPolicy, listeners: Vec<BoundListener>) -> Result<Ga
 /// # Errors
 /// The part of the policy that cannot be served.
 pub fn check(policy: &GatewayPolicy) -> Result<(), ServeError> {
+    shared(policy).map(|_| ())
+}
+
+fn shared(policy: &GatewayPolicy) -> Result<Shared, ServeError> {
     policy.limits.validate()?;
-    Acceptor::new(policy)?;
-    UpstreamRoute::new(&policy.upstream)?;
-    Ok(())
+    let upstreams = policy.upstreams.iter().map(SharedUpstream::new);
+    Ok(Shared {
+        limits: Arc::new(policy.limits.clone()),
+        acceptor: Acceptor::new(policy)?,
+        router: Arc::new(Router::new(&policy.routes, policy.upstreams.len())?),
+        upstreams: upstreams.collect::<Result<_, _>>()?,
+        connections: Arc::default(),
+    })
 }
 
 /// A gateway that is serving. Dropping it begins the drain, as [`Gateway::drain`] does.
@@ -129,6 +133,8 @@ pub enum ServeError {
     Limit(#[from] LimitError),
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error(transparent)]
+    Route(#[from] RouteError),
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
     #[error("the gateway was given no listening socket")]

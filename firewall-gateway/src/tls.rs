@@ -11,7 +11,9 @@ use rustls::{
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use crate::{context::Protocol, limits::TLS_SESSIONS_MAX, policy::GatewayPolicy};
+use crate::{
+    context::Protocol, limits::TLS_SESSIONS_MAX, policy::GatewayPolicy, read_ahead::ReadAhead,
+};
 
 /// Takes TCP connections to TLS connections.
 #[derive(Clone)]
@@ -55,7 +57,8 @@ impl Acceptor {
 
     /// Shakes hands; `None` where that failed or took too long.
     pub async fn accept(&self, stream: TcpStream) -> Option<Accepted> {
-        let stream = match timeout(self.timeout, self.acceptor.accept(stream)).await {
+        let stream = match timeout(self.timeout, self.acceptor.accept(ReadAhead::new(stream))).await
+        {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
                 tracing::debug!(%error, "a TLS handshake failed");
@@ -82,7 +85,7 @@ impl Acceptor {
 /// A connection ready for HTTP.
 pub struct Accepted {
     /// The bytes inside TLS.
-    pub stream: TlsStream<TcpStream>,
+    pub stream: TlsStream<ReadAhead<TcpStream>>,
     /// What ALPN settled on.
     pub protocol: Protocol,
     /// `1.2` or `1.3`.

@@ -1,44 +1,35 @@
-//! The request's way to the API server: verified TLS, a pooled connection, at most one retry.
+//! The request's way to an upstream: a backend in turn, verified TLS, a pooled connection, at most
+//! one retry.
+
+mod backend;
 
 mod pool;
 
-use std::{
-    rc::Rc,
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
-};
+mod tls;
+
+use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, combinators::UnsyncBoxBody};
-use hyper::{
-    body::{Body, Incoming},
-    client::conn::http1,
-};
-use hyper_util::rt::TokioIo;
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
-};
-use tokio::{
-    net::TcpStream,
-    time::{Instant, timeout, timeout_at},
-};
-use tokio_rustls::TlsConnector;
+use hyper::body::{Body, Incoming};
+use tokio::time::{Instant, timeout};
 
 pub use self::pool::{Lease, Pool};
+use self::{backend::Backend, tls::Tls};
 use crate::{
     body::{BodyError, BodyFate},
     figures::{Meter, one},
-    limits::{Limits, UPSTREAM_HEADER_BYTES_MAX},
-    policy::UpstreamPolicy,
+    limits::Limits,
+    policy::{BackendPolicy, UpstreamPolicy},
     rejection::UpstreamFailure,
 };
 
-/// The upstream as one thread sees it.
+/// An upstream as one thread sees it.
 pub struct Upstream {
-    route: Arc<UpstreamRoute>,
-    pool: Rc<Pool>,
+    host: HeaderValue,
+    backends: Vec<Backend>,
+    next: Cell<usize>,
     limits: Arc<Limits>,
     meter: Arc<Meter>,
 }
@@ -50,37 +41,48 @@ pub type SentBody = UnsyncBoxBody<Bytes, BodyError>;
 pub type Answer = (Response<Incoming>, Lease);
 
 impl Upstream {
-    /// A pool of its own for one thread.
+    /// The upstream of one thread, without a connection yet.
     #[must_use]
-    pub fn new(route: Arc<UpstreamRoute>, limits: Arc<Limits>, meter: Arc<Meter>) -> Self {
-        let pool = Pool::new(route.connections_max);
-        Self { route, pool: Rc::new(pool), limits, meter }
+    pub fn new(shared: &SharedUpstream, limits: Arc<Limits>, meter: Arc<Meter>) -> Self {
+        let backend = |policy: &BackendPolicy| {
+            let (tls, meter) = (shared.tls.clone(), meter.clone());
+            Backend::new(policy.address, tls, Rc::new(Pool::new(shared.connections_max)), meter)
+        };
+        Self {
+            host: shared.host.clone(),
+            backends: shared.backends.iter().map(backend).collect(),
+            next: Cell::default(),
+            limits,
+            meter,
+        }
     }
 
-    /// The name the upstream is asked for.
+    /// The `Host` its backends are asked for.
     #[must_use]
-    pub fn server_name(&self) -> &HeaderValue {
-        &self.route.host
+    pub fn host(&self) -> &HeaderValue {
+        &self.host
     }
 
-    /// Closes connections that have been idle too long.
+    /// Closes connections that were idle for too long.
     pub fn sweep(&self, now: Instant) {
-        self.pool.sweep(now);
+        for backend in &self.backends {
+            backend.sweep(now);
+        }
     }
 
-    /// Sends a request and waits for the headers of its answer.
+    /// Sends a request to the next backend, and waits for the head of its answer.
     ///
     /// # Errors
-    /// What failed; where the client's own body was the cause, its fate knows.
+    /// What went wrong on the way; a request without a body whose method may be repeated was then
+    /// sent twice if its first connection was a kept one.
     pub async fn send(
         &self,
         request: Request<SentBody>,
         fate: &Arc<BodyFate>,
     ) -> Result<Answer, UpstreamFailure> {
+        let backend = self.next_backend().ok_or(UpstreamFailure::NoConnection)?;
         let again = repeatable(&request);
-        let now = Instant::now();
-        let connect_deadline = now + Duration::from_millis(self.limits.upstream_connect_timeout_ms);
-        let mut lease = self.lease(connect_deadline, true).await?;
+        let mut lease = backend.lease(self.connect_deadline(), true).await?;
         let reused = lease.is_reused();
         match (self.exchange(&mut lease, request, fate).await, again) {
             // A kept connection may die between two requests. A request without a body that may be
@@ -88,7 +90,7 @@ impl Upstream {
             (Err(Lost::Connection), Some(request)) if reused => {
                 drop(lease);
                 // Boxed, as connecting is: the way that every request goes stays small.
-                Box::pin(self.send_again(request, fate)).await
+                Box::pin(self.send_again(backend, request, fate)).await
             }
             (Err(lost), _) => Err(lost.failure()),
             (Ok(answer), _) => Ok((answer, lease)),
@@ -97,60 +99,24 @@ impl Upstream {
 
     async fn send_again(
         &self,
+        backend: &Backend,
         request: Request<SentBody>,
         fate: &Arc<BodyFate>,
     ) -> Result<Answer, UpstreamFailure> {
         one(&self.meter.upstream_retries);
-        let wait = Duration::from_millis(self.limits.upstream_connect_timeout_ms);
-        let mut lease = self.lease(Instant::now() + wait, false).await?;
+        let mut lease = backend.lease(self.connect_deadline(), false).await?;
         let answer = self.exchange(&mut lease, request, fate).await.map_err(Lost::failure)?;
         Ok((answer, lease))
     }
 
-    async fn lease(&self, deadline: Instant, may_reuse: bool) -> Result<Lease, UpstreamFailure> {
-        let permit = timeout_at(deadline, self.pool.permit())
-            .await
-            .map_err(|_| UpstreamFailure::NoConnection)?;
-        if may_reuse {
-            while let Some(mut sender) = self.pool.idle(Instant::now()) {
-                if timeout_at(deadline, sender.ready()).await.is_ok_and(|ready| ready.is_ok()) {
-                    self.meter.upstream_connections_reused.fetch_add(1, Relaxed);
-                    return Ok(Lease::new(sender, permit, self.pool.clone(), true));
-                }
-            }
-        }
-        let sender = timeout_at(deadline, Box::pin(self.connect()))
-            .await
-            .map_err(|_| UpstreamFailure::ConnectTimeout)??;
-        Ok(Lease::new(sender, permit, self.pool.clone(), false))
+    fn next_backend(&self) -> Option<&Backend> {
+        let next = self.next.get();
+        self.next.set(next.wrapping_add(1));
+        self.backends.get(next.checked_rem(self.backends.len())?)
     }
 
-    async fn connect(&self) -> Result<http1::SendRequest<SentBody>, UpstreamFailure> {
-        let tcp = TcpStream::connect(self.route.policy_address)
-            .await
-            .map_err(|_| UpstreamFailure::Connect)?;
-        // A request is written whole; waiting for more only adds delay.
-        tcp.set_nodelay(true).map_err(|_| UpstreamFailure::Connect)?;
-        let tls = self.route.connector.connect(self.route.name.clone(), tcp).await.map_err(|error| {
-            tracing::warn!(%error, upstream = %self.route.policy_address, "the TLS handshake with the upstream failed");
-            UpstreamFailure::Tls
-        })?;
-        let (sender, connection) = http1::Builder::new()
-            .max_header_size(UPSTREAM_HEADER_BYTES_MAX)
-            .max_buf_size(UPSTREAM_HEADER_BYTES_MAX)
-            .handshake(TokioIo::new(tls))
-            .await
-            .map_err(|_| UpstreamFailure::Connect)?;
-        one(&self.meter.upstream_connections_opened);
-        one(&self.meter.upstream_connections_active);
-        let meter = self.meter.clone();
-        tokio::task::spawn_local(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "an upstream connection ended");
-            }
-            meter.upstream_connections_active.fetch_sub(1, Relaxed);
-        });
-        Ok(sender)
+    fn connect_deadline(&self) -> Instant {
+        Instant::now() + Duration::from_millis(self.limits.upstream_connect_timeout_ms)
     }
 
     async fn exchange(
@@ -186,58 +152,52 @@ impl Upstream {
 }
 
 /// What all threads share: never changed, so nothing is locked.
-pub struct UpstreamRoute {
-    policy_address: std::net::SocketAddr,
-    connections_max: u32,
-    name: ServerName<'static>,
+pub struct SharedUpstream {
     host: HeaderValue,
-    connector: TlsConnector,
+    backends: Vec<BackendPolicy>,
+    tls: Option<Tls>,
+    connections_max: u32,
 }
 
-impl UpstreamRoute {
-    /// Builds the TLS side once: only the policy's authorities vouch for the upstream.
+impl SharedUpstream {
+    /// Prepares an upstream of a policy.
     ///
     /// # Errors
-    /// The policy's text that cannot be used.
+    /// The part that cannot be used.
     pub fn new(policy: &UpstreamPolicy) -> Result<Self, UpstreamError> {
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(policy.ca_pem.as_bytes()) {
-            let certificate = certificate.map_err(|error| UpstreamError::Ca(error.to_string()))?;
-            roots.add(certificate).map_err(|error| UpstreamError::Ca(error.to_string()))?;
+        let wrong = |error| UpstreamError { name: policy.name.clone(), error };
+        if policy.backends.is_empty() {
+            return Err(wrong(UpstreamFault::NoBackend));
         }
-        if roots.is_empty() {
-            return Err(UpstreamError::Ca("it holds no certificate".to_owned()));
-        }
-        let name = |_| UpstreamError::Name(policy.server_name.clone());
-        let server_name = ServerName::try_from(policy.server_name.clone()).map_err(name)?;
-        let host = HeaderValue::from_str(&policy.server_name)
-            .map_err(|_| UpstreamError::Name(policy.server_name.clone()))?;
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .map_err(|error| UpstreamError::Tls(error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self {
-            policy_address: policy.address,
-            connections_max: policy.connections_max.max(1),
-            name: server_name,
-            host,
-            connector: TlsConnector::from(Arc::new(config)),
-        })
+        let host = HeaderValue::from_str(&policy.host)
+            .map_err(|_| wrong(UpstreamFault::Host(policy.host.clone())))?;
+        let tls = policy.tls.as_ref().map(Tls::new).transpose().map_err(wrong)?;
+        let connections_max = policy.connections_max.max(1);
+        Ok(Self { host, backends: policy.backends.clone(), tls, connections_max })
     }
 }
 
 /// A policy whose upstream cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[error("gateway upstream {name:?}: {error}")]
+pub struct UpstreamError {
+    name: String,
+    error: UpstreamFault,
+}
+
+/// What of it.
+#[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages say it")]
-pub enum UpstreamError {
-    #[error("gateway.upstream.ca: expected one or more certificates in PEM: {0}")]
+pub enum UpstreamFault {
+    #[error("backends: expected at least one, found none")]
+    NoBackend,
+    #[error("host: expected a host name or an address, found {0:?}")]
+    Host(String),
+    #[error("ca: expected one or more certificates in PEM: {0}")]
     Ca(String),
-    #[error("gateway.upstream.server_name: expected a host name or an address, found {0:?}")]
+    #[error("server_name: expected a host name or an address, found {0:?}")]
     Name(String),
-    #[error("gateway.upstream: TLS cannot be set up: {0}")]
+    #[error("TLS cannot be set up: {0}")]
     Tls(String),
 }
 

@@ -6,8 +6,12 @@ mod refusals;
 
 mod limits;
 
+mod routes;
+
 mod forwarding;
 
 mod upstream;
+
+mod changes;
 
 mod log;

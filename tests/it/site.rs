@@ -55,17 +55,23 @@ impl Ground {
 
     /// A configuration that works, with these lines in the sections for packets and for the gateway.
     pub fn config(&self, packet: &str, gateway: &str) -> String {
+        let (upstream, name) = (upstream::ADDRESS, upstream::NAME);
+        let sole = format!(
+            "  upstream:\n    address: {upstream}\n    server_name: {name}\n    ca: authority.pem\n"
+        );
+        self.config_of(packet, &format!("{sole}{gateway}"))
+    }
+
+    /// The same, where the gateway's lines say too where requests go.
+    pub fn config_of(&self, packet: &str, gateway: &str) -> String {
         format!(
             "interfaces:\n  - name: {SERVER_INTERFACE}\n\
              packet:\n  pin_path: {pin_path}\n{packet}\
              gateway:\n  listen: [\"0.0.0.0:443\", \"[::]:443\"]\n  certificate: {certificate}\n  \
-             private_key: {key}\n  user: nobody\n  threads: 2\n  upstream:\n    address: {upstream}\n    \
-             server_name: {name}\n    ca: authority.pem\n{gateway}{places}",
+             private_key: {key}\n  user: nobody\n  threads: 2\n{gateway}{places}",
             pin_path = self.world.pin_path().display(),
             certificate = self.gateway.certificate.display(),
             key = self.gateway.key.display(),
-            upstream = upstream::ADDRESS,
-            name = upstream::NAME,
             places = seawall::places(&self.world),
         )
     }
@@ -111,6 +117,13 @@ impl Site {
     pub fn start(packet: &str, gateway: &str) -> Self {
         let ground = Ground::prepare();
         let config = ground.config(packet, gateway);
+        let seawall = Seawall::start(&ground.world, &config).unwrap();
+        Self { seawall, ground }
+    }
+
+    /// Starts it with lines of the gateway that say too where requests go.
+    pub fn start_of(ground: Ground, gateway: &str) -> Self {
+        let config = ground.config_of("", gateway);
         let seawall = Seawall::start(&ground.world, &config).unwrap();
         Self { seawall, ground }
     }

@@ -37,7 +37,19 @@ pub struct Echo {
 impl Echo {
     /// Listens in a namespace with this certificate.
     pub fn start(namespace: &Namespace, address: SocketAddr, identity: &Identity) -> Result<Self> {
-        let config = Arc::new(config(identity)?);
+        Self::listen(namespace, address, Some(Arc::new(config(identity)?)))
+    }
+
+    /// Listens in a namespace, without TLS.
+    pub fn plain(namespace: &Namespace, address: SocketAddr) -> Result<Self> {
+        Self::listen(namespace, address, None)
+    }
+
+    fn listen(
+        namespace: &Namespace,
+        address: SocketAddr,
+        config: Option<Arc<ServerConfig>>,
+    ) -> Result<Self> {
         let listener = namespace
             .run(|| TcpListener::bind(address))?
             .with_context(|| format!("the echo could not listen on {address}"))?;
@@ -89,17 +101,23 @@ pub(crate) fn config(identity: &Identity) -> Result<ServerConfig> {
         .with_single_cert(chain, key)?)
 }
 
-fn serve(stream: TcpStream, config: Arc<ServerConfig>) -> io::Result<()> {
+fn serve(mut stream: TcpStream, config: Option<Arc<ServerConfig>>) -> io::Result<()> {
     stream.set_read_timeout(Some(IDLE_TIMEOUT))?;
+    let Some(config) = config else { return converse(&mut stream) };
     let connection = ServerConnection::new(config).map_err(io::Error::other)?;
     let mut stream = StreamOwned::new(connection, stream);
-    while let Some(request) = read_request(&mut stream)? {
-        if !answer(&mut stream, &request)? {
+    converse(&mut stream)?;
+    stream.conn.send_close_notify();
+    stream.flush()
+}
+
+fn converse(stream: &mut (impl Read + Write)) -> io::Result<()> {
+    while let Some(request) = read_request(stream)? {
+        if !answer(stream, &request)? {
             break;
         }
     }
-    stream.conn.send_close_notify();
-    stream.flush()
+    Ok(())
 }
 
 /// The next request as it arrived, head and decoded body; nothing when the client is done.

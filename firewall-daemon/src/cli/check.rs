@@ -52,7 +52,21 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<()> {
     if let Some(gateway) = &config.gateway {
         supervisor::policy(gateway, config.log)?;
         let listen: Vec<String> = gateway.listen.iter().map(ToString::to_string).collect();
-        writeln!(text, "gateway     {} -> {}", listen.join(" "), gateway.upstream.address)?;
+        writeln!(text, "gateway     {}", listen.join(" "))?;
+        for route in &gateway.routes {
+            let upstream = gateway.upstreams.get(route.upstream);
+            let name = upstream.map_or("", |upstream| upstream.name.as_str());
+            let hosts = match route.hosts.as_slice() {
+                [] => "any host".to_owned(),
+                hosts => hosts.join(" "),
+            };
+            writeln!(text, "  route     {}: {hosts} {} -> {name}", route.name, route.path)?;
+        }
+        for upstream in &gateway.upstreams {
+            let backends = upstream.backends.iter().map(|backend| backend.address.to_string());
+            let backends: Vec<String> = backends.collect();
+            writeln!(text, "  upstream  {}: {}", upstream.name, backends.join(" "))?;
+        }
     }
     print(&text)
 }

@@ -1,11 +1,14 @@
 //! What a file says, and what is said of a file that is wrong.
 
+use firewall_gateway::limits::Limits;
+
 use super::*;
 
 mod packet;
 mod rules;
 mod limits;
 mod feeds;
+mod gateway;
 
 const LEAST: &str = "interfaces: [{name: eth0}]\npacket: {}\n";
 
@@ -87,10 +90,16 @@ log: {level: trace, format: text}
     assert_eq!(gateway.certificate, Path::new("/etc/seawall/server.pem"));
     assert_eq!(gateway.private_key, Path::new("/keys/server.key"));
     assert_eq!((gateway.user.as_str(), gateway.threads), ("gate", 3));
-    assert_eq!(gateway.upstream.address.to_string(), "127.0.0.1:8443");
-    assert_eq!(gateway.upstream.server_name, "api.internal");
-    assert_eq!(gateway.upstream.ca, Path::new("/etc/seawall/ca.pem"));
-    assert_eq!(gateway.upstream.connections_max, 9);
+    let [upstream] = gateway.upstreams.as_slice() else { panic!("{:?}", gateway.upstreams) };
+    assert_eq!(upstream.backends[0].address.to_string(), "127.0.0.1:8443");
+    let tls = upstream.tls.as_ref().expect("TLS");
+    assert_eq!(
+        (tls.server_name.as_str(), upstream.host.as_str()),
+        ("api.internal", "api.internal")
+    );
+    assert_eq!(tls.ca, Path::new("/etc/seawall/ca.pem"));
+    assert_eq!(upstream.connections_max, 9);
+    assert_eq!(gateway.routes[0].path, "/*");
     assert_eq!(
         gateway.limits,
         Limits {

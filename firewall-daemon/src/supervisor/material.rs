@@ -7,11 +7,11 @@ use std::{
 };
 
 use firewall_gateway::{
-    policy::{GatewayPolicy, LogPolicy, UpstreamPolicy},
+    policy::{GatewayPolicy, LogPolicy, UpstreamPolicy, UpstreamTlsPolicy},
     server::ServeError,
 };
 
-use crate::config::{GatewayConfig, LogConfig};
+use crate::config::{GatewayConfig, LogConfig, UpstreamConfig};
 
 /// A chain of certificates or a bundle of authorities may have so many bytes: with the key, all three
 /// go to the worker in one message.
@@ -52,17 +52,27 @@ pub fn policy(config: &GatewayConfig, log: LogConfig) -> Result<GatewayPolicy, M
     let policy = GatewayPolicy {
         certificate_pem: read("certificate", &config.certificate)?,
         private_key_pem: read("private_key", &config.private_key)?,
-        upstream: UpstreamPolicy {
-            address: config.upstream.address,
-            server_name: config.upstream.server_name.clone(),
-            ca_pem: read("upstream.ca", &config.upstream.ca)?,
-            connections_max: config.upstream.connections_max,
-        },
+        upstreams: config.upstreams.iter().map(upstream).collect::<Result<_, _>>()?,
+        routes: config.routes.clone(),
         limits: config.limits.clone(),
         log: LogPolicy { level: log.level, format: log.format, access: config.access_log },
     };
     firewall_gateway::server::check(&policy)?;
     Ok(policy)
+}
+
+fn upstream(config: &UpstreamConfig) -> Result<UpstreamPolicy, MaterialError> {
+    let tls = config.tls.as_ref().map(|tls| {
+        let (server_name, ca_pem) = (tls.server_name.clone(), read("upstream ca", &tls.ca)?);
+        Ok::<_, MaterialError>(UpstreamTlsPolicy { server_name, ca_pem })
+    });
+    Ok(UpstreamPolicy {
+        name: config.name.clone(),
+        backends: config.backends.clone(),
+        host: config.host.clone(),
+        tls: tls.transpose()?,
+        connections_max: config.connections_max,
+    })
 }
 
 fn read(key: &'static str, path: &Path) -> Result<String, MaterialError> {

@@ -25,8 +25,9 @@ use crate::{
     figures::{Meter, one},
     limits::{ACCEPT_PAUSE_MS, Limits, UPSTREAM_SWEEP_INTERVAL_MS},
     listener::BoundListener,
+    route::Router,
     tls::Acceptor,
-    upstream::{Upstream, UpstreamRoute},
+    upstream::{SharedUpstream, Upstream},
 };
 
 /// What the threads of a worker share; nothing of it changes but the count of connections.
@@ -36,8 +37,10 @@ pub struct Shared {
     pub limits: Arc<Limits>,
     /// TLS towards clients.
     pub acceptor: Acceptor,
-    /// The upstream's address and TLS.
-    pub route: Arc<UpstreamRoute>,
+    /// Which request goes where.
+    pub router: Arc<Router>,
+    /// The upstreams' addresses and TLS.
+    pub upstreams: Arc<[SharedUpstream]>,
     /// Open connections of the worker: written once a connection, never in a request.
     pub connections: Arc<AtomicU32>,
 }
@@ -57,10 +60,12 @@ pub fn run(
     };
     let local = LocalSet::new();
     local.block_on(&runtime, async move {
-        let upstream = Upstream::new(shared.route.clone(), shared.limits.clone(), meter.clone());
+        let upstream = |upstream: &SharedUpstream| {
+            Upstream::new(upstream, shared.limits.clone(), meter.clone())
+        };
         let thread = Rc::new(Thread {
+            upstreams: shared.upstreams.iter().map(upstream).collect(),
             shared,
-            upstream: Rc::new(upstream),
             meter,
             drain,
             drain_over: Rc::default(),
@@ -83,7 +88,7 @@ pub fn run(
 
 struct Thread {
     shared: Shared,
-    upstream: Rc<Upstream>,
+    upstreams: Rc<[Upstream]>,
     meter: Arc<Meter>,
     drain: watch::Receiver<bool>,
     drain_over: Rc<Cell<bool>>,
@@ -139,7 +144,8 @@ impl Thread {
             protocol: accepted.protocol,
             tls_version: accepted.version,
             limits: self.shared.limits.clone(),
-            upstream: self.upstream.clone(),
+            router: self.shared.router.clone(),
+            upstreams: self.upstreams.clone(),
             meter: self.meter.clone(),
             activity: Rc::new(Activity::new(
                 accepted.protocol,
@@ -153,7 +159,10 @@ impl Thread {
     async fn sweep(&self) {
         let mut ticks = interval(Duration::from_millis(UPSTREAM_SWEEP_INTERVAL_MS));
         loop {
-            self.upstream.sweep(ticks.tick().await);
+            let now = ticks.tick().await;
+            for upstream in self.upstreams.iter() {
+                upstream.sweep(now);
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The worker locks itself in: after its policy is there, before its first thread and first byte.
 
-use std::fs;
+use std::{collections::BTreeSet, fs};
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, NetPort, Ruleset, RulesetAttr,
@@ -15,7 +15,10 @@ use rustix::{
     thread::set_no_new_privs,
 };
 
-use crate::{limits::SPARE_DESCRIPTORS, policy::GatewayPolicy};
+use crate::{
+    limits::SPARE_DESCRIPTORS,
+    policy::{GatewayPolicy, UpstreamPolicy},
+};
 
 /// Gives up what the worker does not need; the list says what holds from then on.
 ///
@@ -36,7 +39,7 @@ pub fn enter(policy: &GatewayPolicy, listeners: usize) -> Result<Vec<String>, Sa
     set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(|error| SandboxError::Kernel("not dumpable", error))?;
     let descriptors = raise_descriptors(policy, listeners)?;
-    let landlock = landlock(policy.upstream.address.port());
+    let landlock = landlock(policy);
     Ok(vec![
         format!("uid={}", getuid().as_raw()),
         format!("gid={}", getegid().as_raw()),
@@ -67,8 +70,11 @@ fn raise_descriptors(policy: &GatewayPolicy, listeners: usize) -> Result<String,
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
         .map_err(|error| SandboxError::Kernel("the descriptor limit", error))?;
     // At most one upstream connection for each listener's thread and permit.
+    let upstream = |upstream: &UpstreamPolicy| {
+        u64::from(upstream.connections_max) * upstream.backends.len() as u64
+    };
     let needed = u64::from(policy.limits.connections_max)
-        + u64::from(policy.upstream.connections_max) * listeners as u64
+        + policy.upstreams.iter().map(upstream).sum::<u64>() * listeners as u64
         + SPARE_DESCRIPTORS;
     Ok(match limit.maximum {
         Some(maximum) if maximum < needed => {
@@ -86,7 +92,9 @@ fn raise_descriptors(policy: &GatewayPolicy, listeners: usize) -> Result<String,
 
 // Not every kernel has Landlock, so its absence is told and not fatal: the user, the missing
 // capabilities and no_new_privs are what the worker stands on.
-fn landlock(upstream_port: u16) -> String {
+fn landlock(policy: &GatewayPolicy) -> String {
+    let backends = policy.upstreams.iter().flat_map(|upstream| &upstream.backends);
+    let ports: BTreeSet<u16> = backends.map(|backend| backend.address.port()).collect();
     let restricted = || {
         let rules = Ruleset::default()
             .set_compatibility(CompatLevel::BestEffort)
@@ -94,8 +102,10 @@ fn landlock(upstream_port: u16) -> String {
             .handle_access(AccessNet::from_all(ABI::V6))?
             .scope(Scope::from_all(ABI::V6))?
             .create()?;
-        // The one way out: where a worker is taken over, it reaches no other service of the host.
-        rules.add_rule(NetPort::new(upstream_port, AccessNet::ConnectTcp))?.restrict_self()
+        // The only ways out: where a worker is taken over, it reaches no other service of the host.
+        let ways = ports.iter().map(|port| Ok(NetPort::new(*port, AccessNet::ConnectTcp)));
+        let ways: Vec<Result<_, landlock::RulesetError>> = ways.collect();
+        rules.add_rules(ways)?.restrict_self()
     };
     let status = restricted().map_err(|error: landlock::RulesetError| error.to_string());
     match status.map(|status| status.ruleset) {

@@ -5,11 +5,11 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
 };
 
-use firewall_gateway::{limits::Limits, policy::UpstreamPolicy};
+use firewall_gateway::limits::Limits;
 
 use crate::{
     upstream::Upstream,
-    world::{World, label, one_request, read_answer, status},
+    world::{World, label, one_request, read_answer, status, upstream_policy},
 };
 
 #[test]
@@ -92,12 +92,7 @@ fn an_upstream_that_is_not_the_right_one() {
     let right = || Upstream::start("api.internal");
     let other = Upstream::start("other.internal");
     let stranger = right();
-    let policy = |address: SocketAddr, ca: &str| UpstreamPolicy {
-        address,
-        server_name: "api.internal".to_owned(),
-        ca_pem: ca.to_owned(),
-        connections_max: 4,
-    };
+    let policy = |address: SocketAddr, ca: &str| upstream_policy(address, ca, 4);
     for (name, policy, failure) in [
         ("refused", policy(closed, &other.certificate_pem), "connect"),
         ("name", policy(other.address, &other.certificate_pem), "tls"),

@@ -18,4 +18,6 @@ mod http2;
 
 mod drain;
 
+mod parked;
+
 mod worker;

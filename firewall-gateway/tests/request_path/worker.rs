@@ -27,7 +27,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use crate::{
     upstream::Upstream,
-    world::{connect, gateway_policy, read_to_end, status},
+    world::{connect, gateway_policy, read_to_end, route_policy, status, upstream_policy},
 };
 
 #[test]
@@ -41,7 +41,8 @@ fn becomes_the_worker() {
 fn serves_reports_and_drains() {
     let upstream = Upstream::start("api.internal");
     let policy = policy(&upstream);
-    let listeners = bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 2).unwrap();
+    let listeners =
+        bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 2, Vec::new()).unwrap();
     let address = listeners[0].shape.address;
     let mut old = Worker::start(&policy, &listeners, Some(NOBODY));
     let sandbox = old.ready();
@@ -82,7 +83,8 @@ fn says_why_it_cannot_start() {
     let upstream = Upstream::start("api.internal");
     let good = policy(&upstream);
     let other = policy(&upstream);
-    let listeners = bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1).unwrap();
+    let listeners =
+        bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1, Vec::new()).unwrap();
     let mut cases = vec![
         (
             GatewayPolicy { certificate_pem: "x".to_owned(), ..good.clone() },
@@ -101,11 +103,37 @@ fn says_why_it_cannot_start() {
         ),
         (
             GatewayPolicy {
-                upstream: UpstreamPolicy { ca_pem: String::new(), ..good.upstream.clone() },
+                upstreams: vec![upstream_policy(upstream.address, "", 4)],
                 ..good.clone()
             },
             Some(NOBODY),
-            "gateway.upstream.ca",
+            "gateway upstream \"api\": ca: expected one or more certificates",
+        ),
+        (
+            GatewayPolicy {
+                upstreams: vec![UpstreamPolicy {
+                    backends: Vec::new(),
+                    ..upstream_policy(upstream.address, "", 4)
+                }],
+                ..good.clone()
+            },
+            Some(NOBODY),
+            "gateway upstream \"api\": backends: expected at least one",
+        ),
+        (
+            GatewayPolicy { routes: Vec::new(), ..good.clone() },
+            Some(NOBODY),
+            "gateway.routes: expected at least one route",
+        ),
+        (
+            GatewayPolicy { upstreams: Vec::new(), ..good.clone() },
+            Some(NOBODY),
+            "route \"all\" names an upstream that is not there",
+        ),
+        (
+            GatewayPolicy { routes: vec![route_policy("v1")], ..good.clone() },
+            Some(NOBODY),
+            "route \"all\": path: expected a path that begins with /, found \"v1\"",
         ),
         (
             GatewayPolicy {
@@ -170,12 +198,7 @@ impl Worker {
 }
 
 fn policy(upstream: &Upstream) -> GatewayPolicy {
-    let upstream = UpstreamPolicy {
-        address: upstream.address,
-        server_name: "api.internal".to_owned(),
-        ca_pem: upstream.certificate_pem.clone(),
-        connections_max: 4,
-    };
+    let upstream = upstream_policy(upstream.address, &upstream.certificate_pem, 4);
     gateway_policy(upstream, Limits::default())
 }
 

@@ -12,7 +12,10 @@ use firewall_gateway::{
     figures::{Figures, LabelCount},
     limits::Limits,
     listener::bind_listeners,
-    policy::{GatewayPolicy, LogFormat, LogLevel, LogPolicy, UpstreamPolicy},
+    policy::{
+        BackendPolicy, GatewayPolicy, LogFormat, LogLevel, LogPolicy, RoutePolicy, UpstreamPolicy,
+        UpstreamTlsPolicy,
+    },
     server::{Gateway, serve},
 };
 use rustls::{
@@ -38,18 +41,14 @@ impl World {
 
     pub fn with(limits: Limits, connections_max: u32) -> World {
         let upstream = Upstream::start("api.internal");
-        let policy = UpstreamPolicy {
-            address: upstream.address,
-            server_name: "api.internal".to_owned(),
-            ca_pem: upstream.certificate_pem.clone(),
-            connections_max,
-        };
+        let policy = upstream_policy(upstream.address, &upstream.certificate_pem, connections_max);
         World::behind(upstream, policy, limits)
     }
 
     pub fn behind(upstream: Upstream, policy: UpstreamPolicy, limits: Limits) -> World {
         let policy = gateway_policy(policy, limits);
-        let listeners = bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1).unwrap();
+        let listeners =
+            bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1, Vec::new()).unwrap();
         let address = listeners[0].shape.address;
         let gateway = serve(&policy, listeners).unwrap();
         World { gateway, address, upstream, certificate_pem: policy.certificate_pem }
@@ -87,12 +86,30 @@ impl World {
 
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
+pub fn upstream_policy(address: SocketAddr, ca_pem: &str, connections_max: u32) -> UpstreamPolicy {
+    UpstreamPolicy {
+        name: "api".to_owned(),
+        backends: vec![BackendPolicy { address }],
+        host: "api.internal".to_owned(),
+        tls: Some(UpstreamTlsPolicy {
+            server_name: "api.internal".to_owned(),
+            ca_pem: ca_pem.to_owned(),
+        }),
+        connections_max,
+    }
+}
+
+pub fn route_policy(path: &str) -> RoutePolicy {
+    RoutePolicy { name: "all".to_owned(), hosts: Vec::new(), path: path.to_owned(), upstream: 0 }
+}
+
 pub fn gateway_policy(upstream: UpstreamPolicy, limits: Limits) -> GatewayPolicy {
     let pair = rcgen::generate_simple_self_signed(vec!["gateway.test".to_owned()]).unwrap();
     GatewayPolicy {
         certificate_pem: pair.cert.pem(),
         private_key_pem: pair.signing_key.serialize_pem(),
-        upstream,
+        upstreams: vec![upstream],
+        routes: vec![route_policy("/*")],
         limits,
         log: LogPolicy { level: LogLevel::Info, format: LogFormat::Json, access: true },
     }

@@ -5,7 +5,7 @@ use serde_saphyr::Spanned;
 
 use crate::config::{
     document::Entries,
-    scalar::{Address, FilePath, Flag, Number},
+    scalar::{Address, FilePath, Flag, Name, Number},
 };
 
 /// `gateway`.
@@ -17,21 +17,62 @@ pub struct GatewayDocument {
     pub private_key: FilePath,
     pub user: Option<Spanned<String>>,
     pub threads: Option<Number<1, 64>>,
-    pub upstream: UpstreamDocument,
+    pub upstream: Option<Spanned<SoleUpstreamDocument>>,
+    pub upstreams: Option<Entries<UpstreamDocument>>,
+    pub routes: Option<Entries<RouteDocument>>,
     pub access_log: Option<Flag>,
     #[serde(default)]
     pub limits: GatewayLimitsDocument,
 }
 
-/// `gateway.upstream`.
+/// `gateway.upstream`: one server, and every request goes there.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct UpstreamDocument {
+pub struct SoleUpstreamDocument {
     pub address: Address,
     pub server_name: Spanned<String>,
     pub ca: FilePath,
-    pub connections_max: Option<Number<1, 65_536>>,
+    pub connections_max: Option<ConnectionsMax>,
 }
+
+/// An entry of `gateway.upstreams`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamDocument {
+    pub name: Spanned<Name>,
+    pub backends: Entries<BackendDocument>,
+    pub host: Option<Spanned<String>>,
+    pub tls: Option<UpstreamTlsDocument>,
+    pub connections_max: Option<ConnectionsMax>,
+}
+
+/// An entry of `backends`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackendDocument {
+    pub address: Address,
+}
+
+/// `tls` of an upstream.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamTlsDocument {
+    pub server_name: Spanned<String>,
+    pub ca: FilePath,
+}
+
+/// An entry of `gateway.routes`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteDocument {
+    pub name: Spanned<Name>,
+    pub hosts: Option<Entries<String>>,
+    pub path: Spanned<String>,
+    pub upstream: Spanned<Name>,
+}
+
+/// Connections to a backend, for each thread.
+pub type ConnectionsMax = Number<1, 65_536>;
 
 /// A wait of at most an hour.
 pub type WaitMs = Number<1, 3_600_000>;

@@ -1,12 +1,14 @@
 //! What one value of the `gateway` section alone cannot tell.
 
+mod ways;
+
 use std::{net::SocketAddr, thread};
 
 use firewall_gateway::limits::{LISTEN_ADDRESSES_MAX, Limits, THREADS_MAX};
 use serde_saphyr::Spanned;
 
 use crate::config::{
-    ConfigError, GatewayConfig, UpstreamConfig,
+    ConfigError, GatewayConfig,
     document::{
         Entries,
         gateway::{GatewayDocument, GatewayLimitsDocument, WaitMs},
@@ -18,7 +20,6 @@ use crate::config::{
 const LISTENS_MAX: usize = LISTEN_ADDRESSES_MAX;
 
 const GATEWAY_USER: &str = "seawall-gateway";
-const UPSTREAM_CONNECTIONS_MAX: u32 = 256;
 
 impl Check<'_> {
     pub(super) fn gateway(&self, gateway: GatewayDocument) -> Result<GatewayConfig, ConfigError> {
@@ -27,21 +28,17 @@ impl Check<'_> {
             None => thread::available_parallelism()
                 .map_or(1, |cpus| cpus.get().min(THREADS_MAX as usize)) as u16,
         };
-        let upstream = gateway.upstream;
+        let place = gateway.listen.referenced;
+        let (upstreams, routes) =
+            self.ways(place, gateway.upstream, gateway.upstreams, gateway.routes)?;
         Ok(GatewayConfig {
             listen: self.listen(gateway.listen)?,
             certificate: self.file(gateway.certificate),
             private_key: self.file(gateway.private_key),
             user: self.user(gateway.user)?,
             threads,
-            upstream: UpstreamConfig {
-                address: upstream.address.0,
-                server_name: self.server_name(upstream.server_name)?,
-                ca: self.file(upstream.ca),
-                connections_max: upstream
-                    .connections_max
-                    .map_or(UPSTREAM_CONNECTIONS_MAX, |number| number.cast()),
-            },
+            upstreams,
+            routes,
             access_log: gateway.access_log.is_none_or(|Flag(on)| on),
             limits: limits(&gateway.limits),
         })
@@ -65,17 +62,6 @@ impl Check<'_> {
             return self.error(user.referenced, message.to_owned());
         }
         Ok(user.value)
-    }
-
-    fn server_name(&self, name: Spanned<String>) -> Result<String, ConfigError> {
-        if rustls::pki_types::ServerName::try_from(name.value.as_str()).is_err() {
-            let message = format!(
-                "server_name: expected the DNS name or address in the upstream's certificate, found {:?}",
-                name.value
-            );
-            return self.error(name.referenced, message);
-        }
-        Ok(name.value)
     }
 }
 

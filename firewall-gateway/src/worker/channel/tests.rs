@@ -12,7 +12,7 @@ use super::{Channel, ChannelError};
 use crate::{
     limits::Limits,
     listener::bind_listeners,
-    policy::{GatewayPolicy, LogFormat, LogLevel, LogPolicy, UpstreamPolicy},
+    policy::{GatewayPolicy, LogFormat, LogLevel, LogPolicy},
     worker::message::{MESSAGE_BYTES_MAX, ToWorker},
 };
 
@@ -20,7 +20,8 @@ use crate::{
 fn a_start_message_arrives_with_its_sockets() {
     let (ours, theirs) = pair(SocketType::SEQPACKET);
     let (ours, theirs) = (Channel::new(ours).unwrap(), Channel::new(theirs).unwrap());
-    let listeners = bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 2).unwrap();
+    let listeners =
+        bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 2, Vec::new()).unwrap();
     let shapes = listeners.iter().map(|listener| listener.shape).collect();
     let sockets: Vec<_> = listeners.iter().map(|listener| listener.socket.as_fd()).collect();
     ours.send(&ToWorker::Start { policy: policy(""), listeners: shapes }, &sockets).unwrap();
@@ -62,12 +63,8 @@ fn policy(certificate: &str) -> GatewayPolicy {
     GatewayPolicy {
         certificate_pem: certificate.to_owned(),
         private_key_pem: "SECRET".to_owned(),
-        upstream: UpstreamPolicy {
-            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8443)),
-            server_name: "api.internal".to_owned(),
-            ca_pem: String::new(),
-            connections_max: 1,
-        },
+        upstreams: Vec::new(),
+        routes: Vec::new(),
         limits: Limits::default(),
         log: LogPolicy { level: LogLevel::Info, format: LogFormat::Json, access: true },
     }

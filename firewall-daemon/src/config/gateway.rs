@@ -1,0 +1,55 @@
+//! The gateway's configuration.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use firewall_gateway::{
+    limits::Limits,
+    policy::{BackendPolicy, RoutePolicy},
+};
+
+/// The `gateway` section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayConfig {
+    /// Where clients connect.
+    pub listen: Vec<SocketAddr>,
+    /// Certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Private key, PEM.
+    pub private_key: PathBuf,
+    /// The worker's unprivileged user.
+    pub user: String,
+    /// Threads of the worker.
+    pub threads: u16,
+    /// Where requests can go.
+    pub upstreams: Vec<UpstreamConfig>,
+    /// Which request goes where: the first that matches.
+    pub routes: Vec<RoutePolicy>,
+    /// Whether each request leaves a line.
+    pub access_log: bool,
+    /// Sizes, counts and waits.
+    pub limits: Limits,
+}
+
+/// An entry of `gateway.upstreams`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamConfig {
+    /// Its name.
+    pub name: String,
+    /// Its servers.
+    pub backends: Vec<BackendPolicy>,
+    /// The `Host` they are asked for.
+    pub host: String,
+    /// How they prove who they are; nothing where they are spoken to in plain text.
+    pub tls: Option<UpstreamTlsConfig>,
+    /// Connections to each of them, for each thread.
+    pub connections_max: u32,
+}
+
+/// TLS to an upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamTlsConfig {
+    /// The name in its certificate.
+    pub server_name: String,
+    /// Who may have signed its certificate, PEM.
+    pub ca: PathBuf,
+}
