@@ -61,6 +61,8 @@ pub struct Outcome {
     pub failed: u64,
     /// The first of those, in words.
     pub failures: Vec<String>,
+    /// Requests that the server said it had not taken, and that were asked again: HTTP/2 alone has them.
+    pub repeated: u64,
     /// Connections that were opened.
     pub connections: u64,
     /// The longest from the wish for an answer to its end, opening a connection included.
@@ -109,6 +111,7 @@ impl Outcome {
     fn add(&mut self, other: Self) {
         self.answered += other.answered;
         self.failed += other.failed;
+        self.repeated += other.repeated;
         self.connections += other.connections;
         self.longest = self.longest.max(other.longest);
         let room = FAILURES_KEPT.saturating_sub(self.failures.len());
@@ -151,6 +154,7 @@ async fn client(target: Arc<Target>, stop: Arc<AtomicBool>) -> Outcome {
             }
             // The server said goodbye before anything of the request went out.
             Err(Lost::Unsent) => {}
+            Err(Lost::NotTaken) => outcome.repeated += 1,
             Err(Lost::Failed(why)) => outcome.fail(why),
         }
     }

@@ -37,7 +37,7 @@ where
         let io = TokioIo::new(wire);
         let mut connection = Box::new(builder(&client.limits).serve_connection(io, service));
         let ending = loop {
-            tokio::select! {
+            let expiry = tokio::select! {
                 // The watch comes last: it sees what the connection has just done.
                 biased;
                 ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => {
@@ -46,12 +46,14 @@ where
                 _ = drain.wait_for(|on| *on), if !draining => {
                     draining = true;
                     client.activity.draining();
+                    continue;
                 }
-                expiry = poll_fn(|cx| watch.poll(cx)) => match expiry {
-                    Expiry::Quiet => Pin::new(&mut *connection).graceful_shutdown(),
-                    Expiry::Cut(rejection) => break Some((None, rejection)),
-                    Expiry::Park => break None,
-                },
+                expiry = poll_fn(|cx| watch.poll(cx)) => expiry,
+            };
+            match expiry {
+                Expiry::Quiet => Pin::new(&mut *connection).graceful_shutdown(),
+                Expiry::Cut(rejection) => break Some((None, rejection)),
+                Expiry::Park => break None,
             }
         };
         let parts = (*connection).into_parts();

@@ -33,6 +33,7 @@ pub fn run() -> Result<(Report, Vec<String>)> {
         };
         row("requests", seen.answered as f64, "count");
         row("failed", seen.failed as f64, "count");
+        row("repeated", seen.repeated as f64, "count");
         row("connections", seen.connections as f64, "count");
         row("longest_ms", seen.longest.as_secs_f64() * 1e3, "ms");
     }

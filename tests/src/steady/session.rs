@@ -53,6 +53,8 @@ impl Target {
 pub enum Lost {
     /// Nothing of it was sent.
     Unsent,
+    /// The server's last GOAWAY says that it did not take it (RFC 9113, 6.8): a client asks again.
+    NotTaken,
     /// It may have been.
     Failed(String),
 }
@@ -116,9 +118,17 @@ impl Session {
 }
 
 fn lost(mut error: TrySendError<Request<Empty<Bytes>>>) -> Lost {
-    match error.take_message() {
-        Some(_) => Lost::Unsent,
-        None => Lost::Failed(format!("{:#}", anyhow::Error::from(error.into_error()))),
+    if error.take_message().is_some() {
+        return Lost::Unsent;
+    }
+    let error = anyhow::Error::from(error.into_error());
+    // Streams that the server did take do not end with its GOAWAY.
+    let not_taken = |cause: &h2::Error| {
+        cause.is_go_away() && cause.is_remote() && cause.reason() == Some(h2::Reason::NO_ERROR)
+    };
+    match error.root_cause().downcast_ref().is_some_and(not_taken) {
+        true => Lost::NotTaken,
+        false => Lost::Failed(format!("{error:#}")),
     }
 }
 
