@@ -1,7 +1,5 @@
 //! One line for each request that has ended; nothing secret, nothing unbounded, nothing unescaped.
 
-mod date;
-
 mod masked;
 
 use std::{
@@ -14,6 +12,7 @@ use http::{HeaderMap, HeaderName, Uri, header};
 
 use crate::{
     context::{Protocol, RequestContext},
+    date,
     limits::{LOG_METHOD_BYTES_MAX, LOG_PATH_BYTES_MAX, LOG_TEXT_BYTES_MAX},
     policy::access_log::{AccessField, AccessFormat, AccessLogPolicy},
 };

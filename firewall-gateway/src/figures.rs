@@ -139,15 +139,12 @@ impl Figures {
 
     /// Adds another thread's or a retired worker's figures.
     pub fn add(&mut self, other: &Figures) {
-        for theirs in &other.requests {
-            let same = |ours: &&mut RequestCount| {
-                (ours.status, &ours.protocol) == (theirs.status, &theirs.protocol)
-            };
-            match self.requests.iter_mut().find(same) {
-                Some(ours) => ours.count = ours.count.saturating_add(theirs.count),
-                None => self.requests.push(theirs.clone()),
-            }
-        }
+        let same = |ours: &RequestCount, theirs: &RequestCount| {
+            (ours.status, &ours.protocol) == (theirs.status, &theirs.protocol)
+        };
+        add_each(&mut self.requests, &other.requests, same, |ours, theirs| {
+            ours.count = ours.count.saturating_add(theirs.count);
+        });
         self.request_duration.add(&other.request_duration);
         add_rows(&mut self.routes, &other.routes);
         add_rows(&mut self.backends, &other.backends);
@@ -196,10 +193,23 @@ impl Figures {
 }
 
 fn add_labels(ours: &mut Vec<LabelCount>, theirs: &[LabelCount]) {
-    for count in theirs {
-        match ours.iter_mut().find(|known| known.label == count.label) {
-            Some(known) => known.count = known.count.saturating_add(count.count),
-            None => ours.push(count.clone()),
+    let same = |ours: &LabelCount, theirs: &LabelCount| ours.label == theirs.label;
+    add_each(ours, theirs, same, |ours, theirs| {
+        ours.count = ours.count.saturating_add(theirs.count);
+    });
+}
+
+/// Adds each of `theirs` to the one of `ours` that is the same; one that is not there is put behind.
+fn add_each<T: Clone>(
+    ours: &mut Vec<T>,
+    theirs: &[T],
+    same: impl Fn(&T, &T) -> bool,
+    add: impl Fn(&mut T, &T),
+) {
+    for theirs in theirs {
+        match ours.iter_mut().find(|ours| same(ours, theirs)) {
+            Some(ours) => add(ours, theirs),
+            None => ours.push(theirs.clone()),
         }
     }
 }

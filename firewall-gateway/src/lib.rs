@@ -43,6 +43,8 @@ mod observe;
 
 mod access_log;
 
+pub mod date;
+
 mod trace;
 
 pub mod figures;

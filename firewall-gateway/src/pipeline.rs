@@ -12,11 +12,11 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 
 use crate::{
-    answer::Asked,
+    answer::{Answers, Asked},
     body::{BodyFate, RequestBody},
     connection::{Client, Unread},
     context::request_id,
-    figures::one,
+    figures::{Meter, one},
     headers,
     observe::Observation,
     rejection::{self, Rejection},
@@ -150,7 +150,9 @@ async fn stages(
     headers::to_client(&mut head.headers);
     let wait = Duration::from_millis(limits.upstream_response_timeout_ms);
     let body = UpstreamBody::new(body, lease, fate.clone(), wait);
-    let (mut head, body) = shaped(head, body, asked.unwrap_or_default(), client, observation);
+    let asked = asked.unwrap_or_default();
+    let id = &observation.context.id;
+    let (mut head, body) = shaped(head, body, asked, answers, id, &client.meter);
     answers.apply(&mut head.headers);
     Ok(Outcome::Upstream(head, body))
 }
@@ -166,14 +168,14 @@ fn shaped(
     mut head: Parts,
     body: UpstreamBody,
     asked: Asked,
-    client: &Client,
-    observation: &Observation,
+    answers: &Answers,
+    id: &str,
+    meter: &Meter,
 ) -> (Parts, Source) {
-    let answers = client.answers.of(observation.route());
     if answers.replaces(head.status) {
-        one(&client.meter.upstream_errors_replaced);
+        one(&meter.upstream_errors_replaced);
         body.discard();
-        let ours = rejection::upstream_error(head.status, &observation.context.id);
+        let ours = rejection::upstream_error(head.status, id);
         let (mut ours, text) = ours.into_parts();
         if let Some(wait) = head.headers.remove(header::RETRY_AFTER) {
             ours.headers.insert(header::RETRY_AFTER, wait);
@@ -183,7 +185,7 @@ fn shaped(
     let length_bytes = body.length_bytes();
     match answers.compression() {
         Some(compression) if compression.take(asked, &mut head, length_bytes) => {
-            one(&client.meter.responses_compressed);
+            one(&meter.responses_compressed);
             (head, Source::compressed(body))
         }
         _ => (head, Source::Upstream(body)),

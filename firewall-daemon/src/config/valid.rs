@@ -18,7 +18,7 @@ use crate::{
             Document, Entries, FormatDocument, InterfaceDocument, LevelDocument, LogDocument,
             ModeDocument,
         },
-        scalar::{Address, FilePath},
+        scalar::{Address, FilePath, Name},
     },
     state,
 };
@@ -79,6 +79,21 @@ impl Check<'_> {
             return self.error(list.referenced, message);
         }
         Ok(list.value)
+    }
+
+    /// The name of an entry, which no other of its list has.
+    fn new_name<'a>(
+        &self,
+        name: &Spanned<Name>,
+        mut others: impl Iterator<Item = &'a String>,
+    ) -> Result<(), ConfigError> {
+        let found = &name.value.0;
+        if others.any(|other| other == found) {
+            let message =
+                format!("name: expected each name once, found {found:?} again; rename one");
+            return self.error(name.referenced, message);
+        }
+        Ok(())
     }
 
     /// Entries none of which is there twice.

@@ -1,5 +1,7 @@
 //! Where the providers have their databases.
 
+use firewall_gateway::date::civil;
+
 use super::Database;
 use crate::config::{GeoUpdateConfig, Provider};
 
@@ -16,15 +18,8 @@ impl Month {
     /// That of a moment, in seconds since 1970.
     #[must_use]
     pub fn of(epoch_s: u64) -> Self {
-        // The days of a year that begins in March, so that the odd day comes last (Howard Hinnant).
-        let days = epoch_s / 86_400 + 719_468;
-        let (era, day_of_era) = (days / 146_097, days % 146_097);
-        let year_of_era =
-            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let from_march = (5 * day_of_year + 2) / 153;
-        let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-        Self { year: era * 400 + year_of_era + u64::from(month <= 2), month }
+        let (year, month, _) = civil(epoch_s / 86_400);
+        Self { year, month }
     }
 
     /// The one before.

@@ -1,42 +1,22 @@
 //! A moment for people.
 
-const SECOND_NS: u64 = 1_000_000_000;
-const DAY_S: u64 = 86_400;
+use std::time::{Duration, UNIX_EPOCH};
+
+use firewall_gateway::date::rfc3339;
 
 /// Nanoseconds since 1970 as a moment of UTC, to the microsecond (RFC 3339).
 #[must_use]
 pub fn utc(time_epoch_ns: u64) -> String {
-    let (seconds, rest_ns) = (time_epoch_ns / SECOND_NS, time_epoch_ns % SECOND_NS);
-    let (year, month, day) = date(seconds / DAY_S);
-    let (hours, minutes) = (seconds % DAY_S / 3_600, seconds % 3_600 / 60);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{:02}.{:06}Z",
-        seconds % 60,
-        rest_ns / 1_000
-    )
-}
-
-/// Year, month and day of so many days after 1970-01-01. Years are counted from March on, so that a leap
-/// day is the last of its year, and in eras of 400 of them, which all have as many days.
-fn date(days: u64) -> (u64, u64, u64) {
-    const ERA_DAYS: u64 = 146_097;
-    /// From 0000-03-01 to 1970-01-01.
-    const BEFORE_1970_DAYS: u64 = 719_468;
-    let days = days + BEFORE_1970_DAYS;
-    let (era, day_of_era) = (days / ERA_DAYS, days % ERA_DAYS);
-    let leap_days = |day: u64| day / 1_460 + day / 146_096 - day / 36_524;
-    let year_of_era = (day_of_era - leap_days(day_of_era)) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    // From March on, months have 31, 30, 31, 30, 31 days, again and again.
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+    rfc3339(UNIX_EPOCH + Duration::from_nanos(time_epoch_ns))
 }
 
 #[cfg(test)]
 mod tests {
+    use firewall_gateway::date::civil as date;
+
     use super::*;
+
+    const SECOND_NS: u64 = 1_000_000_000;
 
     #[test]
     fn moments() {

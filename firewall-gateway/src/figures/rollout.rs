@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::add_each;
+
 /// What rollouts have counted since the worker started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,35 +63,23 @@ pub struct MirrorFigures {
 impl RolloutFigures {
     /// Adds another worker's.
     pub fn add(&mut self, other: &Self) {
-        for theirs in &other.splits {
-            match self.splits.iter_mut().find(|ours| ours.key() == theirs.key()) {
-                Some(ours) => {
-                    ours.requests = ours.requests.saturating_add(theirs.requests);
-                    ours.errors = ours.errors.saturating_add(theirs.errors);
-                }
-                None => self.splits.push(theirs.clone()),
-            }
-        }
-        for theirs in &other.canaries {
-            match self.canaries.iter_mut().find(|ours| ours.key() == theirs.key()) {
-                Some(ours) => {
-                    // Of two workers at once one drains.
-                    ours.percent = ours.percent.max(theirs.percent);
-                    ours.rollbacks = ours.rollbacks.saturating_add(theirs.rollbacks);
-                }
-                None => self.canaries.push(theirs.clone()),
-            }
-        }
-        for theirs in &other.mirrors {
-            match self.mirrors.iter_mut().find(|ours| ours.key() == theirs.key()) {
-                Some(ours) => {
-                    ours.ok = ours.ok.saturating_add(theirs.ok);
-                    ours.errors = ours.errors.saturating_add(theirs.errors);
-                    ours.skipped = ours.skipped.saturating_add(theirs.skipped);
-                }
-                None => self.mirrors.push(theirs.clone()),
-            }
-        }
+        let same = |ours: &SplitFigures, theirs: &SplitFigures| ours.key() == theirs.key();
+        add_each(&mut self.splits, &other.splits, same, |ours, theirs| {
+            ours.requests = ours.requests.saturating_add(theirs.requests);
+            ours.errors = ours.errors.saturating_add(theirs.errors);
+        });
+        let same = |ours: &CanaryFigures, theirs: &CanaryFigures| ours.key() == theirs.key();
+        add_each(&mut self.canaries, &other.canaries, same, |ours, theirs| {
+            // Of two workers at once one drains.
+            ours.percent = ours.percent.max(theirs.percent);
+            ours.rollbacks = ours.rollbacks.saturating_add(theirs.rollbacks);
+        });
+        let same = |ours: &MirrorFigures, theirs: &MirrorFigures| ours.key() == theirs.key();
+        add_each(&mut self.mirrors, &other.mirrors, same, |ours, theirs| {
+            ours.ok = ours.ok.saturating_add(theirs.ok);
+            ours.errors = ours.errors.saturating_add(theirs.errors);
+            ours.skipped = ours.skipped.saturating_add(theirs.skipped);
+        });
     }
 
     /// The same with the gauges at zero.

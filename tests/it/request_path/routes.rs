@@ -14,23 +14,11 @@ fn a_route_takes_a_request_to_its_upstream() {
     if !requirement::root("a_route_takes_a_request_to_its_upstream") {
         return;
     }
-    let ground = Ground::prepare();
-    let plain = Echo::plain(&ground.world.server, PLAIN).unwrap();
-    let site = Site::start_of(
-        ground,
-        &format!(
-            "  upstreams:
-    - name: api
-      backends: [{{address: '{api}'}}]
-      tls: {{server_name: {name}, ca: authority.pem}}
-    - {{name: plain, backends: [{{address: '{PLAIN}'}}], host: shop.internal}}
-  routes:
-    - {{name: user, hosts: [api.example], path: '/users/{{id}}', upstream: api}}
-    - {{name: shop, path: '/shop/*', upstream: plain}}
+    let (site, plain) = between(
+        "name: plain, host: shop.internal",
+        "    - {name: user, hosts: [api.example], path: '/users/{id}', upstream: api}
+    - {name: shop, path: '/shop/*', upstream: plain}
 ",
-            api = upstream::ADDRESS,
-            name = upstream::NAME,
-        ),
     );
     let client = site.ground.client();
     for protocol in ["--http1.1", "--http2"] {
@@ -67,28 +55,16 @@ fn a_rollout_is_told_by_routes_and_metrics_and_goes_back() {
     if !requirement::root("a_rollout_is_told_by_routes_and_metrics_and_goes_back") {
         return;
     }
-    let ground = Ground::prepare();
-    let plain = Echo::plain(&ground.world.server, PLAIN).unwrap();
-    let site = Site::start_of(
-        ground,
-        &format!(
-            "  upstreams:
-    - name: api
-      backends: [{{address: '{api}'}}]
-      tls: {{server_name: {name}, ca: authority.pem}}
-    - {{name: next, backends: [{{address: '{PLAIN}'}}]}}
-  routes:
-    - {{name: split, path: /split, split: [{{upstream: api, weight: 3}}, {{upstream: next, weight: 1}}]}}
+    let (site, plain) = between(
+        "name: next",
+        "    - {name: split, path: /split, split: [{upstream: api, weight: 3}, {upstream: next, weight: 1}]}
     - name: canary
       path: '/status/*'
       methods: [GET]
       upstream: api
-      canary: {{upstream: next, percent: 50, error_percent_max: 10, requests_min: 5}}
-    - {{name: moved, path: '/old/*', redirect: {{to: 'https://new.example/*'}}}}
+      canary: {upstream: next, percent: 50, error_percent_max: 10, requests_min: 5}
+    - {name: moved, path: '/old/*', redirect: {to: 'https://new.example/*'}}
 ",
-            api = upstream::ADDRESS,
-            name = upstream::NAME,
-        ),
     );
     let client = site.ground.client();
     let get = |path: &str| site.ground.get(path).send(client).unwrap();
@@ -134,4 +110,21 @@ fn a_rollout_is_told_by_routes_and_metrics_and_goes_back() {
     let audit = verb(&["audit", "show", log.to_str().unwrap(), "--verb", "canary"]);
     assert!(audit.contains("route canary") && audit.contains("went back"), "{audit}");
     drop(plain);
+}
+
+/// A site with two upstreams: `api` over TLS, and one with these keys, which is [`PLAIN`].
+fn between(other: &str, routes: &str) -> (Site, Echo) {
+    let ground = Ground::prepare();
+    let plain = Echo::plain(&ground.world.server, PLAIN).unwrap();
+    let (api, name) = (upstream::ADDRESS, upstream::NAME);
+    let gateway = format!(
+        "  upstreams:
+    - name: api
+      backends: [{{address: '{api}'}}]
+      tls: {{server_name: {name}, ca: authority.pem}}
+    - {{{other}, backends: [{{address: '{PLAIN}'}}]}}
+  routes:
+{routes}"
+    );
+    (Site::start_of(ground, &gateway), plain)
 }

@@ -31,16 +31,11 @@ impl Check<'_> {
         geo: bool,
     ) -> Result<Vec<RuleConfig>, ConfigError> {
         let Some(rules) = rules else { return Ok(Vec::new()) };
-        let mut names = BTreeSet::new();
         let mut limits = 0;
         let mut checked = Vec::new();
         for rule in self.counted("rules", 0..=RULES_MAX, rules)? {
-            let (place, name) = (rule.value.name.referenced, rule.value.name.value.0.clone());
-            if !names.insert(name.clone()) {
-                let message =
-                    format!("name: expected each name once, found {name:?} again; rename one");
-                return self.error(place, message);
-            }
+            self.new_name(&rule.value.name, checked.iter().map(|other: &RuleConfig| &other.name))?;
+            let name = rule.value.name.value.0.clone();
             let verdict_place = rule.value.verdict.referenced;
             let rule = self.rule(name, rule.value, sets, geo)?;
             limits += usize::from(matches!(rule.verdict, RuleVerdict::Limit { .. }));

@@ -10,7 +10,6 @@ use crate::config::{
         gateway::{ConnectionsMax, SoleUpstreamDocument, UpstreamDocument, UpstreamTlsDocument},
         routes::RouteDocument,
     },
-    scalar::Name,
     valid::Check,
 };
 
@@ -128,20 +127,6 @@ impl Check<'_> {
             return self.error(host.referenced, message);
         }
         Ok(host.value)
-    }
-
-    pub(super) fn new_name<'a>(
-        &self,
-        name: &Spanned<Name>,
-        mut others: impl Iterator<Item = &'a String>,
-    ) -> Result<(), ConfigError> {
-        let found = &name.value.0;
-        if others.any(|other| other == found) {
-            let message =
-                format!("name: expected each name once, found {found:?} again; rename one");
-            return self.error(name.referenced, message);
-        }
-        Ok(())
     }
 }
 

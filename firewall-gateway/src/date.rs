@@ -1,4 +1,4 @@
-//! A moment as lines write it, in UTC.
+//! A moment as lines write it, in UTC; the daemon writes its own with the same arithmetic.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -38,8 +38,10 @@ impl Moment {
     }
 }
 
-// Years begin in March here, so that the leap day is a year's last; 400 years have 146,097 days.
-fn civil(days_since_1970: u64) -> (u64, u64, u64) {
+/// Year, month and day of so many days after 1970-01-01. Years begin in March here, so that the leap
+/// day is a year's last; 400 years have 146,097 days.
+#[must_use]
+pub fn civil(days_since_1970: u64) -> (u64, u64, u64) {
     let days = days_since_1970 + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era =
