@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    net::TcpListener,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
@@ -106,16 +107,17 @@ struct Daemon {
 /// Where a part cannot be started; nothing is left then.
 pub fn run(config: Config) -> anyhow::Result<()> {
     privileges::check(&config)?;
+    let kept = service::kept();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve(config))
+    runtime.block_on(serve(config, kept))
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(config: Config, kept: Vec<TcpListener>) -> anyhow::Result<()> {
     // From here on a signal is kept until it can be answered: a stop while starting leaves nothing.
     let mut signals = Signals::new()?;
     let (control_listener, control_socket) = control::bind(&config.control.socket)?;
     let metrics_listener = metrics::bind(config.metrics.listen).await?;
-    let daemon = spawn_blocking(move || start::start(config)).await??;
+    let daemon = spawn_blocking(move || start::start(config, kept)).await??;
     let daemon = Arc::new(daemon);
 
     let (stop, stopped) = watch::channel(false);

@@ -4,7 +4,8 @@
 //! listening sockets stay here: a new worker takes them over while the old one drains.
 
 use std::{
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
+    os::fd::{AsFd as _, BorrowedFd},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -77,14 +78,19 @@ struct State {
 }
 
 impl Supervisor {
-    /// Binds the addresses and starts a worker; returns when it serves.
+    /// Binds the addresses, or takes over the sockets that were kept, and starts a worker; returns when it
+    /// serves.
     ///
     /// # Errors
     ///
     /// Where one of them fails; nothing is left then.
-    pub fn start(config: &GatewayConfig, policy: GatewayPolicy) -> Result<Self, SupervisorError> {
+    pub fn start(
+        config: &GatewayConfig,
+        policy: GatewayPolicy,
+        kept: Vec<TcpListener>,
+    ) -> Result<Self, SupervisorError> {
         let user = WorkerUser::find(&config.user)?;
-        let listeners = Arc::new(listener::bind_listeners(&config.listen, config.threads)?);
+        let listeners = Arc::new(listener::bind_listeners(&config.listen, config.threads, kept)?);
         let died = Arc::new(Notify::new());
         let live = Worker::start(&listeners, user, &policy, &died)?;
         let state = State {
@@ -116,6 +122,11 @@ impl Supervisor {
         old.drain();
         state.draining.push(old);
         state.collect();
+    }
+
+    /// Its listening sockets.
+    pub fn sockets(&self) -> Vec<BorrowedFd<'_>> {
+        self.listeners.iter().map(|listener| listener.socket.as_fd()).collect()
     }
 
     /// Waits for a death.

@@ -8,7 +8,7 @@ use std::{
     time::SystemTime,
 };
 
-use http::{HeaderMap, HeaderName, Uri, header};
+use http::{HeaderMap, HeaderName, Method, Uri, header};
 
 use crate::{
     context::{Protocol, RequestContext},
@@ -122,10 +122,10 @@ pub fn path(path: &str) -> String {
     escape(path.as_bytes(), LOG_PATH_BYTES_MAX)
 }
 
-/// A method as it may stand in a line.
+/// A method as it may stand in a line; nothing where the head was not whole.
 #[must_use]
-pub fn method(method: &str) -> String {
-    escape(method.as_bytes(), LOG_METHOD_BYTES_MAX)
+pub fn method(method: Option<&Method>) -> String {
+    escape(method.map_or("", Method::as_str).as_bytes(), LOG_METHOD_BYTES_MAX)
 }
 
 fn json(fields: &[AccessField], record: &Record<'_>, at: SystemTime) -> String {
@@ -149,13 +149,13 @@ fn value(field: AccessField, record: &Record<'_>) -> Option<String> {
     let text = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\"));
     let number = |number: u64| number.to_string();
     Some(match field {
-        AccessField::RequestId => text(&context.id),
+        AccessField::RequestId => text(context.id.as_str()),
         AccessField::TraceId => text(&context.trace.as_ref()?.trace_id()),
         AccessField::Peer => text(&context.peer.to_string()),
         AccessField::Client => text(&context.origin.client.to_string()),
-        AccessField::Method => text(&context.method),
+        AccessField::Method => text(&method(context.method.as_ref())),
         AccessField::Host => text(context.details.host.as_deref()?),
-        AccessField::Path => text(&context.path),
+        AccessField::Path => text(&path(context.uri.path())),
         AccessField::Query => text(context.details.query.as_deref()?),
         AccessField::Route => text(context.route.as_deref()?),
         AccessField::Status => number(record.status.into()),
@@ -187,8 +187,8 @@ fn combined(record: &Record<'_>, at: SystemTime) -> String {
         "{client} - - [{time}] \"{method} {path}{query} {version}\" {status} {bytes} \"{referer}\" \"{agent}\"\n",
         client = context.origin.client,
         time = date::common_log(at),
-        method = context.method,
-        path = context.path,
+        method = method(context.method.as_ref()),
+        path = path(context.uri.path()),
         status = record.status,
         bytes = record.bytes_out,
         referer = details.referer.as_deref().unwrap_or("-"),

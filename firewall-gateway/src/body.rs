@@ -32,7 +32,7 @@ pub struct RequestBody<B> {
     deadline: Instant,
     pace: Pace,
     waiting_since: Option<Instant>,
-    timeout: Pin<Box<Sleep>>,
+    timeout: Option<Pin<Box<Sleep>>>,
     fate: Arc<BodyFate>,
 }
 
@@ -94,7 +94,7 @@ impl<B: Body> RequestBody<B> {
             deadline,
             pace: Pace::new(Duration::from_millis(BODY_STALL_MAX_MS), limits.bytes_per_s_min),
             waiting_since: None,
-            timeout: Box::pin(sleep_until(deadline)),
+            timeout: None,
             fate,
         })
     }
@@ -124,14 +124,15 @@ impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> RequestBody<B> {
         let this = self;
         let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) else {
             // Only while we want a byte and there is none: an upstream that is slow to take the body
-            // is not the client's fault.
+            // is not the client's fault. Most requests have no body to wait for, and no need of a timer.
+            let timeout = this.timeout.get_or_insert_with(|| Box::pin(sleep_until(this.deadline)));
             if this.waiting_since.is_none() {
                 let now = Instant::now();
                 this.waiting_since = Some(now);
-                this.timeout.as_mut().reset(this.deadline.min(now + this.pace.left()));
+                timeout.as_mut().reset(this.deadline.min(now + this.pace.left()));
             }
-            ready!(this.timeout.as_mut().poll(cx));
-            let late = this.timeout.deadline() >= this.deadline;
+            ready!(timeout.as_mut().poll(cx));
+            let late = timeout.deadline() >= this.deadline;
             let rejection = if late { Rejection::BodyTimeout } else { Rejection::SlowBody };
             return Poll::Ready(Some(Err(this.refuse(rejection))));
         };

@@ -14,6 +14,8 @@ mod streams;
 
 mod wire;
 
+mod http1;
+
 use std::{
     convert::Infallible,
     future::poll_fn,
@@ -25,16 +27,12 @@ use std::{
     time::Duration,
 };
 
-use http::Method;
-use hyper::{
-    server::conn::{http1, http2},
-    service::service_fn,
-};
+use http::{HeaderValue, Uri, header};
+use hyper::{server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    io::AsyncWriteExt,
     sync::watch,
-    time::{Instant, Sleep, sleep_until, timeout},
+    time::{Instant, Sleep, sleep_until},
 };
 
 pub use self::{activity::Activity, streams::Unread};
@@ -43,7 +41,7 @@ use crate::{
     access_log::AccessLog,
     answer::AnswerTable,
     clients::Clients,
-    context::{Protocol, request_id},
+    context::{Protocol, RequestId},
     figures::{Meter, one},
     limits::{self, Limits},
     observe::Observation,
@@ -98,53 +96,47 @@ impl Client {
             Protocol::Http2 => false,
         }
     }
+
+    /// Whether the answer to a request is the last one; HTTP/2 says so by itself.
+    #[must_use]
+    pub fn ends_with_next_answer(&self) -> bool {
+        self.protocol == Protocol::Http1 && self.activity.is_draining()
+    }
 }
+
+/// How a connection ended: hyper's error, and what a client did wrong that no request can tell.
+type Ending = (Option<hyper::Error>, Option<Rejection>);
 
 /// Serves a connection to its end.
 pub async fn serve(accepted: Accepted, client: Rc<Client>, mut drain: watch::Receiver<bool>) {
-    let wire = TokioIo::new(Wire::new(accepted.stream, client.activity.clone()));
+    let wire = Wire::new(accepted.stream, client.activity.clone());
     let streams = Streams::new(Duration::from_millis(client.limits.idle_timeout_ms));
     let service = {
         let (client, streams) = (client.clone(), streams.clone());
         service_fn(move |request| {
             client.activity.called();
-            let answer = pipeline::run(request, client.clone(), streams.called());
-            Box::pin(async move { Ok::<_, Infallible>(answer.await) })
+            let (client, unread) = (client.clone(), streams.called());
+            // Made in its box: it is too large to be moved there.
+            Box::pin(async move {
+                let last = client.clone();
+                let mut answer = pipeline::run(request, client, unread).await;
+                if last.ends_with_next_answer() {
+                    answer
+                        .headers_mut()
+                        .insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(answer)
+            })
         })
     };
-    let mut draining = false;
-    let mut watch = Watch::new(&client);
-    // The two kinds of connection share no trait, so the same few lines stand twice.
     let (ended, seen) = match accepted.protocol {
-        Protocol::Http1 => {
-            let mut connection = http1_builder(&client.limits).serve_connection(wire, service);
-            let outcome = loop {
-                tokio::select! {
-                    // The watch comes last: it sees what the connection has just done.
-                    biased;
-                    ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break (ended.err(), None),
-                    _ = drain.wait_for(|on| *on), if !draining => {
-                        draining = true;
-                        Pin::new(&mut connection).graceful_shutdown();
-                    }
-                    expiry = poll_fn(|cx| watch.poll(cx)) => match expiry {
-                        Expiry::Quiet => Pin::new(&mut connection).graceful_shutdown(),
-                        Expiry::Cut(rejection) => break (None, rejection),
-                    },
-                }
-            };
-            // hyper leaves a connection open whose last request asked for an upgrade.
-            let mut wire = connection.into_parts().io.into_inner();
-            let linger = Duration::from_millis(limits::LINGER_TIMEOUT_MS);
-            let cut = matches!(outcome, (None, Some(_)));
-            if !cut && timeout(linger, wire.shutdown()).await.is_err() {
-                tracing::debug!(peer = %client.peer, "a client did not close its side in time");
-            }
-            outcome
-        }
+        Protocol::Http1 => http1::serve(wire, service, &client, drain).await,
         Protocol::Http2 => {
+            let mut draining = false;
+            let mut watch = Watch::new(&client);
+            let io = TokioIo::new(wire);
             let mut connection =
-                pin!(http2_builder(&client.limits, streams).serve_connection(wire, service));
+                pin!(http2_builder(&client.limits, streams).serve_connection(io, service));
             loop {
                 tokio::select! {
                     biased;
@@ -154,7 +146,7 @@ pub async fn serve(accepted: Accepted, client: Rc<Client>, mut drain: watch::Rec
                         connection.as_mut().graceful_shutdown();
                     }
                     expiry = poll_fn(|cx| watch.poll(cx)) => match expiry {
-                        Expiry::Quiet => connection.as_mut().graceful_shutdown(),
+                        Expiry::Quiet | Expiry::Park => connection.as_mut().graceful_shutdown(),
                         Expiry::Cut(rejection) => break (None, rejection),
                     },
                 }
@@ -169,27 +161,6 @@ pub async fn serve(accepted: Accepted, client: Rc<Client>, mut drain: watch::Rec
     if let Some(error) = ended {
         tracing::debug!(%error, peer = %client.peer, "a client connection ended");
     }
-}
-
-fn http1_builder(limits: &Limits) -> http1::Builder {
-    let hard_stop = limits::HEADER_HARD_STOP_FACTOR;
-    let header_bytes = (limits.header_bytes_max * hard_stop) as usize;
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .max_headers((limits.headers_max * hard_stop) as usize)
-        .max_header_size(header_bytes)
-        .max_buf_size(header_bytes.max(limits::HTTP1_BUFFER_BYTES_MIN))
-        // hyper's clock starts while the connection is idle; ours (activity.rs) tells waiting for
-        // a request from waiting for the rest of one. hyper's stays as the outer bound.
-        .header_read_timeout(Duration::from_millis(
-            limits.header_timeout_ms + limits.idle_timeout_ms,
-        ))
-        // A client that closes has left: its request ends and frees the upstream's connection.
-        .half_close(false)
-        .keep_alive(true)
-        .pipeline_flush(false);
-    builder
 }
 
 fn http2_builder(limits: &Limits, streams: Streams) -> http2::Builder<Streams> {
@@ -275,10 +246,9 @@ fn refusal(error: &hyper::Error) -> Option<Rejection> {
 }
 
 fn observe_headless(client: &Client, rejection: Rejection) {
-    let Ok(id) = request_id() else { return };
+    let Ok(id) = RequestId::random() else { return };
     let mut observation =
-        Observation::begin(client, id, &Method::GET, "", Arc::default(), Rc::default());
-    observation.context.method.clear();
+        Observation::begin(client, id, None, Uri::default(), Arc::default(), Rc::default());
     observation.refused(rejection);
     observation.answered();
 }

@@ -1,22 +1,25 @@
 //! What is known about one request from its first byte to its log line.
 
 use std::{
+    cell::RefCell,
     net::SocketAddr,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use http::{HeaderValue, Method, Uri};
+
 use crate::{
-    access_log::Details, clients::forwarded::Origin, rejection::Rejection, rollout::Choice,
-    route::Missing, trace::TraceContext,
+    access_log::Details, clients::forwarded::Origin, limits::REQUEST_IDS_AT_ONCE,
+    rejection::Rejection, rollout::Choice, route::Missing, trace::TraceContext,
 };
 
 /// One request. Everything that the log line or a later stage needs is here.
 #[derive(Debug)]
 pub struct RequestContext {
-    /// 128 random bits as hex: ours alone, so a client cannot choose what stands in our logs.
-    pub id: String,
+    /// Ours alone, so a client cannot choose what stands in our logs.
+    pub id: RequestId,
     /// Who connected, or whom a PROXY header named.
     pub peer: SocketAddr,
     /// The client, which a trusted proxy may have named in a header.
@@ -33,10 +36,10 @@ pub struct RequestContext {
     pub route: Option<Arc<str>>,
     /// Where it went.
     pub choice: Option<Choice>,
-    /// Method, bounded and escaped.
-    pub method: String,
-    /// Path without the query, bounded and escaped.
-    pub path: String,
+    /// Method, where the head was whole.
+    pub method: Option<Method>,
+    /// What was asked for.
+    pub uri: Uri,
     /// What the log was asked to show beside.
     pub details: Details,
     /// Its place in a trace, where traces are made.
@@ -88,13 +91,90 @@ impl Protocol {
     }
 }
 
-/// A fresh request id.
-///
-/// # Errors
-/// The kernel has no randomness to give; the request is then refused, since an id that could be
-/// guessed or repeated is worse than none.
-pub fn request_id() -> Result<String, getrandom::Error> {
-    let mut random = [0u8; 16];
-    getrandom::fill(&mut random)?;
-    Ok(format!("{:032x}", u128::from_be_bytes(random)))
+/// 128 random bits as hex, ready to stand in a header.
+#[derive(Clone, Debug)]
+pub struct RequestId(HeaderValue);
+
+impl RequestId {
+    /// A fresh one.
+    ///
+    /// # Errors
+    /// The kernel has no randomness to give; the request is then refused, since an id that could be
+    /// guessed or repeated is worse than none.
+    pub fn random() -> Result<Self, getrandom::Error> {
+        let random = RANDOMNESS.with_borrow_mut(Randomness::take)?;
+        let mut hex = [0u8; 2 * ID_BYTES];
+        for (pair, byte) in hex.chunks_exact_mut(2).zip(random) {
+            let digit = |half: u8| if half < 10 { b'0' + half } else { b'a' - 10 + half };
+            pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+        }
+        // Hex digits are always a header's value.
+        Ok(HeaderValue::from_bytes(&hex).map_or_else(|_| Self::none(), Self))
+    }
+
+    /// For a request that gets none.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(HeaderValue::from_static(""))
+    }
+
+    /// As a header's value.
+    #[must_use]
+    pub fn value(&self) -> HeaderValue {
+        self.0.clone()
+    }
+
+    /// As text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+}
+
+const ID_BYTES: usize = 16;
+
+/// Randomness of the kernel's, fetched for many ids at once: a system call a request is dear. Each
+/// byte is used once, so an id still tells nothing of any other.
+struct Randomness {
+    bytes: [u8; ID_BYTES * REQUEST_IDS_AT_ONCE],
+    used: usize,
+}
+
+impl Randomness {
+    fn take(&mut self) -> Result<[u8; ID_BYTES], getrandom::Error> {
+        if self.used >= self.bytes.len() {
+            getrandom::fill(&mut self.bytes)?;
+            self.used = 0;
+        }
+        let mut taken = [0; ID_BYTES];
+        for (to, from) in taken.iter_mut().zip(self.bytes.iter_mut().skip(self.used)) {
+            *to = std::mem::take(from);
+        }
+        self.used += ID_BYTES;
+        Ok(taken)
+    }
+}
+
+thread_local! {
+    static RANDOMNESS: RefCell<Randomness> = const {
+        let bytes = [0; ID_BYTES * REQUEST_IDS_AT_ONCE];
+        RefCell::new(Randomness { bytes, used: ID_BYTES * REQUEST_IDS_AT_ONCE })
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_id_is_given_twice() {
+        let ids: BTreeSet<String> = (0..3 * REQUEST_IDS_AT_ONCE)
+            .map(|_| RequestId::random().unwrap().as_str().to_owned())
+            .collect();
+        assert_eq!(ids.len(), 3 * REQUEST_IDS_AT_ONCE);
+        let hex = |id: &String| id.len() == 32 && id.bytes().all(|digit| digit.is_ascii_hexdigit());
+        assert!(ids.iter().all(hex));
+    }
 }

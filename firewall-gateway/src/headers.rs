@@ -4,7 +4,10 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::{context::RequestContext, rollout::MARK};
+use crate::{
+    context::{RequestContext, RequestId},
+    rollout::MARK,
+};
 
 /// Prepares a client's headers for the upstream.
 ///
@@ -17,35 +20,29 @@ pub fn to_upstream(
     upstream_host: &HeaderValue,
 ) {
     remove_hop_by_hop(headers);
-    let spoofed: Vec<HeaderName> =
-        headers.keys().filter(|name| is_ours(name.as_str())).cloned().collect();
-    for name in spoofed {
-        headers.remove(name);
-    }
+    remove(headers, |name| is_ours(name.as_str()));
     // The body's length is written anew from the body that is really sent.
     headers.remove(header::CONTENT_LENGTH);
     // Answered by the connection to the client; the upstream would answer a second time.
     headers.remove(header::EXPECT);
     headers.insert(header::HOST, upstream_host.clone());
-    set(headers, &X_REQUEST_ID, &context.id);
-    set(headers, &X_FORWARDED_FOR, &context.origin.chain());
-    set(headers, &X_REAL_IP, &context.origin.client.to_string());
+    headers.insert(X_REQUEST_ID, context.id.value());
+    set(headers, &X_FORWARDED_FOR, context.origin.chain());
+    set(headers, &X_REAL_IP, context.origin.client.to_string());
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
-    set(headers, &X_FORWARDED_HOST, host);
-    set(headers, &header::FORWARDED, &forwarded(context.origin.client, host));
+    set(headers, &X_FORWARDED_HOST, host.to_owned());
+    set(headers, &header::FORWARDED, forwarded(context.origin.client, host));
 }
 
 /// Prepares the upstream's headers for the client: nothing that names its software or its hops.
 pub fn to_client(headers: &mut HeaderMap) {
     remove_hop_by_hop(headers);
-    for name in INSIDE {
-        headers.remove(name);
-    }
+    remove(headers, |name| INSIDE.contains(&name.as_str()));
 }
 
 /// Marks an answer with the request's id, which is what a client quotes to get help.
-pub fn set_request_id(headers: &mut HeaderMap, id: &str) {
-    set(headers, &X_REQUEST_ID, id);
+pub fn set_request_id(headers: &mut HeaderMap, id: &RequestId) {
+    headers.insert(X_REQUEST_ID, id.value());
 }
 
 /// Whether a `Connection` header may name it: such headers decide who the request is for and from,
@@ -72,20 +69,29 @@ pub fn connection_tokens(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
 /// `X.Forwarded.For` as `X-Forwarded-For`.
 #[must_use]
 pub fn is_ours(name: &str) -> bool {
-    let plain = name.replace(['_', '.'], "-");
-    plain.starts_with("x-forwarded-") || plain == "x-forwarded" || OURS.contains(&plain.as_str())
+    let plain = |byte: u8| if matches!(byte, b'_' | b'.') { b'-' } else { byte };
+    let begins = |with: &str| {
+        name.len() >= with.len() && name.bytes().map(plain).zip(with.bytes()).all(|(a, b)| a == b)
+    };
+    begins("x-forwarded-") || OURS.iter().any(|ours| name.len() == ours.len() && begins(ours))
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> =
         connection_tokens(headers).filter_map(|token| HeaderName::from_bytes(token).ok()).collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
+    remove(headers, |name| HOP_BY_HOP.contains(name) || named.contains(name));
+}
+
+// One walk over what is there is cheaper than asking for each name that could be.
+fn remove(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
+    let found: Vec<HeaderName> = headers.keys().filter(|name| unwanted(name)).cloned().collect();
+    for name in found {
         headers.remove(name);
     }
 }
 
-fn set(headers: &mut HeaderMap, name: &HeaderName, value: &str) {
-    match HeaderValue::from_str(value) {
+fn set(headers: &mut HeaderMap, name: &HeaderName, value: String) {
+    match HeaderValue::try_from(value) {
         Ok(value) => headers.insert(name, value),
         // The client's own value must not stand where ours could not be written.
         Err(_) => headers.remove(name),
@@ -129,7 +135,8 @@ const INSIDE: [&str; 18] = [
 ];
 
 /// Set by us, or read by common frameworks as if a proxy in front had set them.
-const OURS: [&str; 10] = [
+const OURS: [&str; 11] = [
+    "x-forwarded",
     "forwarded",
     "x-request-id",
     "x-real-ip",

@@ -13,6 +13,8 @@ pub mod server;
 
 pub mod clients;
 
+mod read_ahead;
+
 mod tls;
 
 mod connection;

@@ -131,6 +131,9 @@ pub const ACCEPT_PAUSE_MS: u64 = 50;
 /// What hyper itself accepts, as a multiple of the limits: up to it a request gets a problem+json
 /// from us, beyond it hyper's bare 431 and the end of the connection.
 pub const HEADER_HARD_STOP_FACTOR: u32 = 2;
+/// hyper parses so many fields without asking for memory; told of another number, it asks for each
+/// head. Beyond this many it answers a request with a bare 431, and fails an upstream's response.
+pub const HTTP1_HEADERS_INLINE: u32 = 100;
 /// hyper's read and write buffer for one HTTP/1 connection must hold the largest header block.
 pub const HTTP1_BUFFER_BYTES_MIN: usize = 65_536;
 /// HTTP/2 flow control: what one client may have in flight towards us, a stream and a connection.
@@ -196,15 +199,20 @@ pub const PROXY_HEADER_BYTES_MAX: usize = 2_048;
 pub const PROXY_HEADER_TIMEOUT_MS: u64 = 3_000;
 /// A ClientHello, with the head of its record: the largest record there is.
 pub const CLIENT_HELLO_BYTES_MAX: usize = 16_384 + 5;
+/// A drained HTTP/1 connection without a request may still get one that was on its way when the drain
+/// began, as long as a network takes for it; then it is closed.
+pub const DRAIN_QUIET_MS: u64 = 1_000;
+/// A kept HTTP/1 connection that was quiet so long is parked: it holds its TLS session and no buffer.
+pub const PARK_AFTER_MS: u64 = 1_000;
+/// A parked connection's first bytes are read in pieces of at most this size.
+pub const WAKE_BYTES: usize = 4_096;
 /// Sessions remembered for TLS 1.2 clients without tickets.
 pub const TLS_SESSIONS_MAX: usize = 4_096;
 /// Below the keep-alive of common API servers (75 s and more): we close first, so no request
 /// meets a connection that is just being closed.
 pub const UPSTREAM_IDLE_TIMEOUT_MS: u64 = 30_000;
-/// Header block and fields of an upstream's response.
+/// Header block of an upstream's response; of fields it may have [`HTTP1_HEADERS_INLINE`].
 pub const UPSTREAM_HEADER_BYTES_MAX: usize = 65_536;
-/// See [`UPSTREAM_HEADER_BYTES_MAX`].
-pub const UPSTREAM_HEADERS_MAX: usize = 200;
 /// Routes that a worker serves; they travel to it in one message.
 pub const ROUTES_MAX: usize = 1_024;
 /// Routes with more than one upstream, or with a mirror: their figures travel each second.
@@ -232,6 +240,10 @@ pub const UPSTREAM_DISCARD_TIMEOUT_MS: u64 = 1_000;
 pub const GZIP_LEVEL: u32 = 4;
 /// Compressed bytes that are handed on together.
 pub const GZIP_CHUNK_BYTES: usize = 8_192;
+/// What a thread asks the kernel for at once: two TLS records of the largest kind and more.
+pub const READ_AHEAD_BYTES: usize = 65_536;
+/// Request ids for which a thread fetches randomness at once: 4 KiB.
+pub const REQUEST_IDS_AT_ONCE: usize = 256;
 /// Path in an access-log line; the rest is cut and marked.
 pub const LOG_PATH_BYTES_MAX: usize = 1_024;
 /// Host, user agent and referer in an access-log line, each.

@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener},
 };
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::{
     limits::{LISTEN_ADDRESSES_MAX, LISTEN_BACKLOG, THREADS_MAX},
@@ -15,13 +15,15 @@ use crate::{
 /// Binds one socket for each thread and address; runs while the caller still may take low ports.
 ///
 /// With SO_REUSEPORT the kernel spreads connections over the threads' sockets, so that no lock and
-/// no accept queue is shared between cores.
+/// no accept queue is shared between cores. Sockets of `kept` that listen on one of the addresses
+/// serve on, with the connections that wait in them; the others are closed.
 ///
 /// # Errors
 /// The address and the kernel's reason; nothing stays bound.
 pub fn bind_listeners(
     addresses: &[SocketAddr],
     threads: u16,
+    kept: Vec<TcpListener>,
 ) -> Result<Vec<BoundListener>, BindError> {
     let sockets = addresses.len() * usize::from(threads);
     if addresses.is_empty()
@@ -33,8 +35,14 @@ pub fn bind_listeners(
         return Err(BindError::Count { addresses: addresses.len(), threads });
     }
     let mut listeners = Vec::with_capacity(sockets);
+    let mut kept: Vec<(SocketAddr, TcpListener)> =
+        kept.into_iter().filter_map(|socket| Some((taken_over(&socket)?, socket))).collect();
     let mut resolved = Vec::with_capacity(addresses.len());
     for address in addresses {
+        if kept.iter().any(|(kept, _)| kept == address) {
+            resolved.push(*address);
+            continue;
+        }
         // SO_REUSEPORT lets a second daemon of the same user share the port silently; a first bind
         // without it, never listening, finds out whether somebody is there. It also turns port 0
         // into one port for all threads.
@@ -44,11 +52,10 @@ pub fn bind_listeners(
     }
     for thread in 0..threads {
         for &address in &resolved {
-            let socket = bind(address, true).and_then(|socket| {
-                socket.listen(LISTEN_BACKLOG)?;
-                Ok(TcpListener::from(socket))
-            });
-            let socket = socket.map_err(|source| BindError::Bind { address, source })?;
+            let socket = match kept.iter().position(|(kept, _)| *kept == address) {
+                Some(place) => kept.remove(place).1,
+                None => listen(address).map_err(|source| BindError::Bind { address, source })?,
+            };
             listeners.push(BoundListener { shape: ListenerShape { thread, address }, socket });
         }
     }
@@ -89,6 +96,19 @@ pub enum BindError {
     },
 }
 
+/// The address of a socket of before, where it is one that can serve on.
+fn taken_over(socket: &TcpListener) -> Option<SocketAddr> {
+    let listens = SockRef::from(socket).is_listener().is_ok_and(|listens| listens);
+    socket.set_nonblocking(true).ok()?;
+    socket.local_addr().ok().filter(|_| listens)
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = bind(address, true)?;
+    socket.listen(LISTEN_BACKLOG)?;
+    Ok(TcpListener::from(socket))
+}
+
 fn bind(address: SocketAddr, reuse_port: bool) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
@@ -104,4 +124,36 @@ fn bind(address: SocketAddr, reuse_port: bool) -> io::Result<Socket> {
     socket.set_reuse_port(reuse_port)?;
     socket.bind(&address.into())?;
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn kept_sockets_serve_on() {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let first = bind_listeners(&[any], 2, Vec::new()).unwrap();
+        let address = first[0].socket.local_addr().unwrap();
+        let waiting = std::net::TcpStream::connect(address).unwrap();
+        // As many as there are threads, fewer, and more than there are addresses for.
+        let mut kept: Vec<TcpListener> = first.into_iter().map(|one| one.socket).collect();
+        for threads in [2, 3, 1] {
+            kept.push(TcpListener::bind(any).unwrap());
+            let next = bind_listeners(&[address], threads, std::mem::take(&mut kept)).unwrap();
+            assert_eq!(next.len(), usize::from(threads));
+            for (listener, thread) in next.iter().zip(0..) {
+                assert_eq!(listener.socket.local_addr().unwrap(), address);
+                assert_eq!(listener.shape, ListenerShape { thread, address });
+            }
+            kept = next.into_iter().map(|one| one.socket).collect();
+            if threads == 2 {
+                let accepted = kept.iter().filter(|socket| socket.accept().is_ok()).count();
+                assert_eq!(accepted, 1, "the connection that waited is lost");
+            }
+        }
+        drop(waiting);
+    }
 }

@@ -6,14 +6,14 @@ use std::{
     time::Instant,
 };
 
-use http::Method;
+use http::{Method, Uri};
 
 use crate::{
-    access_log::{self, AccessLog, Details, Record},
+    access_log::{AccessLog, Details, Record},
     body::BodyFate,
     clients::{addresses::Seat, forwarded::Origin},
     connection::{Activity, Client, Unread},
-    context::RequestContext,
+    context::{RequestContext, RequestId},
     figures::{Meter, one},
     rejection::{Rejection, UpstreamFailure},
     route::Route,
@@ -45,14 +45,15 @@ impl Observation {
     #[must_use]
     pub fn begin(
         client: &Client,
-        id: String,
-        method: &Method,
-        path: &str,
+        id: RequestId,
+        method: Option<Method>,
+        uri: Uri,
         fate: Arc<BodyFate>,
         unread: Rc<Unread>,
-    ) -> Self {
+    ) -> Box<Self> {
         client.activity.request_began();
-        Self {
+        // It goes from hand to hand with the answer's body.
+        Box::new(Self {
             context: RequestContext {
                 id,
                 peer: client.peer,
@@ -61,8 +62,8 @@ impl Observation {
                 protocol: client.protocol,
                 tls_version: client.tls_version,
                 start: Instant::now(),
-                method: access_log::method(method.as_str()),
-                path: access_log::path(path),
+                method,
+                uri,
                 route: None,
                 choice: None,
                 details: Details::default(),
@@ -85,7 +86,7 @@ impl Observation {
             activity: client.activity.clone(),
             unread,
             seat: None,
-        }
+        })
     }
 
     /// The route is known.

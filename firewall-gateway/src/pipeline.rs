@@ -15,7 +15,7 @@ use crate::{
     answer::{Answers, Asked},
     body::{BodyFate, RequestBody},
     connection::{Client, Unread},
-    context::request_id,
+    context::RequestId,
     figures::{Meter, one},
     headers,
     observe::Observation,
@@ -35,12 +35,12 @@ pub async fn run(
     unread: Rc<Unread>,
 ) -> Response<ResponseBody> {
     let fate = Arc::new(BodyFate::default());
-    let id = request_id();
+    let id = RequestId::random();
     let mut observation = Observation::begin(
         &client,
-        id.as_ref().cloned().unwrap_or_default(),
-        request.method(),
-        request.uri().path(),
+        id.as_ref().map_or_else(|_| RequestId::none(), RequestId::clone),
+        Some(request.method().clone()),
+        request.uri().clone(),
         fate.clone(),
         unread,
     );
@@ -151,7 +151,7 @@ async fn stages(
     let wait = Duration::from_millis(limits.upstream_response_timeout_ms);
     let body = UpstreamBody::new(body, lease, fate.clone(), wait);
     let asked = asked.unwrap_or_default();
-    let id = &observation.context.id;
+    let id = observation.context.id.as_str();
     let (mut head, body) = shaped(head, body, asked, answers, id, &client.meter);
     answers.apply(&mut head.headers);
     Ok(Outcome::Upstream(head, body))
@@ -218,7 +218,7 @@ fn mirrored(
 
 fn own(
     answer: Response<Bytes>,
-    mut observation: Observation,
+    mut observation: Box<Observation>,
     bodiless: bool,
     client: &Client,
 ) -> Response<ResponseBody> {
@@ -234,7 +234,7 @@ fn own(
 
 fn refuse(
     rejection: Rejection,
-    mut observation: Observation,
+    mut observation: Box<Observation>,
     bodiless: bool,
     client: &Client,
 ) -> Response<ResponseBody> {
@@ -244,7 +244,7 @@ fn refuse(
         observation.answered();
     }
     let context = &observation.context;
-    let answer = rejection.response(&context.id, context.detail.as_deref());
+    let answer = rejection.response(context.id.as_str(), context.detail.as_deref());
     let (mut head, body): (Parts, Bytes) = answer.into_parts();
     client.answers.of(observation.route()).apply(&mut head.headers);
     headers::set_request_id(&mut head.headers, &observation.context.id);

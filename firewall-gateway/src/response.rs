@@ -29,7 +29,7 @@ use crate::{
 /// observation inside then writes the line and counts.
 pub struct ResponseBody {
     source: Source,
-    observation: Observation,
+    observation: Box<Observation>,
 }
 
 /// Where a body comes from.
@@ -69,7 +69,7 @@ impl Source {
 impl ResponseBody {
     /// A body whose end is the end of `observation`.
     #[must_use]
-    pub fn new(source: Source, observation: Observation) -> Self {
+    pub fn new(source: Source, observation: Box<Observation>) -> Self {
         Self { source, observation }
     }
 }

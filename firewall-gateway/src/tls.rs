@@ -13,6 +13,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
     clients::opening::Opening, context::Protocol, limits::TLS_SESSIONS_MAX, policy::GatewayPolicy,
+    read_ahead::ReadAhead,
 };
 
 /// Takes TCP connections to TLS connections.
@@ -57,7 +58,8 @@ impl Acceptor {
 
     /// Shakes hands; `None` where that failed or took too long.
     pub async fn accept(&self, stream: Opening) -> Option<Accepted> {
-        let stream = match timeout(self.timeout, self.acceptor.accept(stream)).await {
+        let stream = match timeout(self.timeout, self.acceptor.accept(ReadAhead::new(stream))).await
+        {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
                 tracing::debug!(%error, "a TLS handshake failed");
@@ -84,7 +86,7 @@ impl Acceptor {
 /// A connection ready for HTTP.
 pub struct Accepted {
     /// The bytes inside TLS.
-    pub stream: TlsStream<Opening>,
+    pub stream: TlsStream<ReadAhead<Opening>>,
     /// What ALPN settled on.
     pub protocol: Protocol,
     /// `1.2` or `1.3`.

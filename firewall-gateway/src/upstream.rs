@@ -91,18 +91,27 @@ impl Upstream {
             // A kept connection may die between two requests. A request without a body that may be
             // repeated (RFC 9110, 9.2.2) goes out once more, over a connection that is new.
             (Err(Lost::Connection), Some(request)) if reused => {
-                one(&self.meter.upstream_retries);
                 drop(lease);
-                let mut lease = backend.lease(self.connect_deadline(limits), false).await?;
-                let answer = self
-                    .exchange(&mut lease, request, fate, limits)
-                    .await
-                    .map_err(Lost::failure)?;
-                Ok((answer, lease))
+                // Boxed, as connecting is: the way that every request goes stays small.
+                Box::pin(self.send_again(backend, request, fate, limits)).await
             }
             (Err(lost), _) => Err(lost.failure()),
             (Ok(answer), _) => Ok((answer, lease)),
         }
+    }
+
+    async fn send_again(
+        &self,
+        backend: &Backend,
+        request: Request<SentBody>,
+        fate: &Arc<BodyFate>,
+        limits: &RouteLimits,
+    ) -> Result<Answer, UpstreamFailure> {
+        one(&self.meter.upstream_retries);
+        let mut lease = backend.lease(self.connect_deadline(limits), false).await?;
+        let answer =
+            self.exchange(&mut lease, request, fate, limits).await.map_err(Lost::failure)?;
+        Ok((answer, lease))
     }
 
     fn next_backend(&self) -> Option<&Backend> {

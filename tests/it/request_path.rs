@@ -12,6 +12,8 @@ mod forwarding;
 
 mod upstream;
 
+mod changes;
+
 mod log;
 
 mod clients;

@@ -4,6 +4,8 @@
 //! `cargo xtask bench switch`: changes of policy under load.
 //! `cargo xtask bench takeover`: the daemon dies, stops, is upgraded and reloads under load.
 //! `cargo xtask bench limits`: limits that both cores take from.
+//! `cargo xtask bench gateway`: what a request costs the gateway, beside nginx and HAProxy.
+//! `cargo xtask bench changes`: a gateway that is reloaded, upgraded and changed under load.
 //! `cargo xtask bench control`: what a change by a verb takes, end to end.
 
 pub mod link;
@@ -42,7 +44,12 @@ mod limits;
 
 mod control;
 
+mod gateway;
+
+mod changes;
+
 use std::{
+    fmt::Display,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Instant,
@@ -50,6 +57,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
+use serde::Serialize;
 
 use crate::{ending, requirement};
 
@@ -89,6 +97,10 @@ enum What {
     Limits,
     /// What a change by a verb takes.
     Control,
+    /// What a request costs, beside nginx and HAProxy.
+    Gateway,
+    /// Reloads, other certificates and backends, new workers and upgrades under load.
+    Changes,
 }
 
 /// Every receiver takes a turn so many times: the machine's mood changes, and the median forgives it.
@@ -111,13 +123,22 @@ fn run(arguments: &Arguments) -> Result<bool> {
         }
         What::Limits => limits::run(&arguments.object)?,
         What::Control => control::run()?,
+        What::Changes => changes::run()?,
+        What::Gateway => {
+            let (table, problems) = gateway::run()?;
+            return told(&table, &problems, arguments.json);
+        }
     };
-    if arguments.json {
-        println!("{}", serde_json::to_string(&report)?);
+    told(&report, &problems, arguments.json)
+}
+
+fn told(report: &(impl Serialize + Display), problems: &[String], json: bool) -> Result<bool> {
+    if json {
+        println!("{}", serde_json::to_string(report)?);
     } else {
         print!("{report}");
     }
-    for problem in &problems {
+    for problem in problems {
         eprintln!("check failed: {problem}");
     }
     Ok(problems.is_empty())

@@ -34,6 +34,7 @@ pub mod mmdb;
 pub mod pki;
 
 pub mod process;
+pub mod manager;
 pub mod wait;
 
 pub mod echo;
@@ -48,10 +49,12 @@ pub mod h2raw;
 pub mod limit_scopes;
 pub mod peer;
 pub mod raw;
+pub mod steady;
 
 pub mod metrics;
 pub mod snmp;
 
+pub mod changes;
 pub mod switching;
 pub mod takeover;
 

@@ -49,14 +49,19 @@ impl Namespace {
     /// sockets and children that the thread makes stay in it.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
         let path = self.path();
-        let file = File::open(&path).with_context(|| format!("no namespace {}", path.display()))?;
         thread::scope(|scope| {
             let worker = scope.spawn(move || -> Result<T> {
-                setns(&file, CloneFlags::CLONE_NEWNET).context("could not enter the namespace")?;
+                Self::enter(&path)?;
                 Ok(work())
             });
             worker.join().unwrap_or_else(|_| Err(anyhow!("the work in {} panicked", self.name)))
         })
+    }
+
+    /// Takes the calling thread into the namespace that a file stands for, for good.
+    pub fn enter(path: &Path) -> Result<()> {
+        let file = File::open(path).with_context(|| format!("no namespace {}", path.display()))?;
+        setns(&file, CloneFlags::CLONE_NEWNET).context("could not enter the namespace")
     }
 
     /// Starts a process in the namespace.

@@ -56,6 +56,18 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// What a request costs the gateway, beside nginx and HAProxy that do the same.
+    Gateway {
+        /// One object of JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
+    /// A gateway that is reloaded, upgraded and changed in every way under load: no request is lost.
+    Changes {
+        /// One object of JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Builds, then becomes the benchmark.
@@ -67,6 +79,8 @@ pub fn run(options: &Options) -> Result<()> {
         What::Takeover { json } => ("takeover", json),
         What::Limits { json } => ("limits", json),
         What::Control { json } => ("control", json),
+        What::Gateway { json } => ("gateway", json),
+        What::Changes { json } => ("changes", json),
     };
     build::run()?;
     let toolchain = setup::bench()?;

@@ -44,9 +44,15 @@ pub fn clippy(toolchain: &Toolchain) -> Result<()> {
     toolchain::install_clippy(toolchain)
 }
 
-/// What `bench` needs beside what building does: a rival.
+/// What `bench` needs beside what building does: rivals, and what asks them.
 pub fn bench() -> Result<Toolchain> {
-    programs("benchmark", &[("nft", "nftables")])?;
+    let tools = [
+        ("nft", "nftables"),
+        ("nginx", "nginx-light"),
+        ("haproxy", "haproxy"),
+        ("h2load", "nghttp2-client"),
+    ];
+    programs("benchmark", &tools)?;
     toolchain::find_or_install()
 }
 

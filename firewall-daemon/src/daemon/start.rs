@@ -3,6 +3,7 @@
 
 use std::{
     collections::VecDeque,
+    net::TcpListener,
     sync::{Arc, Mutex},
     time::Instant,
 };
@@ -14,6 +15,7 @@ use super::{
     change::Prepared,
     host, pending,
     refresh::Refresh,
+    service,
     snapshot::{now_epoch_s, policy_status},
     turns::Turns,
     updates,
@@ -30,8 +32,8 @@ use crate::{
     supervisor::{self, Supervisor},
 };
 
-/// Starts all parts.
-pub fn start(config: Config) -> anyhow::Result<Daemon> {
+/// Starts all parts; `kept` are listening sockets of the daemon before.
+pub fn start(config: Config, kept: Vec<TcpListener>) -> anyhow::Result<Daemon> {
     let state = StateFolder::open(&config.state.path)?;
     let state_claim = state.claim()?;
     if let Err(error) = state.try_writing() {
@@ -47,10 +49,12 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
     let supervisor = match &config.gateway {
         Some(gateway) => {
             let policy = supervisor::policy(gateway, config.log)?;
-            Some(Supervisor::start(gateway, policy)?)
+            Some(Supervisor::start(gateway, policy, kept)?)
         }
         None => None,
     };
+    // Without a gateway the manager lets go of those of before: nobody would take from them.
+    service::keep(&supervisor.as_ref().map_or_else(Vec::new, Supervisor::sockets));
     let options = DatapathOptions {
         interfaces: config.interfaces.clone(),
         pin_path: config.packet.pin_path.clone(),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use http::HeaderValue;
 
 use super::*;
-use crate::{clients::forwarded::Origin, rejection::Rejection};
+use crate::{clients::forwarded::Origin, context::RequestId, rejection::Rejection};
 
 #[test]
 fn a_path_is_bounded_and_escaped() {
@@ -68,8 +68,9 @@ fn lines() {
         ),
         (log(AccessFormat::Off, &AccessField::ALL), ""),
     ] {
+        let id = RequestId::random().unwrap();
         let context = RequestContext {
-            id: "id".to_owned(),
+            id: id.clone(),
             peer: "192.0.2.1:9".parse().unwrap(),
             origin: Origin { client: "198.51.100.7".parse().unwrap(), proxies: Vec::new() },
             ja4: Some("t13d".into()),
@@ -78,8 +79,8 @@ fn lines() {
             start: Instant::now(),
             route: Some("user".into()),
             choice: None,
-            method: method("GET"),
-            path: path(uri.path()),
+            method: Some(Method::GET),
+            uri: uri.clone(),
             details: AccessLog::new(&policy, None).details(&uri, &headers),
             trace: None,
             upstream_sent: None,
@@ -92,6 +93,7 @@ fn lines() {
         let record =
             Record { context: &context, status: 502, bytes_in: 1, bytes_out: 2, duration_us: 3 };
         let at = UNIX_EPOCH + Duration::from_secs(1_795_604_347);
+        let expected = expected.replace("\"id\"", &format!("\"{}\"", id.as_str()));
         assert_eq!(line(&policy, &record, at), expected);
     }
 }

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     clients::pace::Pace,
     context::Protocol,
-    limits::{LINGER_TIMEOUT_MS, Limits},
+    limits::{DRAIN_QUIET_MS, LINGER_TIMEOUT_MS, Limits, PARK_AFTER_MS},
     rejection::{Flood, Rejection},
 };
 
@@ -31,6 +31,8 @@ pub struct Activity {
     progress_at: Cell<Instant>,
     write_blocked_since: Cell<Option<Instant>>,
     closing_since: Cell<Option<Instant>>,
+    draining_since: Cell<Option<Instant>>,
+    parked: Cell<bool>,
     requests_active: Cell<u32>,
     requests_total: Cell<u64>,
     cut: Cell<Option<Rejection>>,
@@ -52,6 +54,8 @@ struct Http2 {
 pub enum Expiry {
     /// Nothing is in flight: say goodbye in the protocol's way.
     Quiet,
+    /// Nothing will be for a while: let go of what only a request needs.
+    Park,
     /// End at once; where the client is at fault, for this reason.
     Cut(Option<Rejection>),
 }
@@ -79,6 +83,8 @@ impl Activity {
             progress_at: Cell::new(now),
             write_blocked_since: Cell::default(),
             closing_since: Cell::default(),
+            draining_since: Cell::default(),
+            parked: Cell::default(),
             requests_active: Cell::default(),
             requests_total: Cell::default(),
             cut: Cell::default(),
@@ -120,9 +126,20 @@ impl Activity {
                 Expiry::Cut(Some(Rejection::HeaderTimeout)),
             );
         }
+        if let Some(since) = self.draining_since.get() {
+            let quiet_since = since.max(self.idle_since.get());
+            return (after(quiet_since, DRAIN_QUIET_MS), Expiry::Quiet);
+        }
         if self.requests_total.get() == 0 {
             // A connection that never asks for anything is worth no more than a slow head.
             return (after(self.idle_since.get(), limits.header_timeout_ms), Expiry::Quiet);
+        }
+        let between = |scan: &RefCell<Scan>| scan.borrow().is_between();
+        if !self.parked.get()
+            && PARK_AFTER_MS < limits.idle_timeout_ms
+            && self.scan.as_ref().is_some_and(between)
+        {
+            return (after(self.idle_since.get(), PARK_AFTER_MS), Expiry::Park);
         }
         (after(self.idle_since.get(), limits.idle_timeout_ms), Expiry::Quiet)
     }
@@ -131,6 +148,7 @@ impl Activity {
     pub fn expired(&self, expiry: Expiry) -> Expiry {
         match expiry {
             Expiry::Quiet => self.closing(),
+            Expiry::Park => self.parked.set(true),
             Expiry::Cut(rejection) if self.requests_active.get() > 0 => {
                 self.cut.set(rejection);
                 return Expiry::Cut(None);
@@ -138,6 +156,18 @@ impl Activity {
             Expiry::Cut(_) => {}
         }
         expiry
+    }
+
+    /// The worker ends: on HTTP/1 the next answer is the last one, or a while without a request. Closing
+    /// at once would cross with a request that is on its way.
+    pub fn draining(&self) {
+        self.draining_since.set(Some(Instant::now()));
+    }
+
+    /// Whether the worker ends.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining_since.get().is_some()
     }
 
     /// Why a request broke off that neither the client's body nor the upstream ended.
@@ -192,6 +222,7 @@ impl Activity {
     /// # Errors
     /// They are a flood, and nothing more is to be read.
     pub fn read(&self, bytes: &[u8]) -> Result<(), Flood> {
+        self.parked.set(false);
         if let Some(http2) = &self.http2 {
             let mut http2 = http2.borrow_mut();
             let now = Instant::now();

@@ -52,6 +52,12 @@ impl Scan {
         self.heads
     }
 
+    /// Whether all that came is whole.
+    #[must_use]
+    pub fn is_between(&self) -> bool {
+        self.state == State::Between
+    }
+
     /// Whether a head has begun and is not complete.
     #[must_use]
     pub fn in_head(&self) -> bool {

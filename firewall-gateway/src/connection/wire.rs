@@ -7,10 +7,11 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::activity::Activity;
-use crate::limits::LINGER_BYTES_MAX;
+use crate::limits::{LINGER_BYTES_MAX, WAKE_BYTES};
 
 /// A stream that tells the connection's [`Activity`] what happens on it.
 pub struct Wire<S> {
@@ -19,13 +20,40 @@ pub struct Wire<S> {
     read_closed: bool,
     write_closed: bool,
     lingered_bytes: usize,
+    unread: Bytes,
 }
 
 impl<S> Wire<S> {
     /// Watches `inner`.
     #[must_use]
     pub fn new(inner: S, activity: Rc<Activity>) -> Self {
-        Self { inner, activity, read_closed: false, write_closed: false, lingered_bytes: 0 }
+        Self {
+            inner,
+            activity,
+            read_closed: false,
+            write_closed: false,
+            lingered_bytes: 0,
+            unread: Bytes::new(),
+        }
+    }
+
+    /// Gives bytes back, for the next who reads.
+    pub fn unread(&mut self, bytes: Bytes) {
+        self.unread = bytes;
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    /// Waits for bytes and keeps them for the next who reads; `false` at the end of them.
+    pub fn poll_wake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        if !self.unread.is_empty() {
+            return Poll::Ready(Ok(true));
+        }
+        let mut bytes = [0; WAKE_BYTES];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        ready!(Pin::new(&mut *self).poll_read(cx, &mut buffer))?;
+        self.unread = Bytes::copy_from_slice(buffer.filled());
+        Poll::Ready(Ok(!self.unread.is_empty()))
     }
 }
 
@@ -35,6 +63,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.unread.is_empty() {
+            let room = buffer.remaining().min(self.unread.len());
+            buffer.put_slice(&self.unread.split_to(room));
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         if let Err(error) = ready!(Pin::new(&mut self.inner).poll_read(cx, buffer)) {
             self.activity.input_ended();

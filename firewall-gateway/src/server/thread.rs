@@ -164,7 +164,7 @@ impl Thread {
         one(&self.meter.tls_handshakes_ok);
         let client = Client {
             peer,
-            ja4: accepted.stream.get_mut().0.ja4().map(Rc::from),
+            ja4: accepted.stream.get_mut().0.inner_mut().ja4().map(Rc::from),
             clients: clients.clone(),
             protocol: accepted.protocol,
             tls_version: accepted.version,

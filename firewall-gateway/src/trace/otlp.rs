@@ -5,7 +5,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::TraceContext;
-use crate::{access_log::Record, policy::TracePolicy};
+use crate::{
+    access_log::{self, Record},
+    policy::TracePolicy,
+};
 
 /// The spans of one request: ours for the client, and one for its way to the upstream.
 #[must_use]
@@ -13,21 +16,22 @@ pub fn spans(trace: &TraceContext, record: &Record<'_>) -> Vec<Value> {
     let context = record.context;
     let begun = trace.begun;
     let route = context.route.as_deref();
+    let method = access_log::method(context.method.as_ref());
     let name = match route {
-        Some(route) => format!("{} {route}", context.method),
-        None => context.method.clone(),
+        Some(route) => format!("{method} {route}"),
+        None => method.clone(),
     };
     let version = match context.protocol {
         crate::context::Protocol::Http1 => "1.1",
         crate::context::Protocol::Http2 => "2",
     };
     let mut attributes = vec![
-        text("http.request.method", &context.method),
-        text("url.path", &context.path),
+        text("http.request.method", &method),
+        text("url.path", &access_log::path(context.uri.path())),
         text("url.scheme", "https"),
         text("network.protocol.version", version),
         text("client.address", &context.peer.ip().to_canonical().to_string()),
-        text("seawall.request_id", &context.id),
+        text("seawall.request_id", context.id.as_str()),
         number("http.response.status_code", record.status.into()),
         number("http.request.body.size", record.bytes_in),
         number("http.response.body.size", record.bytes_out),
@@ -51,11 +55,11 @@ pub fn spans(trace: &TraceContext, record: &Record<'_>) -> Vec<Value> {
             "traceId": trace.trace_id(),
             "spanId": span(trace.client_span),
             "parentSpanId": span(trace.server_span),
-            "name": context.method,
+            "name": method,
             "kind": CLIENT,
             "startTimeUnixNano": nanos(sent),
             "endTimeUnixNano": nanos(sent + spent),
-            "attributes": [text("http.request.method", &context.method)],
+            "attributes": [text("http.request.method", &method)],
             "status": status(record.status >= 500),
         }));
     }

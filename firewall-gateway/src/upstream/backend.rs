@@ -18,7 +18,7 @@ use tokio::{
 use super::{Lease, Pool, SentBody, tls::Tls};
 use crate::{
     figures::{BackendCells, Meter, one},
-    limits::{UPSTREAM_HEADER_BYTES_MAX, UPSTREAM_HEADERS_MAX},
+    limits::UPSTREAM_HEADER_BYTES_MAX,
     rejection::UpstreamFailure,
 };
 
@@ -87,7 +87,7 @@ impl Backend {
                 }
             }
         }
-        let sender = timeout_at(deadline, self.connect())
+        let sender = timeout_at(deadline, Box::pin(self.connect()))
             .await
             .map_err(|_| UpstreamFailure::ConnectTimeout)??;
         Ok(Connection { sender, permit, reused: false })
@@ -114,7 +114,6 @@ impl Backend {
         stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
     ) -> Result<http1::SendRequest<SentBody>, UpstreamFailure> {
         let (sender, connection) = http1::Builder::new()
-            .max_headers(UPSTREAM_HEADERS_MAX)
             .max_header_size(UPSTREAM_HEADER_BYTES_MAX)
             .max_buf_size(UPSTREAM_HEADER_BYTES_MAX)
             .handshake(TokioIo::new(stream))

@@ -41,16 +41,25 @@ impl Pool {
 
     /// The connection that was used last, if one is still fresh.
     pub fn idle(&self, now: Instant) -> Option<SendRequest<SentBody>> {
-        self.sweep(now);
-        self.idle.borrow_mut().pop().map(|idle| idle.sender)
+        let mut idle = self.idle.borrow_mut();
+        while let Some(last) = idle.pop() {
+            if last.is_fresh(now) {
+                return Some(last.sender);
+            }
+        }
+        None
     }
 
     /// Closes what was idle too long, and what the upstream has closed.
     pub fn sweep(&self, now: Instant) {
+        self.idle.borrow_mut().retain(|idle| idle.is_fresh(now));
+    }
+}
+
+impl Idle {
+    fn is_fresh(&self, now: Instant) -> bool {
         let fresh = Duration::from_millis(UPSTREAM_IDLE_TIMEOUT_MS);
-        self.idle.borrow_mut().retain(|idle| {
-            !idle.sender.is_closed() && now.saturating_duration_since(idle.since) < fresh
-        });
+        !self.sender.is_closed() && now.saturating_duration_since(self.since) < fresh
     }
 }
 

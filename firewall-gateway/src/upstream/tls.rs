@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::UpstreamFault;
-use crate::policy::UpstreamTlsPolicy;
+use crate::{policy::UpstreamTlsPolicy, read_ahead::ReadAhead};
 
 /// What verifies the backends of an upstream.
 #[derive(Clone)]
@@ -49,7 +49,7 @@ impl Tls {
     ///
     /// # Errors
     /// The connection failed, or the backend is not who it should be.
-    pub async fn connect(&self, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        self.connector.connect(self.name.clone(), tcp).await
+    pub async fn connect(&self, tcp: TcpStream) -> io::Result<TlsStream<ReadAhead<TcpStream>>> {
+        self.connector.connect(self.name.clone(), ReadAhead::new(tcp)).await
     }
 }

@@ -35,6 +35,23 @@ fn what_is_in_flight_is_finished() {
 }
 
 #[test]
+fn a_request_that_was_on_its_way_is_answered() {
+    let world = World::new();
+    let mut client = world.connect();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let answer = read_answer(&mut client);
+    assert_eq!((status(&answer), header(&answer, "connection")), (200, None), "{answer}");
+    world.gateway.drain();
+    while TcpStream::connect(world.address).is_ok() {
+        std::thread::yield_now();
+    }
+    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let answer = read_to_end(&mut client);
+    assert_eq!((status(&answer), header(&answer, "connection")), (200, Some("close")), "{answer}");
+    assert_eq!(world.gateway.finish().connections_active, 0);
+}
+
+#[test]
 fn what_takes_too_long_is_cut() {
     let world = World::with(Limits { drain_timeout_ms: 100, ..Limits::default() }, 4);
     let mut client = world.connect();

@@ -33,6 +33,8 @@ mod seen;
 
 mod drain;
 
+mod parked;
+
 mod routing;
 
 mod rollout;

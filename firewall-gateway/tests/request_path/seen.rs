@@ -184,7 +184,8 @@ impl Logging {
         let way = upstream_policy(upstream.address, &upstream.certificate_pem, 4);
         let mut policy = gateway_policy(way, Limits::default());
         change(&mut policy);
-        let listeners = bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1).unwrap();
+        let listeners =
+            bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1, Vec::new()).unwrap();
         let address = listeners[0].shape.address;
         let gateway = serve_logging(&policy, listeners, Some(file)).unwrap();
         Self { gateway, address, certificate_pem: policy.certificate_pem }

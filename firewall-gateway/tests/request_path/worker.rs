@@ -41,7 +41,8 @@ fn becomes_the_worker() {
 fn serves_reports_and_drains() {
     let upstream = Upstream::start("api.internal");
     let policy = policy(&upstream);
-    let listeners = bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 2).unwrap();
+    let listeners =
+        bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 2, Vec::new()).unwrap();
     let address = listeners[0].shape.address;
     let mut old = Worker::start(&policy, &listeners, Some(NOBODY));
     let sandbox = old.ready();
@@ -91,7 +92,8 @@ fn says_why_it_cannot_start() {
     let upstream = Upstream::start("api.internal");
     let good = policy(&upstream);
     let other = policy(&upstream);
-    let listeners = bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1).unwrap();
+    let listeners =
+        bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1, Vec::new()).unwrap();
     let mut cases = vec![
         (
             GatewayPolicy { certificate_pem: "x".to_owned(), ..good.clone() },

@@ -78,7 +78,8 @@ impl World {
     }
 
     fn serving(upstream: Upstream, policy: &GatewayPolicy) -> World {
-        let listeners = bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1).unwrap();
+        let listeners =
+            bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1, Vec::new()).unwrap();
         let address = listeners[0].shape.address;
         let gateway = serve(policy, listeners).unwrap();
         let certificate_pem = policy.certificate_pem.clone();

@@ -6,6 +6,19 @@ use serde_json::Value;
 use crate::site::{CLIENT, Site};
 
 #[test]
+fn without_an_access_log_no_request_leaves_a_line() {
+    if !requirement::root("without_an_access_log_no_request_leaves_a_line") {
+        return;
+    }
+    let site = Site::start("", "  access_log: {format: off}\n");
+    let answer = site.ground.get("/first").send(site.ground.client()).unwrap();
+    assert_eq!(answer.status, 200);
+    // Counted all the same, and by then the line would be there.
+    site.wait_for_metric("seawall_gateway_requests_total", &[("status", "200")], 1);
+    assert_eq!(access_lines(&site.seawall.process.log()), Vec::<Value>::new());
+}
+
+#[test]
 fn every_request_leaves_one_line() {
     if !requirement::root("every_request_leaves_one_line") {
         return;

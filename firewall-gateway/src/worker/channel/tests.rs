@@ -20,7 +20,8 @@ use crate::{
 fn a_start_message_arrives_with_its_sockets() {
     let (ours, theirs) = pair(SocketType::SEQPACKET);
     let (ours, theirs) = (Channel::new(ours).unwrap(), Channel::new(theirs).unwrap());
-    let listeners = bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 2).unwrap();
+    let listeners =
+        bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 2, Vec::new()).unwrap();
     let shapes = listeners.iter().map(|listener| listener.shape).collect();
     let sockets: Vec<_> = listeners.iter().map(|listener| listener.socket.as_fd()).collect();
     ours.send(&ToWorker::Start { policy: policy(""), listeners: shapes }, &sockets).unwrap();

@@ -1,0 +1,158 @@
+//! Clients that h2load does not have: connections that stay and say nothing, and handshakes with nothing after.
+
+use std::{
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use rustls::{
+    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned,
+    client::Resumption,
+    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
+};
+
+use crate::{namespace::Namespace, pki::Authority};
+
+/// Threads that open connections.
+const THREADS: usize = 4;
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Of the idle connections, how many are asked again at the end.
+const ASKED_AGAIN: usize = 100;
+
+type Stream = StreamOwned<ClientConnection, TcpStream>;
+
+/// A server to connect to. Every handshake is a whole one, and verified.
+#[derive(Clone)]
+pub struct Pinned {
+    address: SocketAddr,
+    name: ServerName<'static>,
+    config: Arc<ClientConfig>,
+}
+
+impl Pinned {
+    /// Reads the authority.
+    pub fn new(authority: &Authority, host: &str, address: SocketAddr) -> Result<Self> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(&authority.certificate)?)?;
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.resumption = Resumption::disabled();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let name = ServerName::try_from(host.to_owned())?;
+        Ok(Self { address, name, config: Arc::new(config) })
+    }
+
+    fn connect(&self) -> Result<Stream> {
+        let tcp = TcpStream::connect(self.address)?;
+        tcp.set_nodelay(true)?;
+        tcp.set_read_timeout(Some(PATIENCE))?;
+        let session = ClientConnection::new(self.config.clone(), self.name.clone())?;
+        let mut stream = StreamOwned::new(session, tcp);
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock)?;
+        }
+        let kind = stream.conn.handshake_kind();
+        // A server that prefers a group the client offered no share for asks again; that is whole too.
+        let whole =
+            matches!(kind, Some(HandshakeKind::Full | HandshakeKind::FullWithHelloRetryRequest));
+        ensure!(whole, "a handshake was {kind:?}");
+        Ok(stream)
+    }
+}
+
+/// Connections that have asked once.
+#[derive(Default)]
+pub struct Idle(Vec<Stream>);
+
+impl Idle {
+    /// Opens more, until there are so many.
+    pub fn grow(
+        &mut self,
+        namespace: &Namespace,
+        pinned: &Pinned,
+        count: usize,
+        asked: &(&str, String),
+    ) -> Result<()> {
+        let missing = count.saturating_sub(self.0.len());
+        let opened = namespace.run(|| {
+            in_threads(|thread| {
+                let share = missing / THREADS + usize::from(thread < missing % THREADS);
+                let mut opened = Vec::with_capacity(share);
+                for _ in 0..share {
+                    let mut stream = pinned.connect()?;
+                    ask(&mut stream, asked)?;
+                    opened.push(stream);
+                }
+                Ok(opened)
+            })
+        })??;
+        self.0.extend(opened.into_iter().flatten());
+        Ok(())
+    }
+
+    /// Asks over some of them again; answers how many.
+    pub fn ask_some(&mut self, asked: &(&str, String)) -> Result<usize> {
+        let step = (self.0.len() / ASKED_AGAIN).max(1);
+        let mut answered = 0;
+        for stream in self.0.iter_mut().step_by(step) {
+            ask(stream, asked)?;
+            answered += 1;
+        }
+        Ok(answered)
+    }
+}
+
+/// Shakes hands, and nothing more, over and over; answers how often, in which time.
+pub fn handshakes(
+    namespace: &Namespace,
+    pinned: &Pinned,
+    length: Duration,
+) -> Result<(u64, Duration)> {
+    namespace.run(|| {
+        let start = Instant::now();
+        let counts = in_threads(|_| {
+            let mut count = 0_u64;
+            while start.elapsed() < length {
+                let mut stream = pinned.connect()?;
+                // The server's tickets come when it has read the last of the handshake.
+                stream.sock.read_exact(&mut [0; 1]).context("no ticket")?;
+                count += 1;
+            }
+            Ok(count)
+        })?;
+        Ok((counts.iter().sum(), start.elapsed()))
+    })?
+}
+
+fn in_threads<T: Send>(work: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
+    let work = &work;
+    thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..THREADS).map(|thread| scope.spawn(move || work(thread))).collect();
+        let joined =
+            threads.into_iter().map(|thread| thread.join().map_err(|_| anyhow!("panic"))?);
+        joined.collect()
+    })
+}
+
+fn ask(stream: &mut Stream, (path, body): &(&str, String)) -> Result<()> {
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: api.example\r\n\r\n")?;
+    stream.flush()?;
+    let mut answer = Vec::with_capacity(2 * body.len());
+    while !answer.ends_with(body.as_bytes()) {
+        let mut part = [0; 4096];
+        match stream.read(&mut part)? {
+            0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+            length => answer.extend_from_slice(&part[..length]),
+        }
+    }
+    ensure!(answer.starts_with(b"HTTP/1.1 200 "), "{:.100}", String::from_utf8_lossy(&answer));
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! Requests as fast as they are answered, or at a rate: h2load, and what it saw.
+
+use std::{fs, process::Command};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::contender::Contender;
+use crate::world::World;
+
+/// Connections at once.
+const CONNECTIONS: u64 = 64;
+/// Requests at once on each, over HTTP/2.
+const STREAMS: u64 = 4;
+
+/// HTTP/1.1 or HTTP/2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// One request after the other on each connection.
+    Http1,
+    /// Some at once.
+    Http2,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// The path.
+    pub path: &'static str,
+    /// Bytes of each answer's body.
+    pub bytes: usize,
+    /// How many requests.
+    pub requests: u64,
+    /// A second; as many as can be where there is none.
+    pub rate: Option<f64>,
+}
+
+/// What was seen.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Answers with a status from 200 to 299.
+    pub ok: u64,
+    /// Bytes of bodies.
+    pub body_bytes: u64,
+    /// Requests a second.
+    pub rate: f64,
+    /// Where they came at a rate.
+    pub p99_ms: Option<f64>,
+}
+
+impl Load {
+    /// Sends them all.
+    pub fn run(&self, world: &World, contender: &Contender, protocol: Protocol) -> Result<Seen> {
+        let log = world.folder().join("h2load.log");
+        let mut command = Command::new("h2load");
+        command.args(["-t", "1", "-c", &CONNECTIONS.to_string(), "-n", &self.requests.to_string()]);
+        match protocol {
+            Protocol::Http1 => command.arg("--h1"),
+            Protocol::Http2 => command.args(["-m", &STREAMS.to_string()]),
+        };
+        if let Some(rate) = self.rate {
+            // Of each connection, in whole numbers.
+            let each = (rate / CONNECTIONS as f64).max(1.0) as u64;
+            // h2load adds to a log that is there.
+            if log.exists() {
+                fs::remove_file(&log)?;
+            }
+            command.args(["--rps", &each.to_string(), "--log-file"]).arg(&log);
+        }
+        command.arg(format!("https://{}{}", contender.address, self.path));
+        let output = world.server.output(&mut command)?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let wrong = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "h2load: {} {wrong}", output.status);
+        let p99_ms = self.rate.map(|_| p99_ms(&fs::read_to_string(&log)?)).transpose()?;
+        seen(&text, p99_ms).with_context(|| format!("h2load said: {text}"))
+    }
+}
+
+fn seen(text: &str, p99_ms: Option<f64>) -> Result<Seen> {
+    let line = |begin: &str| text.lines().find(|line| line.starts_with(begin));
+    let before = |line: &str, word: &str| -> Option<f64> {
+        let (before, _) = line.split_once(word)?;
+        before.rsplit([' ', '(', ',']).find(|part| !part.is_empty())?.parse().ok()
+    };
+    let found = || {
+        let ok = before(line("status codes:")?, " 2xx")?;
+        // `traffic: 63.90MB (67003136) total, 2.06MB (2163200) headers (...), 58.59MB (61440000) data`
+        let body_bytes = before(line("traffic:")?, ") data")?;
+        let rate = before(line("finished in")?, " req/s")?;
+        Some(Seen { ok: ok as u64, body_bytes: body_bytes as u64, rate, p99_ms })
+    };
+    found().context("it lacks a figure")
+}
+
+/// Of lines `start status microseconds`.
+fn p99_ms(log: &str) -> Result<f64> {
+    let mut took: Vec<u64> =
+        log.lines().filter_map(|line| line.split('\t').nth(2)?.parse().ok()).collect();
+    took.sort_unstable();
+    let place = took.len() * 99 / 100;
+    took.get(place).map(|us| *us as f64 / 1e3).context("h2load logged no request")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_h2load_says() {
+        let text = "\nfinished in 4.56s, 13155.51 req/s, 15.88MB/s\n\
+            requests: 60000 total, 60000 started, 60000 done, 59999 succeeded, 1 failed, 1 errored, 0 timeout\n\
+            status codes: 59999 2xx, 0 3xx, 0 4xx, 1 5xx\n\
+            traffic: 72.42MB (75943424) total, 11.79MB (12363424) headers (space savings 0.00%), 58.59MB (61440000) data\n";
+        let seen = seen(text, None).unwrap();
+        assert_eq!((seen.ok, seen.body_bytes, seen.rate), (59_999, 61_440_000, 13_155.51));
+        let log: String = (1..=200).map(|us| format!("1\t200\t{us}000\n")).collect();
+        assert_eq!(p99_ms(&log).unwrap(), 199.0);
+    }
+}
