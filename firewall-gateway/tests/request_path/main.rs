@@ -37,4 +37,8 @@ mod routing;
 
 mod rollout;
 
+mod server;
+
+mod delivery;
+
 mod worker;
