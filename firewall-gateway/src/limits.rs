@@ -248,6 +248,9 @@ pub const SLOW_START_PERCENT_MIN: u64 = 10;
 /// Bounded load (consistent hashing): a backend takes so many percent of its fair share at once, then
 /// the key goes to its next choice.
 pub const HASH_LOAD_PERCENT_MAX: u64 = 150;
+/// A backend with fewer requests in flight is never passed over: where little is in flight the fair share is
+/// less than one request, and two at once would part a key from its backend.
+pub const HASH_IN_FLIGHT_MIN: u32 = 16;
 /// A latency that was measured so long ago counts half.
 pub const LATENCY_HALF_LIFE_MS: u64 = 1_000;
 /// Path in an access-log line; the rest is cut and marked.

@@ -5,7 +5,7 @@
 //! draws are some microseconds.
 
 use super::Candidate;
-use crate::limits::HASH_LOAD_PERCENT_MAX;
+use crate::limits::{HASH_IN_FLIGHT_MIN, HASH_LOAD_PERCENT_MAX};
 
 /// The backend that draws the highest number for the key, of those that are not overloaded.
 pub fn pick(candidates: &[Candidate], key: u64) -> Option<usize> {
@@ -14,7 +14,8 @@ pub fn pick(candidates: &[Candidate], key: u64) -> Option<usize> {
     // One key that everybody asks for does not fill its backend while the others idle.
     let has_room = |one: &Candidate| {
         let share = u128::from(in_flight + 1) * u128::from(one.weight * HASH_LOAD_PERCENT_MAX);
-        u128::from(one.in_flight) * u128::from(weights) * 100 < share
+        one.in_flight < HASH_IN_FLIGHT_MIN
+            || u128::from(one.in_flight) * u128::from(weights) * 100 < share
     };
     let mut best: Option<(usize, f64)> = None;
     for (place, candidate) in candidates.iter().enumerate() {

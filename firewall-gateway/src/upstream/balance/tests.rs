@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use http::{HeaderMap, HeaderValue, header};
 
 use super::{Balancer, Candidate, cookie, digest, hash, sticky::Signer, sticky::is_tag};
-use crate::policy::{BalancePolicy, HashKey, StickyCookiePolicy};
+use crate::{
+    limits::HASH_IN_FLIGHT_MIN,
+    policy::{BalancePolicy, HashKey, StickyCookiePolicy},
+};
 
 const PICKS: u64 = 100_000;
 
@@ -92,6 +95,18 @@ fn hash_follows_the_weights_and_stays() {
     }
     println!("hash, one of four lost: {moved} of {PICKS} keys moved, {of_the_lost} were its own");
     assert_eq!(moved, of_the_lost);
+}
+
+#[test]
+fn hash_keeps_a_key_where_little_is_in_flight() {
+    let mut candidates = candidates(&[1, 1, 1, 1]);
+    let home = hash::pick(&candidates, key_of(1)).unwrap_or_default();
+    for in_flight in 0..HASH_IN_FLIGHT_MIN {
+        candidates[home].in_flight = in_flight;
+        assert_eq!(hash::pick(&candidates, key_of(1)), Some(home), "{in_flight}");
+    }
+    candidates[home].in_flight = HASH_IN_FLIGHT_MIN;
+    assert_ne!(hash::pick(&candidates, key_of(1)), Some(home));
 }
 
 #[test]
