@@ -26,7 +26,7 @@ pub use self::{
     clients::{AddressHeader, ClientsPolicy, ProxyProtocol, RequestRate},
     delivery::{
         BalancePolicy, BreakerPolicy, DeliveryPolicy, EjectionPolicy, HashKey, HealthPolicy,
-        RetryPolicy, SheddingPolicy, StickyCookiePolicy,
+        HedgePolicy, RetryPolicy, SheddingPolicy, StickyCookiePolicy,
     },
     rollout::{
         CanaryPolicy, ForwardPolicy, MirrorPolicy, OverridePolicy, SharePolicy, Source, Sticky,

@@ -23,6 +23,8 @@ mod tls;
 
 mod attempt;
 
+mod hedge;
+
 mod health;
 
 use std::{cell::RefCell, net::IpAddr, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
@@ -172,7 +174,9 @@ impl Upstream {
                 Some(request) => request,
                 None => return Err(UpstreamFailure::Request),
             };
-            let outcome = attempt.run(&mut slot, sent, copy.as_ref()).await;
+            let outcome;
+            (slot, outcome) =
+                self.hedged(&attempt, slot, sent, copy.as_ref(), &asked, &mut tried).await;
             let repeat = match &outcome {
                 Ok((response, _)) => {
                     let status = response.status().as_u16();

@@ -105,6 +105,22 @@ impl Families<'_> {
             }),
         );
         self.counters(
+            "gateway_upstream_hedges",
+            "Copies of requests sent to another backend, and those that were not as the budget was used up",
+            upstreams.iter().flat_map(|one| {
+                [("sent", one.hedges), ("refused", one.hedges_refused)].map(|(result, count)| {
+                    let mut labels = upstream(one);
+                    labels.push(("result", result.to_owned()));
+                    (labels, count)
+                })
+            }),
+        );
+        self.counters(
+            "gateway_upstream_hedges_won",
+            "Copies of requests whose answer the client got",
+            of(|one| one.hedges_won),
+        );
+        self.counters(
             "gateway_upstream_unwell_tried",
             "Requests sent to a backend that is not well, as no other was left",
             of(|one| one.unwell_tried),

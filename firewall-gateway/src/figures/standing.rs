@@ -24,6 +24,12 @@ pub struct UpstreamStanding {
     pub retries: u64,
     /// Requests that were not, as the budget was used up.
     pub retries_refused: u64,
+    /// Copies of requests whose backend was slow, sent to another.
+    pub hedges: u64,
+    /// Copies whose answer the client got.
+    pub hedges_won: u64,
+    /// Copies that were not sent, as the budget was used up.
+    pub hedges_refused: u64,
     /// Requests sent to a backend that is not well, as no other was left.
     pub unwell_tried: u64,
     /// Backends that stayed in although they failed, as too many were out already.
@@ -85,6 +91,9 @@ impl Row for UpstreamStanding {
             (&mut self.queue_timeouts, other.queue_timeouts),
             (&mut self.retries, other.retries),
             (&mut self.retries_refused, other.retries_refused),
+            (&mut self.hedges, other.hedges),
+            (&mut self.hedges_won, other.hedges_won),
+            (&mut self.hedges_refused, other.hedges_refused),
             (&mut self.unwell_tried, other.unwell_tried),
             (&mut self.ejections_refused, other.ejections_refused),
             (&mut self.breaker_opened, other.breaker_opened),

@@ -24,6 +24,8 @@ pub struct DeliveryPolicy {
     pub breaker: Option<BreakerPolicy>,
     /// Sends a request to another backend when one fails.
     pub retries: RetryPolicy,
+    /// Sends a copy of a request to another backend when one is slow.
+    pub hedge: Option<HedgePolicy>,
     /// What is taken in at once.
     pub shedding: SheddingPolicy,
     /// In place of the limit `upstream_connect_timeout_ms`.
@@ -159,6 +161,15 @@ impl Default for RetryPolicy {
             budget_per_second: 10,
         }
     }
+}
+
+/// When a copy of a request goes to another backend: a GET or HEAD without a body, once, out of the budget
+/// of retries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HedgePolicy {
+    /// Where no answer has come for so long.
+    pub after_ms: u64,
 }
 
 /// What an upstream takes in at once: the rest waits, or is told to come back.

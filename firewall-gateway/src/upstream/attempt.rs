@@ -176,8 +176,8 @@ impl Kind {
     }
 }
 
-// 501 and 505 are about the request: the backend is well.
-fn is_failure(status: StatusCode) -> bool {
+/// 501 and 505 are about the request: the backend is well.
+pub fn is_failure(status: StatusCode) -> bool {
     let about_the_request =
         [StatusCode::NOT_IMPLEMENTED, StatusCode::HTTP_VERSION_NOT_SUPPORTED].contains(&status);
     status.is_server_error() && !about_the_request

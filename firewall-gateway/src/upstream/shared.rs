@@ -48,6 +48,12 @@ pub struct SharedUpstream {
     pub retries: AtomicU64,
     /// Requests that were not, as the budget was used up.
     pub retries_refused: AtomicU64,
+    /// Copies of requests whose backend was slow, sent to another.
+    pub hedges: AtomicU64,
+    /// Copies whose answer the client got.
+    pub hedges_won: AtomicU64,
+    /// Copies that were not sent, as the budget was used up.
+    pub hedges_refused: AtomicU64,
     /// Requests sent to a backend that is not well, as no other was left.
     pub unwell_tried: AtomicU64,
     ejections_refused: AtomicU64,
@@ -87,6 +93,9 @@ impl SharedUpstream {
             breaker: delivery.breaker.map(Breaker::new),
             retries: AtomicU64::new(0),
             retries_refused: AtomicU64::new(0),
+            hedges: AtomicU64::new(0),
+            hedges_won: AtomicU64::new(0),
+            hedges_refused: AtomicU64::new(0),
             unwell_tried: AtomicU64::new(0),
             ejections_refused: AtomicU64::new(0),
             servers: RwLock::new(Vec::new().into()),
@@ -195,6 +204,9 @@ impl SharedUpstream {
             queue_timeouts: read(&self.queue.late),
             retries: read(&self.retries),
             retries_refused: read(&self.retries_refused),
+            hedges: read(&self.hedges),
+            hedges_won: read(&self.hedges_won),
+            hedges_refused: read(&self.hedges_refused),
             unwell_tried: read(&self.unwell_tried),
             ejections_refused: read(&self.ejections_refused),
             breaker_open: u64::from(breaker.is_some_and(Breaker::is_open)),

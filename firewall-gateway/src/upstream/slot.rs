@@ -1,6 +1,6 @@
 //! A request's place at an upstream and at one of its backends; given back however the request ends.
 
-use std::{rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use super::{SharedUpstream, backend::Backend, server::Server};
 use crate::policy::BalancePolicy;
@@ -32,6 +32,16 @@ impl Slot {
     #[must_use]
     pub fn now_ms(&self) -> u64 {
         self.shared.now_ms()
+    }
+
+    /// Another backend answered first, and nobody waits for this one: it takes so long at least. One that
+    /// was only tried has not shown that it is well.
+    pub fn outrun(&mut self, waited: Duration) {
+        let waited_us = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
+        self.server.answered(waited_us, self.now_ms());
+        if self.trial {
+            self.judge(false);
+        }
     }
 
     /// How the request went.

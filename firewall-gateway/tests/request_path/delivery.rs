@@ -23,7 +23,7 @@ use firewall_gateway::{
 use crate::{
     server::{Mode, Server},
     world::{
-        Client, PATIENCE, connect, gateway_policy, header, label, read_answer, status,
+        Client, PATIENCE, connect, gateway_policy, header, label, read_answer, read_head, status,
         upstream_policy,
     },
 };
@@ -340,10 +340,10 @@ fn waits_of_an_upstream_stand_before_the_limits() {
 
 /// How a backend stands, and what was counted of it.
 #[derive(Debug)]
-struct Shown {
-    standing: BackendStanding,
-    requests: u64,
-    failures: u64,
+pub struct Shown {
+    pub standing: BackendStanding,
+    pub requests: u64,
+    pub failures: u64,
 }
 
 impl Deref for Shown {
@@ -354,15 +354,15 @@ impl Deref for Shown {
     }
 }
 
-struct World {
-    gateway: Gateway,
+pub struct World {
+    pub gateway: Gateway,
     address: SocketAddr,
     certificate_pem: String,
-    servers: Vec<Server>,
+    pub servers: Vec<Server>,
 }
 
 impl World {
-    fn new(servers: usize, delivery: DeliveryPolicy) -> World {
+    pub fn new(servers: usize, delivery: DeliveryPolicy) -> World {
         World::with_backends(servers, delivery, |_, _| {})
     }
 
@@ -389,16 +389,16 @@ impl World {
         World { gateway, address, certificate_pem: policy.certificate_pem, servers }
     }
 
-    fn connect(&self) -> Client {
+    pub fn connect(&self) -> Client {
         connect(self.address, &self.certificate_pem)
     }
 
-    fn get(&self) -> u16 {
+    pub fn get(&self) -> u16 {
         status(&ask(&mut self.connect(), "GET", ""))
     }
 
     /// So many requests from each of so many clients: how many answers there were of each status.
-    fn each(
+    pub fn each(
         &self,
         clients: u64,
         requests: u64,
@@ -442,7 +442,7 @@ impl World {
         assert!(self.gateway.set_backends("api", &backends.collect::<Vec<_>>()));
     }
 
-    fn backend(&self, place: usize) -> Shown {
+    pub fn backend(&self, place: usize) -> Shown {
         let address = self.servers[place].address.to_string();
         let Figures { standings, backends, .. } = self.gateway.figures();
         let standing = standings.into_iter().find(|one| one.backend == address).unwrap();
@@ -452,15 +452,15 @@ impl World {
         Shown { standing, requests, failures }
     }
 
-    fn upstream(&self) -> UpstreamStanding {
+    pub fn upstream(&self) -> UpstreamStanding {
         self.gateway.figures().upstreams.remove(0)
     }
 
-    fn in_flight(&self) -> Vec<u64> {
+    pub fn in_flight(&self) -> Vec<u64> {
         (0..self.servers.len()).map(|place| self.backend(place).in_flight).collect()
     }
 
-    fn until(&self, mut is_so: impl FnMut() -> bool) {
+    pub fn until(&self, mut is_so: impl FnMut() -> bool) {
         let end = Instant::now() + PATIENCE;
         while !is_so() {
             assert!(Instant::now() < end, "not in time: {:?}", self.gateway.figures());
@@ -484,9 +484,9 @@ fn once() -> DeliveryPolicy {
     DeliveryPolicy { retries, ..DeliveryPolicy::default() }
 }
 
-fn ask(client: &mut Client, method: &str, headers: &str) -> String {
+pub fn ask(client: &mut Client, method: &str, headers: &str) -> String {
     client.write_all(request(method, headers).as_bytes()).unwrap();
-    read_answer(client)
+    if method == "HEAD" { read_head(client) } else { read_answer(client) }
 }
 
 fn request(method: &str, headers: &str) -> String {

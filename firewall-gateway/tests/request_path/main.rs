@@ -41,4 +41,6 @@ mod server;
 
 mod delivery;
 
+mod hedging;
+
 mod worker;

@@ -117,6 +117,7 @@ fn serve(mut stream: TcpStream, shared: &Shared) {
         }
         let body = stream.local_addr().unwrap().to_string();
         let length = body.len();
+        let body = if request.starts_with("HEAD ") { "" } else { &body };
         let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}");
         if stream.write_all(answer.as_bytes()).is_err() {
             break;

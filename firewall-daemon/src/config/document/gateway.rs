@@ -20,7 +20,7 @@ use crate::config::{
 
 pub use self::delivery::{
     BackendDocument, BalanceDocument, BreakerDocument, EjectionDocument, HashDocument, HashOn,
-    HealthDocument, RequestsMax, RetriesDocument, Status, StickyCookieDocument,
+    HealthDocument, HedgeDocument, RequestsMax, RetriesDocument, Status, StickyCookieDocument,
 };
 
 /// `gateway`.
@@ -75,6 +75,7 @@ pub struct UpstreamDocument {
     pub ejection: Option<EjectionDocument>,
     pub breaker: Option<BreakerDocument>,
     pub retries: Option<RetriesDocument>,
+    pub hedge: Option<Spanned<HedgeDocument>>,
     pub requests_max: Option<RequestsMax>,
     pub queue_max: Option<Number<0, 1_000_000>>,
     pub queue_timeout_ms: Option<WaitMs>,

@@ -2,7 +2,7 @@
 
 use firewall_gateway::policy::{
     BalancePolicy, BreakerPolicy, DeliveryPolicy, EjectionPolicy, HashKey, HealthPolicy,
-    RetryPolicy, RouteAction, SheddingPolicy, StickyCookiePolicy,
+    HedgePolicy, RetryPolicy, RouteAction, SheddingPolicy, StickyCookiePolicy,
 };
 
 use super::*;
@@ -171,6 +171,7 @@ fn every_key_of_a_delivery_acts() {
             budget_percent: 17,
             budget_per_second: 18,
         },
+        hedge: None,
         shedding: SheddingPolicy { requests_max: 19, queue_max: 20, queue_timeout_ms: 21 },
         connect_timeout_ms: Some(22),
         response_timeout_ms: Some(23),
@@ -207,6 +208,8 @@ fn every_key_of_a_delivery_acts() {
             "{text}"
         );
     }
+    let hedged = gateway(&format!("{one}, response_timeout_ms: 26, hedge: {{after_ms: 25}}"));
+    assert_eq!(hedged.unwrap().delivery.hedge, Some(HedgePolicy { after_ms: 25 }));
     for (text, expected) in [
         ("backends: [{}]", "expected an entry with address, or one with dns and port"),
         ("backends: [{dns: a}]", "expected an entry with address, or one with dns and port"),
@@ -232,6 +235,12 @@ fn every_key_of_a_delivery_acts() {
         ("sticky_cookie: {name: 'a b'}", "sticky_cookie.name: expected letters"),
         ("health: {path: health}", "health.path: expected a path that begins with /"),
         ("health: {path: /, statuses: []}", "health.statuses: expected 1 to 64 entries, found 0"),
+        ("hedge: {}", "missing field `after_ms`"),
+        ("hedge: {after_ms: 5}, sticky_cookie: {name: a}", "hedge: expected no sticky_cookie"),
+        (
+            "hedge: {after_ms: 5}, response_timeout_ms: 5",
+            "hedge.after_ms: expected less than response_timeout_ms (5), found 5",
+        ),
         ("ejection: {first_ms: 5, max_ms: 4}", "ejection.max_ms: expected first_ms (5) or more"),
     ] {
         let error = gateway(&format!("{one}, {text}")).unwrap_err().to_string();

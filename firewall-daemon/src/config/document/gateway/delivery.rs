@@ -99,6 +99,13 @@ pub struct RetriesDocument {
     pub budget_per_second: Option<Number<0, 100_000>>,
 }
 
+/// `hedge`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HedgeDocument {
+    pub after_ms: WaitMs,
+}
+
 /// A status of an answer.
 pub type Status = Number<100, 599>;
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use firewall_gateway::policy::{
     BackendPolicy, BalancePolicy, BreakerPolicy, DeliveryPolicy, EjectionPolicy, HashKey,
-    HealthPolicy, RetryPolicy, SheddingPolicy, StickyCookiePolicy,
+    HealthPolicy, HedgePolicy, RetryPolicy, SheddingPolicy, StickyCookiePolicy,
 };
 use serde_saphyr::{Location, Spanned};
 
@@ -15,7 +15,7 @@ use crate::config::{
         Entries,
         gateway::{
             BackendDocument, BalanceDocument, BreakerDocument, EjectionDocument, HashDocument,
-            HashOn, HealthDocument, RetriesDocument, Status, StickyCookieDocument,
+            HashOn, HealthDocument, HedgeDocument, RetriesDocument, Status, StickyCookieDocument,
             UpstreamDocument, WaitMs,
         },
     },
@@ -54,6 +54,7 @@ impl Check<'_> {
             ejection: self.ejection(place, upstream.ejection.as_ref())?,
             breaker: upstream.breaker.as_ref().map(breaker),
             retries: self.retries(upstream.retries.as_ref())?,
+            hedge: upstream.hedge.as_ref().map(|hedge| self.hedge(hedge, upstream)).transpose()?,
             shedding: SheddingPolicy {
                 requests_max: upstream
                     .requests_max
@@ -235,6 +236,29 @@ impl Check<'_> {
                 .budget_per_second
                 .map_or(default.budget_per_second, |it| it.cast()),
         })
+    }
+
+    fn hedge(
+        &self,
+        hedge: &Spanned<HedgeDocument>,
+        upstream: &UpstreamDocument,
+    ) -> Result<HedgePolicy, ConfigError> {
+        let after_ms = hedge.value.after_ms.0;
+        if upstream.sticky_cookie.is_some() {
+            let message = "hedge: expected no sticky_cookie beside it, found one; \
+                           a copy goes to another backend than the client's own";
+            return self.error(hedge.referenced, message.to_owned());
+        }
+        match upstream.response_timeout_ms {
+            Some(wait) if after_ms >= wait.0 => {
+                let message = format!(
+                    "hedge.after_ms: expected less than response_timeout_ms ({}), found {after_ms}",
+                    wait.0
+                );
+                self.error(hedge.referenced, message)
+            }
+            Some(_) | None => Ok(HedgePolicy { after_ms }),
+        }
     }
 
     fn statuses(
