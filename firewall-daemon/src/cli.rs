@@ -28,6 +28,7 @@ mod lists;
 mod ban;
 mod geo;
 mod limit;
+mod backend;
 mod audit;
 mod completions;
 mod detach;
@@ -74,6 +75,8 @@ enum Verb {
     Bans(ban::BansArgs),
     Geo(geo::GeoArgs),
     Limit(limit::LimitArgs),
+    Backend(backend::BackendArgs),
+    Backends(backend::BackendsArgs),
     Audit(audit::AuditArgs),
     Completions(completions::CompletionsArgs),
     Detach(detach::DetachArgs),
@@ -113,6 +116,8 @@ pub fn main() -> ExitCode {
         Verb::Bans(args) => ban::bans(&args),
         Verb::Geo(args) => geo::run(args),
         Verb::Limit(args) => limit::run(args),
+        Verb::Backend(args) => backend::change(args),
+        Verb::Backends(args) => backend::show(&args),
         Verb::Audit(args) => audit::run(&args),
         Verb::Completions(args) => completions::run(&args),
         Verb::Detach(args) => detach::run(&args),
@@ -252,6 +257,13 @@ mod tests {
             &["seawall", "limit", "set", "source", "--burst-packets", "1"],
             &["seawall", "limit", "set", "source", "--rate-pps", "-1", "--burst-packets", "1"],
             &["seawall", "limit", "clear"],
+            &["seawall", "backend"],
+            &["seawall", "backend", "add", "api"],
+            &["seawall", "backend", "add", "api", "10.0.0.1"],
+            &["seawall", "backend", "add", "api", "10.0.0.1:80", "--weight", "0"],
+            &["seawall", "backend", "drain", "api", "example.com:80"],
+            &["seawall", "backend", "remove", "api"],
+            &["seawall", "backends", "api"],
             &["seawall", "audit"],
             &["seawall", "audit", "remove"],
             &["seawall", "audit", "verify", "a", "b"],

@@ -23,7 +23,7 @@ mod read;
 mod valid;
 
 pub use feeds::{FeedConfig, GeoUpdateConfig, Provider};
-pub use gateway::{GatewayConfig, UpstreamConfig, UpstreamTlsConfig};
+pub use gateway::{BackendName, GatewayConfig, UpstreamConfig, UpstreamTlsConfig};
 pub use limits::{
     ByteRate, LimitScope, LimitsConfig, PacketRate, PortLimit, PortProtocol, RateConfig,
     SynCookiesConfig,

@@ -18,6 +18,7 @@ mod socket;
 mod caller;
 mod safe;
 mod asks;
+mod backends;
 mod server;
 mod dispatch;
 mod watchers;
@@ -28,6 +29,7 @@ pub use asks::{
     BANS_LISTED_MAX, BanAdd, BanShown, BansShown, Changed, Configured, CountryCode, GeoAsk,
     GeoShown, LimitSet, LimitsShown, ListAdd, ListKind, ListRemove, ListShown, NAMED_MAX, Prefix,
 };
+pub use backends::{BackendAsk, BackendVerb, QUOTA_MAX, WEIGHT_MAX};
 pub use caller::Caller;
 pub use client::{ClientError, ask, explain, status, update_feeds, update_geo};
 pub use safe::{
@@ -125,6 +127,8 @@ pub enum Request {
     Limit(LimitSet),
     /// The limits.
     LimitShow {},
+    /// Adds, drains or removes a backend of the gateway.
+    Backend(BackendAsk),
     /// The events as they come, a line each, until the caller leaves.
     Watch {},
     /// Takes the filter off and ends the daemon.
@@ -307,6 +311,13 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// Where it cannot be told.
     fn limit_show(&self) -> Result<LimitsShown, String>;
+
+    /// Adds, drains or removes a backend of the gateway.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, and what to do.
+    fn backend(&self, caller: &Caller, ask: &BackendAsk) -> Result<Changed, String>;
 
     /// Takes the filter off and ends the daemon.
     ///

@@ -36,6 +36,8 @@ mod lists;
 mod geo;
 mod limits;
 mod turns;
+mod backends;
+mod names;
 mod bans;
 mod record;
 mod reload;
@@ -92,6 +94,8 @@ struct Daemon {
     reloads: Mutex<ReloadStatus>,
     events: Mutex<(EventStatus, VecDeque<EventLine>)>,
     watchers: Watchers,
+    /// Backends that are given by names.
+    names: names::Names,
     /// Feeds and databases from the network.
     refresh: refresh::Refresh,
     /// Notified when a generation was switched in.
@@ -136,6 +140,7 @@ async fn serve(config: Config, kept: Vec<TcpListener>) -> anyhow::Result<()> {
         tokio::spawn(sweep::bans(daemon.clone(), stopped.clone())),
         tokio::spawn(pending::watch_over(daemon.clone(), stopped.clone())),
         tokio::spawn(refresh::follow(daemon.clone(), stopped.clone())),
+        tokio::spawn(names::follow(daemon.clone(), stopped.clone())),
         tokio::spawn(sweep::changes(daemon.clone(), stopped.clone())),
         tokio::spawn(revive::watch_over(daemon.clone(), stopped.clone())),
         tokio::spawn(canary::watch_over(daemon.clone(), stopped.clone())),

@@ -14,6 +14,7 @@ use crate::status::{GatewayStatus, Snapshot};
 mod server;
 mod feeds;
 mod rollout;
+mod standings;
 mod state;
 mod red;
 
@@ -302,6 +303,7 @@ impl Families<'_> {
             "Bytes of bodies from and to clients",
             [direction("in", figures.bytes_in), direction("out", figures.bytes_out)],
         );
+        self.standings(figures);
         self.counter(
             "gateway_upstream_errors_replaced",
             "Answers of upstreams with a status from 500 on that gave way to the gateway's own",

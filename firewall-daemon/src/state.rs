@@ -11,9 +11,11 @@ mod claim;
 pub mod file;
 pub mod swap;
 pub mod changes;
+pub mod backends;
 pub mod history;
 pub mod bans;
 
+pub use backends::{BackendChange, BackendState};
 pub use changes::{Changes, Entry, GeoChange, LimitChange};
 pub use claim::StateClaim;
 pub use error::StateError;

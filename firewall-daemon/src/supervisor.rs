@@ -13,7 +13,7 @@ use std::{
 use firewall_gateway::{
     figures::Figures,
     listener::{self, BoundListener},
-    policy::GatewayPolicy,
+    policy::{BackendPolicy, GatewayPolicy, UpstreamPolicy},
 };
 use tokio::sync::Notify;
 
@@ -22,6 +22,8 @@ use crate::{
     status::{GatewayStatus, RoutesShown},
 };
 
+pub mod backends;
+pub mod sticky;
 mod material;
 mod user;
 mod worker;
@@ -127,6 +129,23 @@ impl Supervisor {
     /// Its listening sockets.
     pub fn sockets(&self) -> Vec<BorrowedFd<'_>> {
         self.listeners.iter().map(|listener| listener.socket.as_fd()).collect()
+    }
+
+    /// Whether a worker of the policy in force may connect to a port.
+    pub fn reaches(&self, port: u16) -> bool {
+        let state = self.state();
+        let mut ways = state.policy.upstreams.iter().flat_map(UpstreamPolicy::ways);
+        ways.any(|way| way == port)
+    }
+
+    /// Puts other backends in place of an upstream's, in the live worker and in any that follows.
+    pub fn set_backends(&self, name: &str, backends: Vec<BackendPolicy>) {
+        let mut state = self.state();
+        let mut upstreams = state.policy.upstreams.iter_mut();
+        if let Some(upstream) = upstreams.find(|upstream| upstream.name == name) {
+            upstream.backends.clone_from(&backends);
+            state.live.set_backends(name, backends);
+        }
     }
 
     /// Waits for a death.

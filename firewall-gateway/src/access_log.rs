@@ -158,6 +158,7 @@ fn value(field: AccessField, record: &Record<'_>) -> Option<String> {
         AccessField::Path => text(&path(context.uri.path())),
         AccessField::Query => text(context.details.query.as_deref()?),
         AccessField::Route => text(context.route.as_deref()?),
+        AccessField::Backend => text(&context.backend?.to_string()),
         AccessField::Status => number(record.status.into()),
         AccessField::Protocol => text(context.protocol.label()),
         AccessField::Tls => text(context.tls_version),

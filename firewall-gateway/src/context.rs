@@ -46,6 +46,8 @@ pub struct RequestContext {
     pub trace: Option<TraceContext>,
     /// When it was sent to the upstream.
     pub upstream_sent: Option<Instant>,
+    /// Which of its backends answered.
+    pub backend: Option<SocketAddr>,
     /// From sending to the upstream until its headers.
     pub upstream_duration: Option<Duration>,
     /// Why the request was refused, if it was.

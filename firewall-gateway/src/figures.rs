@@ -7,14 +7,17 @@ mod cells;
 
 mod red;
 
+mod standing;
+
 use serde::{Deserialize, Serialize};
 
 pub(crate) use cells::{BackendCells, InFlight};
 pub use meter::Meter;
 pub(crate) use meter::one;
-use red::add_rows;
+pub(crate) use red::add_rows;
 pub use red::{BackendFigures, NO_ROUTE, OTHER, RouteFigures, STATUS_CLASSES, replace_rows};
 pub use rollout::{CanaryFigures, MirrorFigures, RolloutFigures, SplitFigures};
+pub use standing::{BackendStanding, UpstreamStanding};
 
 /// Everything a worker has counted since it started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +81,20 @@ pub struct Figures {
     pub routes: Vec<RouteFigures>,
     /// Each backend, in the order of the upstreams' names.
     pub backends: Vec<BackendFigures>,
+    /// How each upstream stands, in the order of their names.
+    pub upstreams: Vec<UpstreamStanding>,
+    /// How each backend stands, in the order of the upstreams' names.
+    pub standings: Vec<BackendStanding>,
+}
+
+/// The rows of figures, which may be too many for one message.
+#[derive(Debug, Default)]
+#[allow(missing_docs, reason = "the fields of Figures say what each one is")]
+pub struct FigureRows {
+    pub routes: Vec<RouteFigures>,
+    pub backends: Vec<BackendFigures>,
+    pub upstreams: Vec<UpstreamStanding>,
+    pub standings: Vec<BackendStanding>,
 }
 
 /// Answers of one status and protocol.
@@ -132,9 +149,21 @@ impl DurationHistogram {
 }
 
 impl Figures {
-    /// Takes the rows out, which may be too many for one message.
-    pub fn take_rows(&mut self) -> (Vec<RouteFigures>, Vec<BackendFigures>) {
-        (std::mem::take(&mut self.routes), std::mem::take(&mut self.backends))
+    /// Takes the rows out.
+    pub fn take_rows(&mut self) -> FigureRows {
+        FigureRows {
+            routes: std::mem::take(&mut self.routes),
+            backends: std::mem::take(&mut self.backends),
+            upstreams: std::mem::take(&mut self.upstreams),
+            standings: std::mem::take(&mut self.standings),
+        }
+    }
+
+    /// Puts rows in place of those that are there.
+    pub fn put_rows(&mut self, rows: FigureRows) {
+        let FigureRows { routes, backends, upstreams, standings } = rows;
+        (self.routes, self.backends) = (routes, backends);
+        (self.upstreams, self.standings) = (upstreams, standings);
     }
 
     /// Adds another thread's or a retired worker's figures.
@@ -148,6 +177,8 @@ impl Figures {
         self.request_duration.add(&other.request_duration);
         add_rows(&mut self.routes, &other.routes);
         add_rows(&mut self.backends, &other.backends);
+        add_rows(&mut self.upstreams, &other.upstreams);
+        add_rows(&mut self.standings, &other.standings);
         add_labels(&mut self.rejections, &other.rejections);
         add_labels(&mut self.http2_floods, &other.http2_floods);
         self.rollouts.add(&other.rollouts);
@@ -188,6 +219,8 @@ impl Figures {
         for backend in &mut self.backends {
             backend.in_flight = 0;
         }
+        self.upstreams.iter_mut().for_each(UpstreamStanding::retire);
+        self.standings.iter_mut().for_each(BackendStanding::retire);
         self
     }
 }

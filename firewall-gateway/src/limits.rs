@@ -244,6 +244,27 @@ pub const GZIP_CHUNK_BYTES: usize = 8_192;
 pub const READ_AHEAD_BYTES: usize = 65_536;
 /// Request ids for which a thread fetches randomness at once: 4 KiB.
 pub const REQUEST_IDS_AT_ONCE: usize = 256;
+/// Requests of one upstream in flight at once, over all threads, where its policy says no other
+/// number: some 20 KB of buffers each.
+pub const UPSTREAM_REQUESTS_MAX: u32 = 4_096;
+/// Requests of one upstream that wait for one of those to end.
+pub const QUEUE_MAX: u32 = 1_024;
+/// Longer than this a client waits in vain more often than not.
+pub const QUEUE_TIMEOUT_MS: u64 = 1_000;
+/// Backends of all upstreams of a configuration: they travel to the worker in one message.
+pub const BACKENDS_MAX: usize = 256;
+/// Retries that a budget may save up while nothing fails.
+pub const RETRY_BUDGET_SAVED_MAX: u64 = 1_000;
+/// The share of a backend whose slow start begins, in percent of its weight.
+pub const SLOW_START_PERCENT_MIN: u64 = 10;
+/// Bounded load (consistent hashing): a backend takes so many percent of its fair share at once, then
+/// the key goes to its next choice.
+pub const HASH_LOAD_PERCENT_MAX: u64 = 150;
+/// A backend with fewer requests in flight is never passed over: where little is in flight the fair share is
+/// less than one request, and two at once would part a key from its backend.
+pub const HASH_IN_FLIGHT_MIN: u32 = 16;
+/// A latency that was measured so long ago counts half.
+pub const LATENCY_HALF_LIFE_MS: u64 = 1_000;
 /// Path in an access-log line; the rest is cut and marked.
 pub const LOG_PATH_BYTES_MAX: usize = 1_024;
 /// Host, user agent and referer in an access-log line, each.
@@ -260,7 +281,7 @@ pub const TRACE_EXPORT_TIMEOUT_MS: u64 = 1_000;
 pub const TRACE_END_TIMEOUT_MS: u64 = 500;
 /// Method in an access-log line: the longest registered one has 17 letters.
 pub const LOG_METHOD_BYTES_MAX: usize = 32;
-/// Rows of figures: routes, and likewise backends, of all policies since the daemon started. What is
+/// Rows of figures: routes, and likewise upstreams and backends, of all policies since the daemon started. What is
 /// beyond is counted in one row together.
 pub const FIGURE_ROWS_MAX: usize = 2_048;
 /// Rows in one message: at most some 700 bytes each, so that they stay within a message.

@@ -69,6 +69,7 @@ impl Observation {
                 details: Details::default(),
                 trace: None,
                 upstream_sent: None,
+                backend: None,
                 upstream_duration: None,
                 rejection: None,
                 retry_after: None,

@@ -1,6 +1,7 @@
 //! THE order of a request's stages.
 
 use std::{
+    net::IpAddr,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -25,7 +26,7 @@ use crate::{
     rollout::{Forward, Mirrored},
     route::{Action, Redirect},
     trace::TraceContext,
-    upstream::SentBody,
+    upstream::{Sending, SentBody},
 };
 
 /// One request from its head to its answer. Never fails: a refusal is an answer too.
@@ -135,21 +136,25 @@ async fn stages(
     *forwarded.method_mut() = head.method;
     *forwarded.uri_mut() = path.into();
     *forwarded.headers_mut() = head.headers;
-    let forwarded = mirrored(forwarded, forward, client);
+    let forwarded = mirrored(forwarded, forward, client, from);
     // 8. upstream
     let sent = Instant::now();
     observation.context.upstream_sent = Some(sent);
-    let outcome = upstream.send(forwarded, fate, &route.own_limits).await;
+    let sending = Sending { fate, limits: &route.own_limits, client: from };
+    let outcome = upstream.send(forwarded, sending).await;
     observation.context.upstream_duration = Some(sent.elapsed());
-    let (answer, lease) = outcome.map_err(|failure| {
+    let answer = outcome.map_err(|failure| {
         observation.upstream_failed(failure);
         observation.context.rejection.unwrap_or(failure.rejection())
     })?;
     // 9. response: nothing of the inside
-    let (mut head, body) = answer.into_parts();
+    observation.context.backend = Some(answer.backend);
+    let (mut head, body) = answer.response.into_parts();
     headers::to_client(&mut head.headers);
-    let wait = Duration::from_millis(limits.upstream_response_timeout_ms);
-    let body = UpstreamBody::new(body, lease, fate.clone(), wait);
+    if let Some(cookie) = answer.cookie {
+        head.headers.append(header::SET_COOKIE, cookie);
+    }
+    let body = UpstreamBody::new(body, answer.lease, fate.clone(), answer.wait);
     let asked = asked.unwrap_or_default();
     let id = observation.context.id.as_str();
     let (mut head, body) = shaped(head, body, asked, answers, id, &client.meter);
@@ -204,9 +209,10 @@ fn mirrored(
     request: Request<RequestBody<Incoming>>,
     forward: &Forward,
     client: &Client,
+    from: IpAddr,
 ) -> Request<SentBody> {
     let mirror = forward.mirror.as_ref();
-    match mirror.and_then(|mirror| mirror.copy(&client.upstreams, &request)) {
+    match mirror.and_then(|mirror| mirror.copy(&client.upstreams, &request, from)) {
         None => request.map(BodyExt::boxed_unsync),
         Some(copy) if request.body().is_end_stream() => {
             copy.send();

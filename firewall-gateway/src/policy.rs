@@ -8,6 +8,8 @@ pub mod traces;
 
 pub mod upstream;
 
+pub mod delivery;
+
 pub mod route;
 
 pub mod rollout;
@@ -22,6 +24,10 @@ pub use self::{
     access_log::AccessLogPolicy,
     answer::AnswerPolicy,
     clients::{AddressHeader, ClientsPolicy, ProxyProtocol, RequestRate},
+    delivery::{
+        BalancePolicy, BreakerPolicy, DeliveryPolicy, EjectionPolicy, HashKey, HealthPolicy,
+        HedgePolicy, RetryPolicy, SheddingPolicy, StickyCookiePolicy,
+    },
     rollout::{
         CanaryPolicy, ForwardPolicy, MirrorPolicy, OverridePolicy, SharePolicy, Source, Sticky,
     },

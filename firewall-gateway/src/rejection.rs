@@ -339,11 +339,15 @@ pub enum UpstreamFailure {
     Request,
     ResponseTimeout,
     ResponseBody,
+    NoBackend,
+    QueueFull,
+    QueueTimeout,
+    BreakerOpen,
 }
 
 impl UpstreamFailure {
     /// All of them, in the order of their numbers.
-    pub const ALL: [UpstreamFailure; 7] = [
+    pub const ALL: [UpstreamFailure; 11] = [
         UpstreamFailure::Connect,
         UpstreamFailure::ConnectTimeout,
         UpstreamFailure::Tls,
@@ -351,6 +355,10 @@ impl UpstreamFailure {
         UpstreamFailure::Request,
         UpstreamFailure::ResponseTimeout,
         UpstreamFailure::ResponseBody,
+        UpstreamFailure::NoBackend,
+        UpstreamFailure::QueueFull,
+        UpstreamFailure::QueueTimeout,
+        UpstreamFailure::BreakerOpen,
     ];
 
     /// The value of the metric label.
@@ -364,6 +372,10 @@ impl UpstreamFailure {
             Self::Request => "request",
             Self::ResponseTimeout => "response_timeout",
             Self::ResponseBody => "response_body",
+            Self::NoBackend => "no_backend",
+            Self::QueueFull => "queue_full",
+            Self::QueueTimeout => "queue_timeout",
+            Self::BreakerOpen => "breaker_open",
         }
     }
 
@@ -375,7 +387,11 @@ impl UpstreamFailure {
                 Rejection::UpstreamFailed
             }
             Self::ConnectTimeout | Self::ResponseTimeout => Rejection::UpstreamTimeout,
-            Self::NoConnection => Rejection::UpstreamBusy,
+            Self::NoConnection
+            | Self::NoBackend
+            | Self::QueueFull
+            | Self::QueueTimeout
+            | Self::BreakerOpen => Rejection::UpstreamBusy,
         }
     }
 }

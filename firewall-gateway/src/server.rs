@@ -16,14 +16,14 @@ use crate::{
     access_log::AccessLog,
     answer::{AnswerError, AnswerTable},
     clients::Clients,
-    figures::{Figures, Meter},
+    figures::{Figures, Meter, add_rows},
     limits::LimitError,
     listener::BoundListener,
-    policy::GatewayPolicy,
+    policy::{BackendPolicy, GatewayPolicy},
     route::{RouteError, Router},
     tls::{Acceptor, TlsError},
     trace::export::{Exporter, TraceCounts, Tracer},
-    upstream::{SharedUpstream, UpstreamError},
+    upstream::{self, SharedUpstream, UpstreamError},
 };
 
 /// Serves `policy` on `listeners`; returns once every thread accepts.
@@ -61,9 +61,16 @@ pub fn serve_logging(
         by_thread[usize::from(listener.shape.thread)].push(listener);
     }
     let (drain, _) = watch::channel(false);
-    let router = shared.router.clone();
-    let mut gateway =
-        Gateway { threads: Vec::new(), meters: Vec::new(), router, drain, traces, exporter };
+    let mut gateway = Gateway {
+        threads: Vec::new(),
+        checks: None,
+        meters: Vec::new(),
+        router: shared.router.clone(),
+        upstreams: shared.upstreams.clone(),
+        drain,
+        traces,
+        exporter,
+    };
     let (started, starts) = mpsc::channel();
     for listeners in by_thread {
         let meter = Arc::new(Meter::new(shared.router.names()));
@@ -81,6 +88,12 @@ pub fn serve_logging(
             Err(_) => return Err(ServeError::Thread(io::Error::other("it ended while starting"))),
         }
     }
+    if upstream::is_wanted(&gateway.upstreams) {
+        let (upstreams, drain) = (gateway.upstreams.clone(), gateway.drain.subscribe());
+        let thread = std::thread::Builder::new().name("gateway-checks".to_owned());
+        let handle = thread.spawn(move || upstream::check_health(&upstreams, drain));
+        gateway.checks = Some(handle.map_err(ServeError::Thread)?);
+    }
     Ok(gateway)
 }
 
@@ -94,7 +107,7 @@ pub fn check(policy: &GatewayPolicy) -> Result<(), ServeError> {
 
 fn shared(policy: &GatewayPolicy, access_log: Option<File>) -> Result<Shared, ServeError> {
     policy.limits.validate()?;
-    let upstreams = policy.upstreams.iter().map(SharedUpstream::new);
+    let upstreams = policy.upstreams.iter().map(|policy| SharedUpstream::new(policy).map(Arc::new));
     Ok(Shared {
         limits: Arc::new(policy.limits.clone()),
         clients: Arc::new(Clients::new(&policy.clients, &policy.limits)),
@@ -109,11 +122,13 @@ fn shared(policy: &GatewayPolicy, access_log: Option<File>) -> Result<Shared, Se
 }
 
 /// A gateway that is serving. Dropping it begins the drain, as [`Gateway::drain`] does.
-#[derive(Debug)]
 pub struct Gateway {
     threads: Vec<JoinHandle<()>>,
+    /// The thread of the active checks.
+    checks: Option<JoinHandle<()>>,
     meters: Vec<Arc<Meter>>,
     router: Arc<Router>,
+    upstreams: Arc<[Arc<SharedUpstream>]>,
     drain: watch::Sender<bool>,
     traces: Arc<TraceCounts>,
     exporter: Option<Exporter>,
@@ -129,7 +144,21 @@ impl Gateway {
         }
         sum.rollouts = self.router.rollouts();
         self.traces.add_to(&mut sum);
+        for upstream in self.upstreams.iter() {
+            add_rows(&mut sum.upstreams, &[upstream.figures()]);
+            add_rows(&mut sum.standings, &upstream.standings());
+        }
         sum
+    }
+
+    /// Puts other backends in place of an upstream's; what is in flight to one that goes finishes.
+    /// Whether there is such an upstream.
+    pub fn set_backends(&self, name: &str, backends: &[BackendPolicy]) -> bool {
+        let upstream = self.upstreams.iter().find(|upstream| *upstream.name == *name);
+        if let Some(upstream) = upstream {
+            upstream.set_backends(backends);
+        }
+        upstream.is_some()
     }
 
     /// Accepts nothing more; what is in flight may finish within `drain_timeout_ms`.
@@ -152,7 +181,7 @@ impl Gateway {
     /// Drains, and waits for the end.
     pub fn finish(mut self) -> Figures {
         self.drain();
-        for thread in self.threads.drain(..) {
+        for thread in self.threads.drain(..).chain(self.checks.take()) {
             // A thread that panicked has said so on stderr.
             let _ended = thread.join();
         }

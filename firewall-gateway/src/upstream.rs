@@ -1,5 +1,19 @@
-//! The request's way to an upstream: a backend in turn, verified TLS, a pooled connection, at most
-//! one retry.
+//! The request's way to an upstream: a place in its queue, a backend, verified TLS, a pooled
+//! connection; and another backend where one fails and the request may be repeated.
+
+mod shared;
+
+mod server;
+
+mod balance;
+
+mod queue;
+
+mod slot;
+
+mod breaker;
+
+mod budget;
 
 mod backend;
 
@@ -7,203 +21,340 @@ mod pool;
 
 mod tls;
 
-use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
+mod attempt;
+
+mod hedge;
+
+mod health;
+
+use std::{cell::RefCell, net::IpAddr, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, Empty, combinators::UnsyncBoxBody};
 use hyper::body::{Body, Incoming};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
-pub use self::pool::{Lease, Pool};
-use self::{backend::Backend, tls::Tls};
+use self::{
+    attempt::Attempt,
+    backend::Backend,
+    balance::{Balancer, Candidate, cookie, is_tag},
+    server::{Server, Standing},
+    slot::{Slot, Ticket},
+};
+pub use self::{
+    health::{is_wanted, run as check_health},
+    pool::{Lease, Pool},
+    shared::SharedUpstream,
+    slot::Hold,
+};
 use crate::{
     body::{BodyError, BodyFate},
     figures::{Meter, one},
     limits::Limits,
-    policy::{BackendPolicy, RouteLimits, UpstreamPolicy},
+    policy::{BalancePolicy, RouteLimits},
     rejection::UpstreamFailure,
 };
 
 /// An upstream as one thread sees it.
 pub struct Upstream {
-    host: HeaderValue,
-    backends: Vec<Backend>,
-    next: Cell<usize>,
+    shared: Arc<SharedUpstream>,
+    view: RefCell<View>,
     limits: Arc<Limits>,
     meter: Arc<Meter>,
+}
+
+/// The backends as the thread knows them, until others come or go.
+struct View {
+    version: u64,
+    servers: Arc<[Arc<Server>]>,
+    /// One for each server.
+    backends: Vec<Rc<Backend>>,
+    balancer: Balancer,
+    /// Kept so that a request allocates none.
+    candidates: Vec<Candidate>,
+}
+
+/// How long each step may take.
+#[derive(Clone, Copy, Debug)]
+struct Waits {
+    connect: Duration,
+    response: Duration,
+    request: Duration,
 }
 
 /// A body as it goes to the upstream.
 pub type SentBody = UnsyncBoxBody<Bytes, BodyError>;
 
-/// An answer whose body is still to be read, and the lease of the connection it comes over.
-pub type Answer = (Response<Incoming>, Lease);
+/// What is known of a request beside the request itself.
+#[derive(Clone, Copy)]
+pub struct Sending<'a> {
+    /// What becomes of its body.
+    pub fate: &'a Arc<BodyFate>,
+    /// The limits that its route has of its own.
+    pub limits: &'a RouteLimits,
+    /// Whose it is.
+    pub client: IpAddr,
+}
+
+/// An answer whose body is still to be read.
+pub struct Answer {
+    /// Its head, and its body as it comes.
+    pub response: Response<Incoming>,
+    /// The connection it comes over, and the request's place.
+    pub lease: Lease,
+    /// Tells the client which backend is its own.
+    pub cookie: Option<HeaderValue>,
+    /// Who answered.
+    pub backend: SocketAddr,
+    /// How long two parts of the body may be apart.
+    pub wait: Duration,
+}
 
 impl Upstream {
     /// The upstream of one thread, without a connection yet.
     #[must_use]
-    pub fn new(shared: &SharedUpstream, limits: Arc<Limits>, meter: Arc<Meter>) -> Self {
-        let backend = |policy: &BackendPolicy| {
-            let (tls, meter) = (shared.tls.clone(), meter.clone());
-            let pool = Rc::new(Pool::new(shared.connections_max));
-            Backend::new(&shared.name, policy.address, tls, pool, meter)
+    pub fn new(shared: &Arc<SharedUpstream>, limits: Arc<Limits>, meter: Arc<Meter>) -> Self {
+        let view = View {
+            version: 0,
+            servers: Arc::new([]),
+            backends: Vec::new(),
+            balancer: Balancer::new(BalancePolicy::default(), 1),
+            candidates: Vec::new(),
         };
-        Self {
-            host: shared.host.clone(),
-            backends: shared.backends.iter().map(backend).collect(),
-            next: Cell::default(),
-            limits,
-            meter,
-        }
+        Self { shared: shared.clone(), view: RefCell::new(view), limits, meter }
     }
 
     /// The `Host` its backends are asked for.
     #[must_use]
     pub fn host(&self) -> &HeaderValue {
-        &self.host
+        &self.shared.host
     }
 
-    /// Closes connections that were idle for too long.
+    /// Closes connections that were idle for too long, and those to backends that are gone.
     pub fn sweep(&self, now: Instant) {
-        for backend in &self.backends {
+        let mut view = self.view.borrow_mut();
+        self.refresh(&mut view);
+        for backend in &view.backends {
             backend.sweep(now);
         }
     }
 
-    /// Sends a request to the next backend, and waits for the head of its answer, as long as its route
-    /// has it or else the gateway.
+    /// Sends a request to a backend, and waits for the head of its answer.
     ///
     /// # Errors
-    /// What went wrong on the way; a request without a body whose method may be repeated was then
-    /// sent twice if its first connection was a kept one.
+    /// What went wrong on the way, at the last backend that was tried.
     pub async fn send(
         &self,
         request: Request<SentBody>,
-        fate: &Arc<BodyFate>,
-        limits: &RouteLimits,
+        sending: Sending<'_>,
     ) -> Result<Answer, UpstreamFailure> {
-        let backend = self.next_backend().ok_or(UpstreamFailure::NoConnection)?;
-        let again = repeatable(&request);
-        let mut lease = backend.lease(self.connect_deadline(limits), true).await?;
-        let reused = lease.is_reused();
-        match (self.exchange(&mut lease, request, fate, limits).await, again) {
-            // A kept connection may die between two requests. A request without a body that may be
-            // repeated (RFC 9110, 9.2.2) goes out once more, over a connection that is new.
-            (Err(Lost::Connection), Some(request)) if reused => {
-                drop(lease);
-                // Boxed, as connecting is: the way that every request goes stays small.
-                Box::pin(self.send_again(backend, request, fate, limits)).await
+        let shared = &self.shared;
+        if shared.breaker.as_ref().is_some_and(|breaker| !breaker.admits(shared.now_ms())) {
+            return Err(UpstreamFailure::BreakerOpen);
+        }
+        let copy = repeatable(&request);
+        let asked = self.asked(&request, copy.is_some(), sending.client);
+        let mut ticket = None;
+        let found = shared.queue.wait(|| {
+            if ticket.is_none() {
+                ticket = Some(Ticket::take(shared)?);
             }
-            (Err(lost), _) => Err(lost.failure()),
-            (Ok(answer), _) => Ok((answer, lease)),
-        }
-    }
-
-    async fn send_again(
-        &self,
-        backend: &Backend,
-        request: Request<SentBody>,
-        fate: &Arc<BodyFate>,
-        limits: &RouteLimits,
-    ) -> Result<Answer, UpstreamFailure> {
-        one(&self.meter.upstream_retries);
-        let mut lease = backend.lease(self.connect_deadline(limits), false).await?;
-        let answer =
-            self.exchange(&mut lease, request, fate, limits).await.map_err(Lost::failure)?;
-        Ok((answer, lease))
-    }
-
-    fn next_backend(&self) -> Option<&Backend> {
-        let next = self.next.get();
-        self.next.set(next.wrapping_add(1));
-        self.backends.get(next.checked_rem(self.backends.len())?)
-    }
-
-    fn connect_deadline(&self, limits: &RouteLimits) -> Instant {
-        let wait_ms = limits.upstream_connect_timeout_ms;
-        let wait_ms = wait_ms.unwrap_or(self.limits.upstream_connect_timeout_ms);
-        Instant::now() + Duration::from_millis(wait_ms)
-    }
-
-    async fn exchange(
-        &self,
-        lease: &mut Lease,
-        request: Request<SentBody>,
-        fate: &Arc<BodyFate>,
-        limits: &RouteLimits,
-    ) -> Result<Response<Incoming>, Lost> {
-        let outcome = self.answer(lease, request, fate, limits).await;
-        match &outcome {
-            Ok(answer) => lease.in_flight().answered(answer.status().as_u16()),
-            // Where the client's body was the cause, the backend did nothing wrong.
-            Err(_) if fate.rejection().is_some() => {}
-            Err(_) => lease.in_flight().failed(),
-        }
-        outcome
-    }
-
-    async fn answer(
-        &self,
-        lease: &mut Lease,
-        request: Request<SentBody>,
-        fate: &Arc<BodyFate>,
-        limits: &RouteLimits,
-    ) -> Result<Response<Incoming>, Lost> {
-        let sent = lease.sender().send_request(request);
-        tokio::pin!(sent);
-        let wait_ms = limits.upstream_response_timeout_ms;
-        let wait_ms = wait_ms.unwrap_or(self.limits.upstream_response_timeout_ms);
-        let wait = Duration::from_millis(wait_ms);
-        let mut seen_bytes = 0;
+            self.choose(&asked, &[]).transpose()
+        });
+        let mut slot = found.await??;
+        shared.budget.earn();
+        let waits = self.waits(sending.limits);
+        let deadline = Instant::now() + waits.request;
+        let attempt = Attempt::new(waits, deadline, sending.fate, &self.meter);
+        let mut tried = Vec::new();
+        let mut request = Some(request);
         loop {
-            match timeout(wait, &mut sent).await {
-                Ok(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                    return Err(Lost::Answer);
+            let sent = match request.take().or_else(|| copy.as_ref().map(again)) {
+                Some(request) => request,
+                None => return Err(UpstreamFailure::Request),
+            };
+            let outcome;
+            (slot, outcome) =
+                self.hedged(&attempt, slot, sent, copy.as_ref(), &asked, &mut tried).await;
+            let repeat = match &outcome {
+                Ok((response, _)) => {
+                    let status = response.status().as_u16();
+                    copy.is_some() && shared.delivery.retries.statuses.contains(&status)
                 }
-                Ok(Ok(response)) => return Ok(response),
-                Ok(Err(error)) if error.is_parse() || error.is_user() => return Err(Lost::Answer),
-                Ok(Err(error)) => {
-                    tracing::debug!(%error, "an upstream connection failed under a request");
-                    return Err(Lost::Connection);
+                Err(failed) => failed.unsent.is_some() || copy.is_some(),
+            };
+            let next = if repeat {
+                tried.push(slot.server.address);
+                self.another(&asked, &tried, deadline)
+            } else {
+                None
+            };
+            match (outcome, next) {
+                (outcome, Some(next)) => {
+                    request = outcome.err().and_then(|failed| failed.unsent);
+                    slot = next;
                 }
-                // While the client's body moves the upstream owes no answer; the body has its own
-                // deadline.
-                Err(_) if !fate.is_complete() && fate.bytes() > seen_bytes => {
-                    seen_bytes = fate.bytes()
+                (Ok((response, mut lease)), None) => {
+                    let (backend, cookie) = (slot.server.address, self.cookie(&slot, &asked));
+                    if let Some(ticket) = ticket {
+                        lease.carry(Hold::new(slot, ticket));
+                    }
+                    return Ok(Answer { response, lease, cookie, backend, wait: waits.response });
                 }
-                Err(_) => return Err(Lost::Time),
+                (Err(failed), None) => return Err(failed.failure),
             }
         }
     }
-}
 
-/// What all threads share: never changed, so nothing is locked.
-pub struct SharedUpstream {
-    name: Arc<str>,
-    host: HeaderValue,
-    backends: Vec<BackendPolicy>,
-    tls: Option<Tls>,
-    connections_max: u32,
-}
-
-impl SharedUpstream {
-    /// Prepares an upstream of a policy.
-    ///
-    /// # Errors
-    /// The part that cannot be used.
-    pub fn new(policy: &UpstreamPolicy) -> Result<Self, UpstreamError> {
-        let wrong = |error| UpstreamError { name: policy.name.clone(), error };
-        if policy.backends.is_empty() {
-            return Err(wrong(UpstreamFault::NoBackend));
-        }
-        let host = HeaderValue::from_str(&policy.host)
-            .map_err(|_| wrong(UpstreamFault::Host(policy.host.clone())))?;
-        let tls = policy.tls.as_ref().map(Tls::new).transpose().map_err(wrong)?;
-        let connections_max = policy.connections_max.max(1);
-        let name = policy.name.as_str().into();
-        Ok(Self { name, host, backends: policy.backends.clone(), tls, connections_max })
+    fn asked(&self, request: &Request<SentBody>, repeatable: bool, client: IpAddr) -> Asked {
+        let mut view = self.view.borrow_mut();
+        self.refresh(&mut view);
+        let key = view.balancer.key(request.headers(), request.uri().path(), client);
+        let signer = self.shared.signer.as_ref();
+        let tag = signer.and_then(|signer| cookie(request.headers(), signer.cookie()));
+        Asked { key, tag: tag.map(str::to_owned), repeatable }
     }
+
+    /// A route's own waits come first, then those of the upstream, then the gateway's.
+    fn waits(&self, route: &RouteLimits) -> Waits {
+        let (delivery, limits) = (&self.shared.delivery, &self.limits);
+        let connect_ms = route.upstream_connect_timeout_ms.or(delivery.connect_timeout_ms);
+        let connect_ms = connect_ms.unwrap_or(limits.upstream_connect_timeout_ms);
+        let response_ms = route.upstream_response_timeout_ms.or(delivery.response_timeout_ms);
+        let response_ms = response_ms.unwrap_or(limits.upstream_response_timeout_ms);
+        let request_ms = delivery.request_timeout_ms.unwrap_or(connect_ms + response_ms);
+        Waits {
+            connect: Duration::from_millis(connect_ms),
+            response: Duration::from_millis(response_ms),
+            request: Duration::from_millis(request_ms),
+        }
+    }
+
+    /// Another backend than those that were tried, if one is left and may be tried.
+    fn another(&self, asked: &Asked, tried: &[SocketAddr], deadline: Instant) -> Option<Slot> {
+        let shared = &self.shared;
+        if tried.len() > shared.delivery.retries.attempts_max as usize || deadline <= Instant::now()
+        {
+            return None;
+        }
+        let slot = self.choose(asked, tried).ok()??;
+        if shared.budget.spend(shared.now_ms()) {
+            one(&shared.retries);
+            Some(slot)
+        } else {
+            one(&shared.retries_refused);
+            None
+        }
+    }
+
+    /// A place at a backend; nothing where those that may be asked are full.
+    fn choose(&self, asked: &Asked, tried: &[SocketAddr]) -> Result<Option<Slot>, UpstreamFailure> {
+        let mut view = self.view.borrow_mut();
+        self.refresh(&mut view);
+        let View { servers, backends, balancer, candidates, .. } = &mut *view;
+        let delivery = &self.shared.delivery;
+        let now_ms = self.shared.now_ms();
+        let slot = |index: usize, trial: bool| {
+            let (server, backend) = (servers.get(index)?, backends.get(index)?);
+            let bounded = delivery.balance == BalancePolicy::Quota;
+            let slot = || Slot::new(backend.clone(), server.clone(), self.shared.clone(), trial);
+            server.enter(bounded).then(slot)
+        };
+        candidates.clear();
+        let mut others = 0;
+        for (index, server) in servers.iter().enumerate() {
+            if tried.contains(&server.address) {
+                continue;
+            }
+            match server.standing(now_ms) {
+                Standing::Up => {
+                    candidates.push(server.candidate(index, now_ms, delivery.slow_start_ms));
+                }
+                // A retry is no moment for a trial.
+                Standing::Trial
+                    if tried.is_empty()
+                        && server.try_again(now_ms, asked.repeatable, &delivery.ejection) =>
+                {
+                    match slot(index, true) {
+                        Some(slot) => return Ok(Some(slot)),
+                        None => server.give_up_trial(),
+                    }
+                }
+                Standing::Trial | Standing::Ejected | Standing::Unwell => others += 1,
+                Standing::Draining => {}
+            }
+        }
+        if candidates.is_empty() {
+            if others == 0 {
+                return Err(UpstreamFailure::NoBackend);
+            }
+            // None is well: perhaps the checks are wrong, and refusing would be worse than trying.
+            one(&self.shared.unwell_tried);
+            for (index, server) in servers.iter().enumerate() {
+                let draining = server.standing(now_ms) == Standing::Draining;
+                if !draining && !tried.contains(&server.address) {
+                    candidates.push(server.candidate(index, now_ms, 0));
+                }
+            }
+        }
+        if let Some(tag) = &asked.tag {
+            let own = candidates.iter().find(|candidate| {
+                let own = servers.get(candidate.index).and_then(|server| server.tag.as_ref());
+                own.is_some_and(|own| is_tag(own, tag))
+            });
+            if let Some(own) = own
+                && let Some(slot) = slot(own.index, false)
+            {
+                return Ok(Some(slot));
+            }
+        }
+        // Another thread may fill one between the look and the step.
+        while let Some(place) = balancer.pick(candidates, asked.key) {
+            let Some(index) = candidates.get(place).map(|candidate| candidate.index) else { break };
+            match slot(index, false) {
+                Some(slot) => return Ok(Some(slot)),
+                None => candidates.remove(place),
+            };
+        }
+        Ok(None)
+    }
+
+    fn cookie(&self, slot: &Slot, asked: &Asked) -> Option<HeaderValue> {
+        let (signer, tag) = (self.shared.signer.as_ref()?, slot.server.tag.as_ref()?);
+        match &asked.tag {
+            Some(known) if known == tag => None,
+            _ => signer.set_cookie(tag),
+        }
+    }
+
+    fn refresh(&self, view: &mut View) {
+        let version = self.shared.version();
+        if view.version == version {
+            return;
+        }
+        let servers = self.shared.servers();
+        let backend = |server: &Arc<Server>| {
+            let known = view.backends.iter().find(|known| known.address() == server.address);
+            known.cloned().unwrap_or_else(|| {
+                let (tls, meter) = (self.shared.tls.clone(), self.meter.clone());
+                let pool = Rc::new(Pool::new(self.shared.connections_max));
+                Rc::new(Backend::new(&self.shared.name, server.address, tls, pool, meter))
+            })
+        };
+        let backends = servers.iter().map(backend).collect();
+        // Where the kernel has no randomness to give, the choice is no secret, and as fair.
+        let seed = getrandom::u64().unwrap_or(1);
+        let balancer = Balancer::new(self.shared.delivery.balance.clone(), seed);
+        *view = View { version, servers, backends, balancer, candidates: Vec::new() };
+    }
+}
+
+/// What of a request decides where it goes.
+struct Asked {
+    key: u64,
+    tag: Option<String>,
+    repeatable: bool,
 }
 
 /// A policy whose upstream cannot be used.
@@ -228,31 +379,21 @@ pub enum UpstreamFault {
     Name(String),
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
+    #[error("sticky: {0}")]
+    Sticky(&'static str),
 }
 
-enum Lost {
-    Connection,
-    Answer,
-    Time,
-}
-
-impl Lost {
-    fn failure(self) -> UpstreamFailure {
-        match self {
-            Self::Connection | Self::Answer => UpstreamFailure::Request,
-            Self::Time => UpstreamFailure::ResponseTimeout,
-        }
-    }
-}
-
+// A request without a body whose method may be repeated (RFC 9110, 9.2.2).
 fn repeatable(request: &Request<SentBody>) -> Option<Request<SentBody>> {
     let idempotent = [Method::GET, Method::HEAD, Method::OPTIONS, Method::PUT, Method::DELETE];
-    if !request.body().is_end_stream() || !idempotent.contains(request.method()) {
-        return None;
-    }
+    let may = request.body().is_end_stream() && idempotent.contains(request.method());
+    may.then(|| again(request))
+}
+
+fn again(request: &Request<SentBody>) -> Request<SentBody> {
     let mut copy = Request::new(Empty::new().map_err(|never| match never {}).boxed_unsync());
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
-    Some(copy)
+    copy
 }

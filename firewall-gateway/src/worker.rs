@@ -15,7 +15,7 @@ use self::{
     message::{FromWorker, ListenerShape, ToWorker},
 };
 use crate::{
-    figures::Figures,
+    figures::{FigureRows, Figures},
     limits::{FIGURE_ROWS_AT_ONCE, FIGURES_INTERVAL_MS, START_TIMEOUT_MS},
     listener::BoundListener,
     server::{Gateway, serve_logging},
@@ -60,7 +60,7 @@ fn start(channel: &Channel<io::Stdin>) -> Result<(Gateway, Vec<String>), StartEr
     };
     let (policy, shapes) = match message {
         ToWorker::Start { policy, listeners } => (policy, listeners),
-        ToWorker::Drain => return Err(StartError::NoStart),
+        ToWorker::Backends { .. } | ToWorker::Drain => return Err(StartError::NoStart),
     };
     // The log comes last, where there is one: the worker could not open it.
     let access_log = match &policy.access_log.file {
@@ -98,6 +98,11 @@ fn attend(
     loop {
         match channel.receive::<ToWorker>() {
             Ok(Some((ToWorker::Drain, _))) => break,
+            Ok(Some((ToWorker::Backends { upstream, backends }, _))) => {
+                if !gateway.set_backends(&upstream, &backends) {
+                    return Err(AttendError::UnknownUpstream(upstream));
+                }
+            }
             Ok(Some((ToWorker::Start { .. }, _))) => return Err(AttendError::SecondStart),
             // The supervisor is gone; nobody else could tell us to end.
             Ok(None) => {
@@ -120,13 +125,19 @@ fn attend(
 }
 
 fn send_figures(channel: &Channel<io::Stdin>, mut figures: Figures) -> Result<(), ChannelError> {
-    let (routes, backends) = figures.take_rows();
+    let FigureRows { routes, backends, upstreams, standings } = figures.take_rows();
     channel.send(&FromWorker::Figures(Box::new(figures)), &[])?;
     for rows in routes.chunks(FIGURE_ROWS_AT_ONCE) {
         channel.send(&FromWorker::Routes(rows.to_vec()), &[])?;
     }
     for rows in backends.chunks(FIGURE_ROWS_AT_ONCE) {
         channel.send(&FromWorker::Backends(rows.to_vec()), &[])?;
+    }
+    for rows in upstreams.chunks(FIGURE_ROWS_AT_ONCE) {
+        channel.send(&FromWorker::Upstreams(rows.to_vec()), &[])?;
+    }
+    for rows in standings.chunks(FIGURE_ROWS_AT_ONCE) {
+        channel.send(&FromWorker::Standings(rows.to_vec()), &[])?;
     }
     Ok(())
 }
@@ -151,6 +162,8 @@ enum StartError {
 enum AttendError {
     #[error("the daemon sent `start` to a worker that is serving")]
     SecondStart,
+    #[error("the daemon sent backends of {0:?}, which is no upstream of this worker")]
+    UnknownUpstream(String),
     #[error("a gateway thread has ended by itself")]
     ThreadEnded,
     #[error("the channel to the daemon failed: {0}")]

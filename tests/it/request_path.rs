@@ -8,6 +8,8 @@ mod limits;
 
 mod routes;
 
+mod backends;
+
 mod forwarding;
 
 mod upstream;

@@ -69,8 +69,13 @@ impl Upstream {
 }
 
 fn launch(world: &World, identity: &Identity) -> Result<Process> {
+    launch_at(world, identity, ADDRESS)
+}
+
+/// Starts an API server at an address of the server, and does not wait for it.
+pub fn launch_at(world: &World, identity: &Identity, address: SocketAddr) -> Result<Process> {
     let mut command = Command::new(process::program("api-server")?);
-    command.args(["--listen", &ADDRESS.to_string()]);
+    command.args(["--listen", &address.to_string()]);
     command.arg("--certificate").arg(&identity.certificate);
     command.arg("--private-key").arg(&identity.key);
     Process::start(&world.server, &mut command, "api-server", world.folder())

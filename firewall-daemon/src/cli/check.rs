@@ -61,7 +61,8 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<()> {
         }
         for upstream in &gateway.upstreams {
             let backends = upstream.backends.iter().map(|backend| backend.address.to_string());
-            let backends: Vec<String> = backends.collect();
+            let names = upstream.names.iter().map(|name| format!("{}:{}", name.name, name.port));
+            let backends: Vec<String> = backends.chain(names).collect();
             writeln!(text, "  upstream  {}: {}", upstream.name, backends.join(" "))?;
         }
     }

@@ -5,7 +5,8 @@ use std::{net::SocketAddr, path::PathBuf};
 use firewall_gateway::{
     limits::Limits,
     policy::{
-        AccessLogPolicy, AnswerPolicy, BackendPolicy, ClientsPolicy, RoutePolicy, TracePolicy,
+        AccessLogPolicy, AnswerPolicy, BackendPolicy, ClientsPolicy, DeliveryPolicy, RoutePolicy,
+        TracePolicy,
     },
 };
 
@@ -34,6 +35,8 @@ pub struct GatewayConfig {
     pub access_log: AccessLogPolicy,
     /// Where traces go.
     pub traces: Option<TracePolicy>,
+    /// Where the key of sticky cookies is kept.
+    pub sticky_key: PathBuf,
     /// Sizes, counts and waits.
     pub limits: Limits,
 }
@@ -43,14 +46,33 @@ pub struct GatewayConfig {
 pub struct UpstreamConfig {
     /// Its name.
     pub name: String,
-    /// Its servers.
+    /// Its servers that are named by their addresses.
     pub backends: Vec<BackendPolicy>,
+    /// Names whose addresses are servers too.
+    pub names: Vec<BackendName>,
     /// The `Host` they are asked for.
     pub host: String,
     /// How they prove who they are; nothing where they are spoken to in plain text.
     pub tls: Option<UpstreamTlsConfig>,
     /// Connections to each of them, for each thread.
     pub connections_max: u32,
+    /// How requests reach them; the key of sticky cookies is not in it.
+    pub delivery: DeliveryPolicy,
+}
+
+/// A name of `backends`: each of its addresses is a backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendName {
+    /// The name.
+    pub name: String,
+    /// The port of all of them.
+    pub port: u16,
+    /// How often it is looked up.
+    pub refresh_s: u64,
+    /// The weight of each.
+    pub weight: u32,
+    /// The quota of each; 0 is any number.
+    pub quota: u32,
 }
 
 /// TLS to an upstream.

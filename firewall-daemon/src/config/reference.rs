@@ -50,6 +50,7 @@ fn documents() -> String {
         include_str!("document/routes.rs"),
         include_str!("document/clients.rs"),
         include_str!("document/answers.rs"),
+        include_str!("document/gateway/delivery.rs"),
     ]
     .concat()
 }
@@ -95,8 +96,10 @@ fn every_shipped_configuration_loads_with_its_comments_in_or_out() {
     let mut read = BTreeSet::new();
     keys(&documents(), "Document", "", &mut read);
     // What a gateway for many services adds is in an example of its own.
-    let services = root().join("rules/examples/services.yaml");
-    let shown = shipped + &fs::read_to_string(services).expect("text");
+    let examples = ["services.yaml", "backends.yaml"];
+    let examples = examples.map(|name| root().join("rules/examples").join(name));
+    let texts = examples.map(|path| fs::read_to_string(path).expect("text"));
+    let shown = shipped + &texts.concat();
     for key in read {
         let name = key.rsplit('.').next().expect("a name");
         assert!(shown.contains(&format!("{name}:")), "{key} is not shown");

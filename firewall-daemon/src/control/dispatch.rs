@@ -26,6 +26,7 @@ pub(super) fn answer(
         Request::Geo { change } => told(handler.geo(&caller.named(), &change)),
         Request::GeoShow {} => told(handler.geo_show()),
         Request::Limit(ask) => told(handler.limit(&caller.named(), &ask)),
+        Request::Backend(ask) => told(handler.backend(&caller.named(), &ask)),
         Request::LimitShow {} => told(handler.limit_show()),
         Request::Plan(ask) => told(handler.plan(caller, &ask)),
         Request::Apply(ask) => told(handler.apply(&caller.named(), &ask)),

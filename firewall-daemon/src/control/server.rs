@@ -145,9 +145,9 @@ mod tests {
     use super::*;
     use crate::{
         control::{
-            Applied, ApplyAsk, BanAdd, BansShown, Changed, GeoAsk, GeoShown, HistoryShown,
-            LimitSet, LimitsShown, ListAdd, ListKind, ListRemove, ListShown, PlanAsk, RollbackAsk,
-            Watched, Watchers,
+            Applied, ApplyAsk, BackendAsk, BanAdd, BansShown, Changed, GeoAsk, GeoShown,
+            HistoryShown, LimitSet, LimitsShown, ListAdd, ListKind, ListRemove, ListShown, PlanAsk,
+            RollbackAsk, Watched, Watchers,
         },
         explain::{ExplainError, Explanation, Question, Subject},
         geo::update::From,
@@ -235,6 +235,10 @@ mod tests {
             Ok(Changed::default())
         }
 
+        fn backend(&self, _: &Caller, _: &BackendAsk) -> Result<Changed, String> {
+            Ok(Changed::default())
+        }
+
         fn geo_show(&self) -> Result<GeoShown, String> {
             Err("not here".to_owned())
         }
@@ -279,6 +283,10 @@ mod tests {
         let explain = |subject: &str| format!("{{\"verb\":\"explain\",\"subject\":{subject}}}");
         let packet = |hex: &str| explain(&format!("{{\"packet\":{{\"hex\":\"{hex}\"}}}}"));
         let list = |fields: &str| format!("{{\"verb\":\"list_add\",{fields}}}");
+        let backend = |change: &str| {
+            let rest = "\"upstream\":\"api\",\"address\":\"10.0.0.1:80\"";
+            format!("{{\"verb\":\"backend\",\"change\":{change},{rest}}}")
+        };
         let address = |source: &str, protocol: &str, port: &str| {
             let fields =
                 format!("\"source\":\"{source}\",\"protocol\":\"{protocol}\",\"port\":{port}");
@@ -348,6 +356,9 @@ mod tests {
             ),
             ("{\"verb\":\"geo\",\"change\":{\"block\":[\"XX\"]}}".to_owned(), "expected a country"),
             ("{\"verb\":\"limit\",\"scope\":\"tcp\"}".to_owned(), "unknown variant `tcp`"),
+            (backend("\"drain\""), "{\"ok\":{"),
+            (backend("{\"add\":{\"weight\":1,\"quota\":0}}"), "{\"ok\":{"),
+            (backend("\"stop\""), "unknown variant `stop`"),
             (explain("{}"), "expected a request such as"),
             (explain("{\"packet\":{\"hex\":\"00\",\"x\":1}}"), "unknown field `x`"),
             (explain("{\"packet\":{\"hex\":\"00\"},\"address\":{}}"), "expected a request such"),

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use super::{Daemon, lock};
 use crate::{
     control::{
-        Applied, ApplyAsk, BanAdd, BansShown, Caller, Changed, GeoAsk, GeoShown, Handler,
-        HistoryShown, LimitSet, LimitsShown, ListAdd, ListKind, ListRemove, ListShown, PlanAsk,
-        RollbackAsk, Watched, Watchers,
+        Applied, ApplyAsk, BackendAsk, BanAdd, BansShown, Caller, Changed, GeoAsk, GeoShown,
+        Handler, HistoryShown, LimitSet, LimitsShown, ListAdd, ListKind, ListRemove, ListShown,
+        PlanAsk, RollbackAsk, Watched, Watchers,
     },
     explain::{ExplainError, Explanation, Facts, Question, Subject},
     geo::update::From,
@@ -130,6 +130,10 @@ impl Handler for Daemon {
 
     fn limit_show(&self) -> Result<LimitsShown, String> {
         Ok(self.show_limits())
+    }
+
+    fn backend(&self, caller: &Caller, ask: &BackendAsk) -> Result<Changed, String> {
+        self.change_backend(caller, ask).map_err(|error| error.to_string())
     }
 
     fn detach(&self, caller: &Caller) -> Result<Changed, String> {

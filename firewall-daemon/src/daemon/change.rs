@@ -21,7 +21,7 @@ use crate::{
         compile::{self, CompileError, CompiledPolicy},
     },
     state::{Changes, StateError, file::Staged},
-    supervisor::{self, Supervisor, Worker},
+    supervisor::{self, Supervisor, Worker, backends},
 };
 
 /// Why a change did not come into force. The old policy did not change.
@@ -284,8 +284,10 @@ impl Daemon {
         else {
             return Ok(None);
         };
-        let policy = supervisor::policy(gateway, next.config.log)
+        let mut policy = supervisor::policy(gateway, next.config.log)
             .map_err(|error| ChangeError::Gateway(error.into()))?;
+        let known = self.names.known();
+        backends::lay_over(&mut policy, &gateway.upstreams, &next.changes.backends, &known);
         let worker =
             supervisor.stage(&policy).map_err(|error| ChangeError::Gateway(error.into()))?;
         Ok(Some(StagedWorker { worker: Some(worker), supervisor, policy }))

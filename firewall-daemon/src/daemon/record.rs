@@ -127,6 +127,13 @@ fn beside(one: &Policy, other: &Policy) -> String {
             let _ = write!(text, ", limit {scope:?} {rate}");
         }
     }
+    for change in &mine.backends {
+        if !theirs.backends.contains(change) {
+            let (upstream, address) = (&change.upstream, change.address);
+            let draining = if change.draining { ", draining" } else { "" };
+            let _ = write!(text, ", backend {upstream} {address} {:?}{draining}", change.state);
+        }
+    }
     text
 }
 

@@ -13,7 +13,9 @@ use tokio::sync::Notify;
 use super::{
     Daemon,
     change::Prepared,
-    host, pending,
+    host,
+    names::Names,
+    pending,
     refresh::Refresh,
     service,
     snapshot::{now_epoch_s, policy_status},
@@ -29,7 +31,7 @@ use crate::{
     policy::Sources,
     state::{StateFolder, bans::BanJournal},
     status::{EventStatus, ReloadStatus},
-    supervisor::{self, Supervisor},
+    supervisor::{self, Supervisor, backends, sticky},
 };
 
 /// Starts all parts; `kept` are listening sockets of the daemon before.
@@ -46,9 +48,15 @@ pub fn start(config: Config, kept: Vec<TcpListener>) -> anyhow::Result<Daemon> {
     let mut sources = Sources::default();
     let prepared = Prepared::new(&config, &changes, &mut sources)?;
     let Prepared { packet, source, compiled, asn_lookup } = prepared;
+    let names = Names::at_start(&config);
     let supervisor = match &config.gateway {
         Some(gateway) => {
-            let policy = supervisor::policy(gateway, config.log)?;
+            if let Err(error) = sticky::keep(&gateway.sticky_key) {
+                tracing::warn!(%error, "sticky cookies are good for one worker alone");
+            }
+            let mut policy = supervisor::policy(gateway, config.log)?;
+            let known = names.known();
+            backends::lay_over(&mut policy, &gateway.upstreams, &changes.backends, &known);
             Some(Supervisor::start(gateway, policy, kept)?)
         }
         None => None,
@@ -105,6 +113,7 @@ pub fn start(config: Config, kept: Vec<TcpListener>) -> anyhow::Result<Daemon> {
         reloads: Mutex::new(ReloadStatus::default()),
         events: Mutex::new((events, VecDeque::new())),
         watchers: Watchers::default(),
+        names,
         refresh: Refresh::default(),
         switched: Notify::new(),
         detached: Notify::new(),

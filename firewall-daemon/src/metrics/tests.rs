@@ -7,8 +7,8 @@ use std::{
 };
 
 use firewall_gateway::figures::{
-    BackendFigures, CanaryFigures, LabelCount, MirrorFigures, RequestCount, RolloutFigures,
-    RouteFigures, SplitFigures,
+    BackendFigures, BackendStanding, CanaryFigures, LabelCount, MirrorFigures, RequestCount,
+    RolloutFigures, RouteFigures, SplitFigures, UpstreamStanding,
 };
 use serde_json::Value;
 
@@ -24,6 +24,19 @@ fn full() -> Snapshot {
     gateway.figures.rejections = vec![LabelCount { label: "body_too_large".into(), count: 3 }];
     gateway.figures.http2_floods = vec![LabelCount { label: "ping".into(), count: 2 }];
     gateway.figures.upstream_failures = vec![LabelCount { label: "refused".into(), count: 1 }];
+    gateway.figures.upstreams =
+        vec![UpstreamStanding { upstream: "api".into(), retries: 9, ..Default::default() }];
+    gateway.figures.standings = vec![BackendStanding {
+        upstream: "api".into(),
+        backend: "10.0.0.1:8443".into(),
+        state: "ejected".into(),
+        weight: 1,
+        in_flight: 0,
+        latency_us: 700,
+        ejections: 2,
+        checks_ok: 8,
+        checks_failed: 1,
+    }];
     gateway.figures.request_duration.buckets[1] = 4;
     gateway.figures.request_duration.sum_us = 800;
     gateway.figures.routes = vec![RouteFigures {
@@ -206,6 +219,10 @@ fn lines() {
         "seawall_gateway_backend_requests_in_flight{upstream=\"api\",backend=\"10.0.0.1:80\"} 1",
         "seawall_gateway_backend_response_duration_seconds_sum{upstream=\"api\",backend=\"10.0.0.1:80\"} 1.5",
         "seawall_gateway_worker_restarts_total 2",
+        "seawall_gateway_upstream_failovers_total{upstream=\"api\",result=\"sent\"} 9",
+        "seawall_gateway_backend_ejections_total{upstream=\"api\",backend=\"10.0.0.1:8443\"} 2",
+        "seawall_gateway_backend_state{upstream=\"api\",backend=\"10.0.0.1:8443\",state=\"ejected\"} 1",
+        "seawall_gateway_backend_state{upstream=\"api\",backend=\"10.0.0.1:8443\",state=\"up\"} 0",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\nin\n{text}");
     }

@@ -9,7 +9,10 @@ use firewall_common::Country;
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 
-use super::StateError;
+use super::{
+    StateError,
+    backends::{BACKEND_CHANGES_MAX, BackendChange},
+};
 use crate::{
     config::{LimitScope, LimitsConfig, PacketConfig, RateConfig, country},
     control::ListKind,
@@ -42,6 +45,9 @@ pub struct Changes {
     /// Limits, each in place of that of the configuration.
     #[serde(default)]
     pub limits: BTreeMap<LimitScope, LimitChange>,
+    /// Backends of the gateway, beside those of the configuration.
+    #[serde(default)]
+    pub backends: Vec<BackendChange>,
 }
 
 /// A prefix on the list `deny` or `allow`.
@@ -111,7 +117,8 @@ impl Changes {
     /// How many changes there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.deny.len() + self.allow.len() + usize::from(self.geo.is_some()) + self.limits.len()
+        let lists = self.deny.len() + self.allow.len();
+        lists + usize::from(self.geo.is_some()) + self.limits.len() + self.backends.len()
     }
 
     /// The entries of a list.
@@ -184,6 +191,15 @@ impl Changes {
                 remedy: "put them into a list file, or list larger networks",
             });
         }
+        let found = self.backends.len();
+        if found > BACKEND_CHANGES_MAX {
+            return Err(StateError::TooMany {
+                what: "changes of backends made by verbs",
+                max: BACKEND_CHANGES_MAX,
+                found,
+                remedy: "put them into the configuration",
+            });
+        }
         Ok(())
     }
 
@@ -193,9 +209,7 @@ impl Changes {
         let going_on = |entries: &[Entry]| -> Vec<Entry> {
             entries.iter().filter(|entry| !entry.is_over(now_epoch_s)).cloned().collect()
         };
-        let Self { deny, allow, geo, limits } = self;
-        let (geo, limits) = (geo.clone(), limits.clone());
-        Self { deny: going_on(deny), allow: going_on(allow), geo, limits }
+        Self { deny: going_on(&self.deny), allow: going_on(&self.allow), ..self.clone() }
     }
 
     /// Whether the time of an entry is over.

@@ -47,6 +47,16 @@ fn changes() -> Changes {
             changed_epoch_s: 100,
         }),
         limits: [(LimitScope::Source, limit), (LimitScope::Icmp, off)].into(),
+        backends: [BackendState::Added { weight: 2, quota: 7 }, BackendState::Removed]
+            .map(|state| BackendChange {
+                upstream: "api".to_owned(),
+                address: ([10, 0, 0, 1], 8443).into(),
+                state,
+                draining: false,
+                who: "root".to_owned(),
+                changed_epoch_s: 100,
+            })
+            .into(),
     }
 }
 
@@ -58,7 +68,7 @@ fn what_was_changed_is_read_again() {
     assert_eq!(mode & 0o777, 0o700, "it is its owner's alone");
     assert_eq!(folder.changes().expect("none yet"), Changes::default());
     let changes = changes();
-    assert_eq!(changes.count(), 6);
+    assert_eq!(changes.count(), 8);
     drop(folder.stage_changes(&changes).expect("staged"));
     assert_eq!(folder.changes().expect("none yet"), Changes::default(), "staged is not written");
     folder.stage_changes(&changes).expect("staged").commit().expect("written");

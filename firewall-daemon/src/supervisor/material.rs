@@ -11,7 +11,11 @@ use firewall_gateway::{
     server::ServeError,
 };
 
-use crate::config::{GatewayConfig, LogConfig, UpstreamConfig};
+use super::sticky;
+use crate::{
+    config::{GatewayConfig, LogConfig, UpstreamConfig},
+    state::StateError,
+};
 
 /// A chain of certificates or a bundle of authorities may have so many bytes: with the key, all three
 /// go to the worker in one message.
@@ -38,6 +42,9 @@ pub enum MaterialError {
         /// The file.
         path: PathBuf,
     },
+    /// The key of sticky cookies.
+    #[error(transparent)]
+    Sticky(#[from] StateError),
     /// It does not hold what it should.
     #[error("gateway: {0}")]
     Content(#[from] ServeError),
@@ -52,7 +59,11 @@ pub fn policy(config: &GatewayConfig, log: LogConfig) -> Result<GatewayPolicy, M
     let policy = GatewayPolicy {
         certificate_pem: read("certificate", &config.certificate)?,
         private_key_pem: read("private_key", &config.private_key)?,
-        upstreams: config.upstreams.iter().map(upstream).collect::<Result<_, _>>()?,
+        upstreams: config
+            .upstreams
+            .iter()
+            .map(|one| upstream(one, &config.sticky_key))
+            .collect::<Result<_, _>>()?,
         routes: config.routes.clone(),
         clients: config.clients.clone(),
         answers: config.answers.clone(),
@@ -65,17 +76,23 @@ pub fn policy(config: &GatewayConfig, log: LogConfig) -> Result<GatewayPolicy, M
     Ok(policy)
 }
 
-fn upstream(config: &UpstreamConfig) -> Result<UpstreamPolicy, MaterialError> {
+fn upstream(config: &UpstreamConfig, sticky_key: &Path) -> Result<UpstreamPolicy, MaterialError> {
     let tls = config.tls.as_ref().map(|tls| {
         let (server_name, ca_pem) = (tls.server_name.clone(), read("upstream ca", &tls.ca)?);
         Ok::<_, MaterialError>(UpstreamTlsPolicy { server_name, ca_pem })
     });
+    let mut delivery = config.delivery.clone();
+    if let Some(policy) = &mut delivery.sticky {
+        policy.key_hex = sticky::key_hex(sticky_key)?;
+    }
     Ok(UpstreamPolicy {
         name: config.name.clone(),
         backends: config.backends.clone(),
         host: config.host.clone(),
         tls: tls.transpose()?,
         connections_max: config.connections_max,
+        ports: config.names.iter().map(|name| name.port).collect(),
+        delivery,
     })
 }
 

@@ -17,7 +17,7 @@ use std::{
 use firewall_gateway::{
     figures::{Figures, replace_rows},
     listener::BoundListener,
-    policy::GatewayPolicy,
+    policy::{BackendPolicy, GatewayPolicy},
     worker::{
         channel::{Channel, ChannelError},
         message::{FromWorker, ToWorker},
@@ -148,6 +148,15 @@ impl Worker {
         }
     }
 
+    /// Tells it other backends of an upstream.
+    pub fn set_backends(&self, name: &str, backends: Vec<BackendPolicy>) {
+        let told = ToWorker::Backends { upstream: name.to_owned(), backends };
+        // One that is gone is followed by one that begins with them.
+        if let Err(error) = self.channel.send(&told, &[]) {
+            tracing::warn!(%error, "the gateway worker cannot be told other backends");
+        }
+    }
+
     /// Waits for the end of a worker that was told to drain; kills it when its time is over.
     pub fn wait(&self) {
         let limit = self.drain_timeout + DRAIN_MARGIN;
@@ -257,14 +266,21 @@ impl Worker {
                 }
                 Ok(Some((FromWorker::Figures(figures), _))) => {
                     let mut state = self.state();
-                    let (routes, backends) = state.figures.take_rows();
-                    state.figures = Figures { routes, backends, ..*figures };
+                    let rows = state.figures.take_rows();
+                    state.figures = *figures;
+                    state.figures.put_rows(rows);
                 }
                 Ok(Some((FromWorker::Routes(rows), _))) => {
                     replace_rows(&mut self.state().figures.routes, rows);
                 }
                 Ok(Some((FromWorker::Backends(rows), _))) => {
                     replace_rows(&mut self.state().figures.backends, rows);
+                }
+                Ok(Some((FromWorker::Upstreams(rows), _))) => {
+                    replace_rows(&mut self.state().figures.upstreams, rows);
+                }
+                Ok(Some((FromWorker::Standings(rows), _))) => {
+                    replace_rows(&mut self.state().figures.standings, rows);
                 }
                 Ok(Some((FromWorker::Drained, _))) | Ok(None) => return,
                 // A worker that says nonsense may be in an attacker's hands.

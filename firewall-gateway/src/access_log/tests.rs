@@ -46,7 +46,7 @@ fn lines() {
             every,
             "{\"timestamp\":\"2026-11-25T10:59:07.000000Z\",\"target\":\"access\",\"request_id\":\"id\",\
              \"peer\":\"192.0.2.1:9\",\"client\":\"198.51.100.7\",\"method\":\"GET\",\"host\":\"api.example\",\"path\":\"/users/7\",\
-             \"query\":\"page=2&token=***\",\"route\":\"user\",\"status\":502,\"protocol\":\"h2\",\
+             \"query\":\"page=2&token=***\",\"route\":\"user\",\"backend\":\"10.0.0.1:8443\",\"status\":502,\"protocol\":\"h2\",\
              \"tls\":\"1.3\",\"ja4\":\"t13d\",\"bytes_in\":1,\"bytes_out\":2,\"duration_us\":3,\
              \"upstream_duration_us\":4,\"rejection\":\"upstream_failed\",\
              \"user_agent\":\"curl/8\\\\x20\\\\x22x\\\\x22\",\"referer\":\"https://a.example/reset\"}\n",
@@ -84,6 +84,7 @@ fn lines() {
             details: AccessLog::new(&policy, None).details(&uri, &headers),
             trace: None,
             upstream_sent: None,
+            backend: Some("10.0.0.1:8443".parse().unwrap()),
             upstream_duration: Some(Duration::from_micros(4)),
             rejection: Some(Rejection::UpstreamFailed),
             retry_after: None,

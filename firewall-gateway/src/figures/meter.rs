@@ -188,6 +188,9 @@ impl Meter {
             spans_dropped_export: 0,
             routes: self.route_rows(),
             backends: self.backend_rows(),
+            // The threads share them: see `SharedUpstream`.
+            upstreams: Vec::new(),
+            standings: Vec::new(),
         }
     }
 

@@ -48,6 +48,7 @@ pub enum AccessField {
     Path,
     Query,
     Route,
+    Backend,
     Status,
     Protocol,
     Tls,
@@ -63,7 +64,7 @@ pub enum AccessField {
 
 impl AccessField {
     /// All of them.
-    pub const ALL: [AccessField; 20] = [
+    pub const ALL: [AccessField; 21] = [
         Self::RequestId,
         Self::TraceId,
         Self::Peer,
@@ -73,6 +74,7 @@ impl AccessField {
         Self::Path,
         Self::Query,
         Self::Route,
+        Self::Backend,
         Self::Status,
         Self::Protocol,
         Self::Tls,
@@ -99,6 +101,7 @@ impl AccessField {
             Self::Path => "path",
             Self::Query => "query",
             Self::Route => "route",
+            Self::Backend => "backend",
             Self::Status => "status",
             Self::Protocol => "protocol",
             Self::Tls => "tls",
@@ -115,7 +118,7 @@ impl AccessField {
 }
 
 /// Nothing here is more than an administrator needs to find a request again.
-pub const DEFAULT_FIELDS: [AccessField; 16] = [
+pub const DEFAULT_FIELDS: [AccessField; 17] = [
     AccessField::RequestId,
     AccessField::TraceId,
     AccessField::Peer,
@@ -123,6 +126,7 @@ pub const DEFAULT_FIELDS: [AccessField; 16] = [
     AccessField::Method,
     AccessField::Path,
     AccessField::Route,
+    AccessField::Backend,
     AccessField::Status,
     AccessField::Protocol,
     AccessField::Tls,

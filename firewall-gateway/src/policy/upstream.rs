@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::DeliveryPolicy;
+
 /// Servers of one service.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,6 +20,20 @@ pub struct UpstreamPolicy {
     pub tls: Option<UpstreamTlsPolicy>,
     /// Connections to each of them, per thread.
     pub connections_max: u32,
+    /// Ports that backends may have which are not there yet: the worker reaches no others later on.
+    #[serde(default)]
+    pub ports: Vec<u16>,
+    /// How requests reach the backends.
+    #[serde(default)]
+    pub delivery: DeliveryPolicy,
+}
+
+impl UpstreamPolicy {
+    /// The ports that its backends have or may have.
+    pub fn ways(&self) -> impl Iterator<Item = u16> {
+        let backends = self.backends.iter().map(|backend| backend.address.port());
+        backends.chain(self.ports.iter().copied())
+    }
 }
 
 /// One server of an upstream.
@@ -26,6 +42,27 @@ pub struct UpstreamPolicy {
 pub struct BackendPolicy {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Its share of the requests, beside the others' weights.
+    #[serde(default = "one")]
+    pub weight: u32,
+    /// Requests at once, with [`BalancePolicy::Quota`](super::BalancePolicy::Quota); 0 is any number.
+    #[serde(default)]
+    pub quota: u32,
+    /// It gets no new requests; those in flight finish.
+    #[serde(default)]
+    pub draining: bool,
+}
+
+impl BackendPolicy {
+    /// A backend like any other.
+    #[must_use]
+    pub fn new(address: SocketAddr) -> Self {
+        Self { address, weight: 1, quota: 0, draining: false }
+    }
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// How an upstream proves who it is.

@@ -2,6 +2,7 @@
 //! for it: it goes out when the request's body has gone, and where there is no room for it, it does not.
 
 use std::{
+    net::IpAddr,
     pin::Pin,
     rc::Rc,
     sync::{
@@ -24,7 +25,7 @@ use crate::{
     figures::{MirrorFigures, one},
     limits::{MIRROR_ANSWER_BYTES_MAX, MIRROR_TIMEOUT_MS, MIRRORS_IN_FLIGHT_MAX},
     policy::{MirrorPolicy, RouteLimits},
-    upstream::Upstream,
+    upstream::{Answer, Sending, Upstream},
 };
 
 /// The mirror of a route, shared by the threads.
@@ -56,12 +57,13 @@ impl Mirror {
         }
     }
 
-    /// A copy of this request's head, where it is one of those that are copied and there is room.
+    /// A copy of the head of this client's request, where it is one of those that are copied and there is room.
     #[must_use]
     pub fn copy<B>(
         self: &Arc<Self>,
         upstreams: &Rc<[Upstream]>,
         request: &Request<B>,
+        client: IpAddr,
     ) -> Option<Copy> {
         if self.circle.next() >= u64::from(self.policy.percent) {
             return None;
@@ -85,7 +87,7 @@ impl Mirror {
             let wait = Duration::from_millis(MIRROR_TIMEOUT_MS);
             let ok = match upstreams.get(seat.mirror.policy.upstream) {
                 Some(upstream) => {
-                    timeout(wait, exchange(upstream, head, body)).await.unwrap_or(false)
+                    timeout(wait, exchange(upstream, head, body, client)).await.unwrap_or(false)
                 }
                 None => false,
             };
@@ -151,16 +153,17 @@ impl Drop for Seat {
 }
 
 // Whether there was an answer that is no error. A connection whose answer is too long is closed.
-async fn exchange(upstream: &Upstream, mut head: Request<()>, body: Bytes) -> bool {
+async fn exchange(upstream: &Upstream, mut head: Request<()>, body: Bytes, client: IpAddr) -> bool {
     head.headers_mut().insert(header::HOST, upstream.host().clone());
     let fate = Arc::new(BodyFate::whole());
     let body = Full::new(body).map_err(|never| match never {}).boxed_unsync();
     let request = head.map(|()| body);
-    let Ok((answer, lease)) = upstream.send(request, &fate, &RouteLimits::default()).await else {
+    let sending = Sending { fate: &fate, limits: &RouteLimits::default(), client };
+    let Ok(Answer { response, lease, .. }) = upstream.send(request, sending).await else {
         return false;
     };
-    let ok = !answer.status().is_server_error();
-    let mut body = answer.into_body();
+    let ok = !response.status().is_server_error();
+    let mut body = response.into_body();
     let mut left = MIRROR_ANSWER_BYTES_MAX;
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return false };

@@ -6,7 +6,7 @@ use super::{Missing, Router, shadowed};
 use crate::{
     limits::Limits,
     policy::{
-        AccessLogPolicy, AnswerPolicy, BackendPolicy, ClientsPolicy, GatewayPolicy,
+        AccessLogPolicy, AnswerPolicy, BackendPolicy, ClientsPolicy, DeliveryPolicy, GatewayPolicy,
         HeaderCondition, HeaderTest, LogFormat, LogLevel, LogPolicy, RouteAction, RouteLimits,
         RoutePolicy, UpstreamPolicy,
     },
@@ -29,10 +29,12 @@ fn with_header(name: &str, test: HeaderTest, route: RoutePolicy) -> RoutePolicy 
 fn router(routes: Vec<RoutePolicy>) -> Result<Router, String> {
     let upstream = UpstreamPolicy {
         name: "api".to_owned(),
-        backends: vec![BackendPolicy { address: ([127, 0, 0, 1], 1).into() }],
+        backends: vec![BackendPolicy::new(([127, 0, 0, 1], 1).into())],
         host: "api.internal".to_owned(),
         tls: None,
         connections_max: 1,
+        ports: Vec::new(),
+        delivery: DeliveryPolicy::default(),
     };
     let policy = GatewayPolicy {
         certificate_pem: String::new(),

@@ -35,7 +35,7 @@ use crate::{
     upstream::{SharedUpstream, Upstream},
 };
 
-/// What the threads of a worker share; nothing of it changes but the count of connections.
+/// What the threads of a worker share; nothing of it is locked in a request.
 #[derive(Clone)]
 pub struct Shared {
     /// Sizes, counts and times.
@@ -52,8 +52,8 @@ pub struct Shared {
     pub access_log: Arc<AccessLog>,
     /// Where spans of requests go.
     pub tracer: Option<Tracer>,
-    /// The upstreams' addresses and TLS.
-    pub upstreams: Arc<[SharedUpstream]>,
+    /// The upstreams: their backends, and what is known of them.
+    pub upstreams: Arc<[Arc<SharedUpstream>]>,
     /// Open connections of the worker: written once a connection, never in a request.
     pub connections: Arc<AtomicU32>,
 }
@@ -73,7 +73,7 @@ pub fn run(
     };
     let local = LocalSet::new();
     local.block_on(&runtime, async move {
-        let upstream = |upstream: &SharedUpstream| {
+        let upstream = |upstream: &Arc<SharedUpstream>| {
             Upstream::new(upstream, shared.limits.clone(), meter.clone())
         };
         let thread = Rc::new(Thread {

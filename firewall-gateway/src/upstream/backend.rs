@@ -45,6 +45,12 @@ impl Backend {
         Self { address, tls, pool, cells, meter }
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Closes connections that were idle for too long.
     pub fn sweep(&self, now: Instant) {
         self.pool.sweep(now);
@@ -93,7 +99,11 @@ impl Backend {
         Ok(Connection { sender, permit, reused: false })
     }
 
-    async fn connect(&self) -> Result<http1::SendRequest<SentBody>, UpstreamFailure> {
+    /// A connection of its own, in no pool.
+    ///
+    /// # Errors
+    /// It could not be made.
+    pub async fn connect(&self) -> Result<http1::SendRequest<SentBody>, UpstreamFailure> {
         let tcp = TcpStream::connect(self.address).await.map_err(|_| UpstreamFailure::Connect)?;
         // A request is written whole; waiting for more only adds delay.
         tcp.set_nodelay(true).map_err(|_| UpstreamFailure::Connect)?;

@@ -8,7 +8,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::SentBody;
+use super::{Hold, SentBody};
 use crate::{figures::InFlight, limits::UPSTREAM_IDLE_TIMEOUT_MS};
 
 /// Idle connections, and permits for those in use.
@@ -71,6 +71,7 @@ pub struct Lease {
     pool: Rc<Pool>,
     in_flight: InFlight,
     reused: bool,
+    hold: Option<Hold>,
 }
 
 impl Lease {
@@ -83,7 +84,7 @@ impl Lease {
         in_flight: InFlight,
         reused: bool,
     ) -> Self {
-        Self { sender, _permit: permit, pool, in_flight, reused }
+        Self { sender, _permit: permit, pool, in_flight, reused, hold: None }
     }
 
     /// The connection.
@@ -103,9 +104,14 @@ impl Lease {
         &self.in_flight
     }
 
+    /// The request's places are held for as long as this lease is.
+    pub fn carry(&mut self, hold: Hold) {
+        self.hold = Some(hold);
+    }
+
     /// Puts the connection back: both bodies have been read to their end.
     pub fn keep(self) {
-        let Self { sender, _permit, pool, in_flight: _, reused: _ } = self;
+        let Self { sender, _permit, pool, in_flight: _, reused: _, hold: _hold } = self;
         if !sender.is_closed() {
             pool.idle.borrow_mut().push(Idle { sender, since: Instant::now() });
         }

@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    figures::{BackendFigures, Figures, RouteFigures},
-    policy::GatewayPolicy,
+    figures::{BackendFigures, BackendStanding, Figures, RouteFigures, UpstreamStanding},
+    policy::{BackendPolicy, GatewayPolicy},
 };
 
 /// What the supervisor says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-#[expect(clippy::large_enum_variant, reason = "one is sent in the life of a worker")]
+#[expect(clippy::large_enum_variant, reason = "it is sent and read one at a time, and never kept")]
 pub enum ToWorker {
     /// The first message; the listening sockets come with it, in the order of `listeners`, and
     /// behind them the access log's file, where the policy names one.
@@ -21,6 +21,13 @@ pub enum ToWorker {
         policy: GatewayPolicy,
         /// One entry a socket.
         listeners: Vec<ListenerShape>,
+    },
+    /// Other backends of one upstream, in place of those it had.
+    Backends {
+        /// Its name.
+        upstream: String,
+        /// All of them.
+        backends: Vec<BackendPolicy>,
     },
     /// Accept nothing more, finish what is in flight, say `Drained`, end.
     Drain,
@@ -46,6 +53,10 @@ pub enum FromWorker {
     Routes(Vec<RouteFigures>),
     /// Some backends' figures, likewise.
     Backends(Vec<BackendFigures>),
+    /// How some upstreams stand, likewise.
+    Upstreams(Vec<UpstreamStanding>),
+    /// How some backends stand, likewise.
+    Standings(Vec<BackendStanding>),
     /// Nothing is in flight any more, or the drain time is over; the worker ends.
     Drained,
 }

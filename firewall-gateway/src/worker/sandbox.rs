@@ -93,10 +93,9 @@ fn raise_descriptors(policy: &GatewayPolicy, listeners: usize) -> Result<String,
 // Not every kernel has Landlock, so its absence is told and not fatal: the user, the missing
 // capabilities and no_new_privs are what the worker stands on.
 fn landlock(policy: &GatewayPolicy) -> String {
-    let backends = policy.upstreams.iter().flat_map(|upstream| &upstream.backends);
     let collector = policy.traces.iter().map(|traces| traces.collector.port());
-    let ports: BTreeSet<u16> =
-        backends.map(|backend| backend.address.port()).chain(collector).collect();
+    let backends = policy.upstreams.iter().flat_map(UpstreamPolicy::ways);
+    let ports: BTreeSet<u16> = backends.chain(collector).collect();
     let restricted = || {
         let rules = Ruleset::default()
             .set_compatibility(CompatLevel::BestEffort)

@@ -39,4 +39,10 @@ mod routing;
 
 mod rollout;
 
+mod server;
+
+mod delivery;
+
+mod hedging;
+
 mod worker;

@@ -61,6 +61,7 @@ fn serves_reports_and_drains() {
     old.channel.send(&ToWorker::Drain, &[]).unwrap();
     let mut requests = 0;
     let (mut routes, mut backends) = (Vec::new(), Vec::new());
+    let (mut upstreams, mut standings) = (Vec::new(), Vec::new());
     loop {
         match old.channel.receive().unwrap().unwrap().0 {
             FromWorker::Figures(figures) => {
@@ -72,6 +73,12 @@ fn serves_reports_and_drains() {
             FromWorker::Backends(rows) => {
                 backends = rows.iter().map(|row| (row.requests, row.in_flight)).collect();
             }
+            FromWorker::Upstreams(rows) => {
+                upstreams = rows.iter().map(|row| (row.upstream.clone(), row.in_flight)).collect();
+            }
+            FromWorker::Standings(rows) => {
+                standings = rows.iter().map(|row| row.state.clone()).collect();
+            }
             FromWorker::Drained => break,
             other @ (FromWorker::Ready { .. } | FromWorker::Failed { .. }) => panic!("{other:?}"),
         }
@@ -79,6 +86,8 @@ fn serves_reports_and_drains() {
     assert_eq!(requests, 4, "the last figures before the end are complete");
     assert_eq!(routes, [("all".to_owned(), [0, 4, 0, 0, 0])]);
     assert_eq!(backends, [(4, 0)]);
+    assert_eq!(upstreams, [("api".to_owned(), 0)]);
+    assert_eq!(standings, ["up"]);
     assert!(old.child.wait().unwrap().success());
     assert_eq!(status(&get(address, &policy.certificate_pem)), 200, "the new worker serves");
     // The supervisor's end closes: drain and end.

@@ -13,8 +13,8 @@ use firewall_gateway::{
     limits::Limits,
     listener::bind_listeners,
     policy::{
-        AccessLogPolicy, AnswerPolicy, BackendPolicy, ClientsPolicy, GatewayPolicy, LogFormat,
-        LogLevel, LogPolicy, RoutePolicy, UpstreamPolicy, UpstreamTlsPolicy,
+        AccessLogPolicy, AnswerPolicy, BackendPolicy, ClientsPolicy, DeliveryPolicy, GatewayPolicy,
+        LogFormat, LogLevel, LogPolicy, RoutePolicy, UpstreamPolicy, UpstreamTlsPolicy,
         access_log::AccessFormat,
     },
     server::{Gateway, serve},
@@ -127,13 +127,15 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 pub fn upstream_policy(address: SocketAddr, ca_pem: &str, connections_max: u32) -> UpstreamPolicy {
     UpstreamPolicy {
         name: "api".to_owned(),
-        backends: vec![BackendPolicy { address }],
+        backends: vec![BackendPolicy::new(address)],
         host: "api.internal".to_owned(),
         tls: Some(UpstreamTlsPolicy {
             server_name: "api.internal".to_owned(),
             ca_pem: ca_pem.to_owned(),
         }),
         connections_max,
+        ports: Vec::new(),
+        delivery: DeliveryPolicy::default(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The `gateway` section as it is written.
 
+mod delivery;
+
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
@@ -14,6 +16,11 @@ use crate::config::{
         routes::RouteDocument,
     },
     scalar::{Address, FilePath, Name, Number},
+};
+
+pub use self::delivery::{
+    BackendDocument, BalanceDocument, BreakerDocument, EjectionDocument, HashDocument, HashOn,
+    HealthDocument, HedgeDocument, RequestsMax, RetriesDocument, Status, StickyCookieDocument,
 };
 
 /// `gateway`.
@@ -59,13 +66,22 @@ pub struct UpstreamDocument {
     pub host: Option<Spanned<String>>,
     pub tls: Option<UpstreamTlsDocument>,
     pub connections_max: Option<ConnectionsMax>,
-}
-
-/// An entry of `backends`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BackendDocument {
-    pub address: Address,
+    #[serde(default)]
+    pub balance: BalanceDocument,
+    pub hash: Option<Spanned<HashDocument>>,
+    pub sticky_cookie: Option<StickyCookieDocument>,
+    pub slow_start_ms: Option<WaitMs>,
+    pub health: Option<HealthDocument>,
+    pub ejection: Option<EjectionDocument>,
+    pub breaker: Option<BreakerDocument>,
+    pub retries: Option<RetriesDocument>,
+    pub hedge: Option<Spanned<HedgeDocument>>,
+    pub requests_max: Option<RequestsMax>,
+    pub queue_max: Option<Number<0, 1_000_000>>,
+    pub queue_timeout_ms: Option<WaitMs>,
+    pub connect_timeout_ms: Option<WaitMs>,
+    pub response_timeout_ms: Option<WaitMs>,
+    pub request_timeout_ms: Option<WaitMs>,
 }
 
 /// `tls` of an upstream.

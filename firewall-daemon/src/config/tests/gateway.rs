@@ -1,8 +1,12 @@
 //! Upstreams and routes.
 
-use firewall_gateway::policy::RouteAction;
+use firewall_gateway::policy::{
+    BalancePolicy, BreakerPolicy, DeliveryPolicy, EjectionPolicy, HashKey, HealthPolicy,
+    HedgePolicy, RetryPolicy, RouteAction, SheddingPolicy, StickyCookiePolicy,
+};
 
 use super::*;
+use crate::config::BackendName;
 
 const HEAD: &str = "gateway:\n  listen: ['127.0.0.1:1']\n  certificate: a\n  private_key: b\n";
 
@@ -117,5 +121,129 @@ fn what_is_wrong_with_a_way_is_said_with_its_place() {
     ] {
         let error = load(&format!("{LEAST}{HEAD}{ways}")).unwrap_err().to_string();
         assert!(error.contains(expected), "{ways}: {error}");
+    }
+}
+
+#[test]
+fn every_key_of_a_delivery_acts() {
+    let gateway = |upstream: &str| {
+        let config = load(&format!(
+            "{LEAST}{HEAD}  upstreams:\n    - {{name: api, {upstream}}}\n  routes: [{{name: r, path: /, upstream: api}}]\n"
+        ));
+        config.map(|config| config.gateway.expect("a gateway").upstreams.remove(0))
+    };
+    let one = "backends: [{address: '127.0.0.1:1'}]";
+    let plain = gateway(one).unwrap();
+    assert_eq!(plain.delivery, DeliveryPolicy::default());
+    let full = gateway(
+        "backends: [{address: '10.0.0.1:1', weight: 3, quota: 7}, {dns: api.internal, port: 8443, refresh_s: 5, weight: 2}], \
+         balance: quota, sticky_cookie: {name: lb}, slow_start_ms: 4, \
+         health: {path: /health?a=b, interval_ms: 200, timeout_ms: 6, healthy_after: 7, unhealthy_after: 8, statuses: [200, 204]}, \
+         ejection: {failures: 9, first_ms: 10, max_ms: 11, percent_max: 12}, \
+         breaker: {failures_percent: 13, requests_min: 14, window_ms: 15, open_ms: 16}, \
+         retries: {attempts_max: 3, statuses: [500], budget_percent: 17, budget_per_second: 18}, \
+         requests_max: 19, queue_max: 20, queue_timeout_ms: 21, \
+         connect_timeout_ms: 22, response_timeout_ms: 23, request_timeout_ms: 24",
+    )
+    .unwrap();
+    let delivery = DeliveryPolicy {
+        balance: BalancePolicy::Quota,
+        sticky: Some(StickyCookiePolicy { cookie: "lb".to_owned(), key_hex: String::new() }),
+        slow_start_ms: 4,
+        health: Some(HealthPolicy {
+            path: "/health?a=b".to_owned(),
+            interval_ms: 200,
+            timeout_ms: 6,
+            healthy_after: 7,
+            unhealthy_after: 8,
+            statuses: vec![200, 204],
+        }),
+        ejection: EjectionPolicy { failures: 9, first_ms: 10, max_ms: 11, percent_max: 12 },
+        breaker: Some(BreakerPolicy {
+            failures_percent: 13,
+            requests_min: 14,
+            window_ms: 15,
+            open_ms: 16,
+        }),
+        retries: RetryPolicy {
+            attempts_max: 3,
+            statuses: vec![500],
+            budget_percent: 17,
+            budget_per_second: 18,
+        },
+        hedge: None,
+        shedding: SheddingPolicy { requests_max: 19, queue_max: 20, queue_timeout_ms: 21 },
+        connect_timeout_ms: Some(22),
+        response_timeout_ms: Some(23),
+        request_timeout_ms: Some(24),
+    };
+    assert_eq!(full.delivery, delivery);
+    assert_eq!((full.backends[0].weight, full.backends[0].quota), (3, 7));
+    let name = BackendName {
+        name: "api.internal".to_owned(),
+        port: 8443,
+        refresh_s: 5,
+        weight: 2,
+        quota: 0,
+    };
+    assert_eq!((full.names, full.host.as_str()), (vec![name], "10.0.0.1:1"));
+    let named = gateway("backends: [{dns: api.internal, port: 80}]").unwrap();
+    assert_eq!((named.names[0].refresh_s, named.host.as_str()), (30, "api.internal:80"));
+    for (text, expected) in [
+        ("balance: least_busy", BalancePolicy::LeastBusy),
+        ("balance: hash, hash: {on: address}", BalancePolicy::Hash(HashKey::Address)),
+        ("balance: hash, hash: {on: path}", BalancePolicy::Hash(HashKey::Path)),
+        (
+            "balance: hash, hash: {on: header, name: X-Tenant}",
+            BalancePolicy::Hash(HashKey::Header("x-tenant".to_owned())),
+        ),
+        (
+            "balance: hash, hash: {on: cookie, name: Id}",
+            BalancePolicy::Hash(HashKey::Cookie("Id".to_owned())),
+        ),
+    ] {
+        assert_eq!(
+            gateway(&format!("{one}, {text}")).unwrap().delivery.balance,
+            expected,
+            "{text}"
+        );
+    }
+    let hedged = gateway(&format!("{one}, response_timeout_ms: 26, hedge: {{after_ms: 25}}"));
+    assert_eq!(hedged.unwrap().delivery.hedge, Some(HedgePolicy { after_ms: 25 }));
+    for (text, expected) in [
+        ("backends: [{}]", "expected an entry with address, or one with dns and port"),
+        ("backends: [{dns: a}]", "expected an entry with address, or one with dns and port"),
+        ("backends: [{dns: 'a b', port: 1}]", "dns: expected a host name, found \"a b\""),
+        (
+            "backends: [{address: '127.0.0.1:1', refresh_s: 1}]",
+            "expected an entry with address, or one with dns and port",
+        ),
+        ("backends: [{address: '127.0.0.1:1', quota: 1}]", "expected `balance: quota` beside it"),
+        ("backends: [{address: '127.0.0.1:1', weight: 0}]", "a whole number from 1 to 1000"),
+    ] {
+        let error = gateway(text).unwrap_err().to_string();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+    for (text, expected) in [
+        ("balance: hash", "balance: expected hash beside it, found none"),
+        ("hash: {on: path}", "hash: expected `balance: hash` beside it"),
+        (
+            "balance: hash, hash: {on: header}",
+            "hash.name: expected the name of the header or cookie",
+        ),
+        ("balance: hash, hash: {on: path, name: a}", "hash.name: expected none"),
+        ("sticky_cookie: {name: 'a b'}", "sticky_cookie.name: expected letters"),
+        ("health: {path: health}", "health.path: expected a path that begins with /"),
+        ("health: {path: /, statuses: []}", "health.statuses: expected 1 to 64 entries, found 0"),
+        ("hedge: {}", "missing field `after_ms`"),
+        ("hedge: {after_ms: 5}, sticky_cookie: {name: a}", "hedge: expected no sticky_cookie"),
+        (
+            "hedge: {after_ms: 5}, response_timeout_ms: 5",
+            "hedge.after_ms: expected less than response_timeout_ms (5), found 5",
+        ),
+        ("ejection: {first_ms: 5, max_ms: 4}", "ejection.max_ms: expected first_ms (5) or more"),
+    ] {
+        let error = gateway(&format!("{one}, {text}")).unwrap_err().to_string();
+        assert!(error.contains(expected), "{text}: {error}");
     }
 }

@@ -6,19 +6,24 @@ mod ways;
 mod routes;
 mod rollout;
 
-use std::{net::SocketAddr, thread};
+mod delivery;
+
+use std::{net::SocketAddr, path::Path, thread};
 
 use firewall_gateway::limits::{LISTEN_ADDRESSES_MAX, Limits, THREADS_MAX};
 use serde_saphyr::Spanned;
 
-use crate::config::{
-    ConfigError, GatewayConfig,
-    document::{
-        Entries,
-        gateway::{GatewayDocument, GatewayLimitsDocument, WaitMs},
+use crate::{
+    config::{
+        ConfigError, GatewayConfig,
+        document::{
+            Entries,
+            gateway::{GatewayDocument, GatewayLimitsDocument, WaitMs},
+        },
+        scalar::Address,
+        valid::Check,
     },
-    scalar::Address,
-    valid::Check,
+    supervisor::sticky,
 };
 
 const LISTENS_MAX: usize = LISTEN_ADDRESSES_MAX;
@@ -26,7 +31,11 @@ const LISTENS_MAX: usize = LISTEN_ADDRESSES_MAX;
 const GATEWAY_USER: &str = "seawall-gateway";
 
 impl Check<'_> {
-    pub(super) fn gateway(&self, gateway: GatewayDocument) -> Result<GatewayConfig, ConfigError> {
+    pub(super) fn gateway(
+        &self,
+        gateway: GatewayDocument,
+        state: &Path,
+    ) -> Result<GatewayConfig, ConfigError> {
         let threads = match gateway.threads {
             Some(threads) => threads.cast(),
             None => thread::available_parallelism()
@@ -52,6 +61,7 @@ impl Check<'_> {
             )?,
             access_log: self.access_log(gateway.access_log)?,
             traces: gateway.traces.map(|traces| self.traces(traces)).transpose()?,
+            sticky_key: state.join(sticky::FILE),
             limits: limits(&gateway.limits),
         })
     }

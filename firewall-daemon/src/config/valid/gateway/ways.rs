@@ -1,6 +1,9 @@
 //! Upstreams, and that they go with routes.
 
-use firewall_gateway::policy::{BackendPolicy, RoutePolicy};
+use firewall_gateway::{
+    limits::BACKENDS_MAX,
+    policy::{BackendPolicy, DeliveryPolicy, RoutePolicy},
+};
 use serde_saphyr::{Location, Spanned};
 
 use crate::config::{
@@ -15,8 +18,6 @@ use crate::config::{
 
 /// Upstreams at most.
 const UPSTREAMS_MAX: usize = 256;
-/// Backends of one upstream at most.
-const BACKENDS_MAX: usize = 256;
 
 const UPSTREAM_CONNECTIONS_MAX: u32 = 256;
 
@@ -69,10 +70,12 @@ impl Check<'_> {
         let tls = UpstreamTlsDocument { server_name: sole.server_name, ca: sole.ca };
         let upstream = UpstreamConfig {
             name: SOLE_NAME.to_owned(),
-            backends: vec![BackendPolicy { address: sole.address.0 }],
+            backends: vec![BackendPolicy::new(sole.address.0)],
+            names: Vec::new(),
             host,
             tls: Some(self.upstream_tls(tls)?),
             connections_max: connections_max(sole.connections_max),
+            delivery: DeliveryPolicy::default(),
         };
         Ok((vec![upstream], vec![RoutePolicy::to_upstream(SOLE_NAME, "/*", 0)]))
     }
@@ -85,20 +88,35 @@ impl Check<'_> {
         for upstream in self.counted("upstreams", 1..=UPSTREAMS_MAX, upstreams)? {
             let upstream = upstream.value;
             self.new_name(&upstream.name, checked.iter().map(|other| &other.name))?;
+            let delivery = self.delivery(&upstream)?;
+            let place = upstream.backends.referenced;
             let backends = self.counted("backends", 1..=BACKENDS_MAX, upstream.backends)?;
-            let addresses = self.each_once("backends", backends, |backend| backend.address.0)?;
+            let (backends, names) = self.backends(backends, &delivery.balance)?;
+            let others: usize =
+                checked.iter().map(|other| other.backends.len() + other.names.len()).sum();
+            if others + backends.len() + names.len() > BACKENDS_MAX {
+                let message = format!(
+                    "backends: expected {BACKENDS_MAX} of all upstreams together at most, found more"
+                );
+                return self.error(place, message);
+            }
             let tls = upstream.tls.map(|tls| self.upstream_tls(tls)).transpose()?;
-            let host = match (upstream.host, &tls) {
-                (Some(host), _) => self.host(host)?,
-                (None, Some(tls)) => tls.server_name.clone(),
-                (None, None) => addresses.first().map(ToString::to_string).unwrap_or_default(),
+            let host = match (upstream.host, &tls, backends.first(), names.first()) {
+                (Some(host), ..) => self.host(host)?,
+                (None, Some(tls), ..) => tls.server_name.clone(),
+                (None, None, Some(backend), _) => backend.address.to_string(),
+                (None, None, None, name) => {
+                    name.map(|name| format!("{}:{}", name.name, name.port)).unwrap_or_default()
+                }
             };
             checked.push(UpstreamConfig {
                 name: upstream.name.value.0,
-                backends: addresses.into_iter().map(|address| BackendPolicy { address }).collect(),
+                backends,
+                names,
                 host,
                 tls,
                 connections_max: connections_max(upstream.connections_max),
+                delivery,
             });
         }
         Ok(checked)

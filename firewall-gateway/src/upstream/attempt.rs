@@ -1,0 +1,184 @@
+//! One attempt of a request at one backend, and what it says of that backend.
+
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use tokio::time::{Instant, timeout};
+
+use super::{Lease, SentBody, Waits, again, slot::Slot};
+use crate::{
+    body::BodyFate,
+    figures::{Meter, one},
+    rejection::UpstreamFailure,
+};
+
+/// What the attempts of a request have in common.
+pub struct Attempt<'a> {
+    waits: Waits,
+    deadline: Instant,
+    fate: &'a BodyFate,
+    meter: &'a Meter,
+}
+
+/// An attempt that brought no answer.
+pub struct Failed {
+    /// Why.
+    pub failure: UpstreamFailure,
+    /// The request, where it may be tried elsewhere: nothing of it has left, or it may be repeated.
+    pub unsent: Option<Request<SentBody>>,
+}
+
+impl<'a> Attempt<'a> {
+    /// Attempts until `deadline`.
+    pub fn new(waits: Waits, deadline: Instant, fate: &'a BodyFate, meter: &'a Meter) -> Self {
+        Self { waits, deadline, fate, meter }
+    }
+
+    /// Sends a request to the backend of `slot`. `copy` is the same request, where it may be repeated.
+    pub async fn run(
+        &self,
+        slot: &mut Slot,
+        request: Request<SentBody>,
+        copy: Option<&Request<SentBody>>,
+    ) -> Result<(Response<Incoming>, Lease), Failed> {
+        let begun = Instant::now();
+        let outcome = self.sent(slot, request, copy).await;
+        let latency_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        match &outcome {
+            Ok((response, _)) => {
+                slot.server.answered(latency_us, slot.now_ms());
+                slot.judge(!is_failure(response.status()));
+            }
+            // That the client's body cannot be had, or that our own pool is empty, says nothing of the
+            // backend.
+            Err(Failed { failure: UpstreamFailure::NoConnection, .. }) => {}
+            Err(_) if self.fate.rejection().is_some() => {}
+            Err(failed) => {
+                if failed.failure == UpstreamFailure::ResponseTimeout {
+                    slot.server.answered(latency_us, slot.now_ms());
+                }
+                slot.judge(false);
+            }
+        }
+        outcome
+    }
+
+    async fn sent(
+        &self,
+        slot: &Slot,
+        request: Request<SentBody>,
+        copy: Option<&Request<SentBody>>,
+    ) -> Result<(Response<Incoming>, Lease), Failed> {
+        let (mut lease, request) = self.lease(slot, request, true).await?;
+        let (reused, lost) = match self.exchange(&mut lease, request).await {
+            Ok(response) => return Ok((response, lease)),
+            Err(lost) => (lease.is_reused(), lost),
+        };
+        drop(lease);
+        // A kept connection may die between two requests: that says nothing of the backend, and a
+        // connection that is new may well serve.
+        let request = match lost.unsent.or_else(|| copy.map(again)) {
+            Some(request) if reused && matches!(lost.kind, Kind::Connection) => request,
+            unsent => return Err(Failed { failure: lost.kind.failure(), unsent }),
+        };
+        one(&self.meter.upstream_retries);
+        let (mut lease, request) = self.lease(slot, request, false).await?;
+        match self.exchange(&mut lease, request).await {
+            Ok(response) => Ok((response, lease)),
+            Err(lost) => Err(Failed { failure: lost.kind.failure(), unsent: lost.unsent }),
+        }
+    }
+
+    async fn lease(
+        &self,
+        slot: &Slot,
+        request: Request<SentBody>,
+        may_reuse: bool,
+    ) -> Result<(Lease, Request<SentBody>), Failed> {
+        let deadline = self.deadline.min(Instant::now() + self.waits.connect);
+        match slot.backend.lease(deadline, may_reuse).await {
+            Ok(lease) => Ok((lease, request)),
+            Err(failure) => Err(Failed { failure, unsent: Some(request) }),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        lease: &mut Lease,
+        request: Request<SentBody>,
+    ) -> Result<Response<Incoming>, Lost> {
+        let outcome = self.answer(lease, request).await;
+        match &outcome {
+            Ok(answer) => lease.in_flight().answered(answer.status().as_u16()),
+            // Where the client's body was the cause, the backend did nothing wrong.
+            Err(_) if self.fate.rejection().is_some() => {}
+            Err(_) => lease.in_flight().failed(),
+        }
+        outcome
+    }
+
+    async fn answer(
+        &self,
+        lease: &mut Lease,
+        request: Request<SentBody>,
+    ) -> Result<Response<Incoming>, Lost> {
+        let sent = lease.sender().try_send_request(request);
+        tokio::pin!(sent);
+        let lost = |kind| Lost { kind, unsent: None };
+        let mut seen_bytes = 0;
+        loop {
+            // The body has its own deadline; that of all attempts begins to count after it.
+            let wait = match self.fate.is_complete() {
+                true => self.waits.response.min(self.deadline - Instant::now()),
+                false => self.waits.response,
+            };
+            match timeout(wait, &mut sent).await {
+                Ok(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                    return Err(lost(Kind::Answer));
+                }
+                Ok(Ok(response)) => return Ok(response),
+                Ok(Err(mut error)) => {
+                    let unsent = error.take_message();
+                    let error = error.into_error();
+                    if error.is_parse() || error.is_user() {
+                        return Err(lost(Kind::Answer));
+                    }
+                    tracing::debug!(%error, "an upstream connection failed under a request");
+                    return Err(Lost { kind: Kind::Connection, unsent });
+                }
+                // While the client's body moves the upstream owes no answer.
+                Err(_) if !self.fate.is_complete() && self.fate.bytes() > seen_bytes => {
+                    seen_bytes = self.fate.bytes();
+                }
+                Err(_) => return Err(lost(Kind::Time)),
+            }
+        }
+    }
+}
+
+struct Lost {
+    kind: Kind,
+    unsent: Option<Request<SentBody>>,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Connection,
+    Answer,
+    Time,
+}
+
+impl Kind {
+    fn failure(self) -> UpstreamFailure {
+        match self {
+            Self::Connection | Self::Answer => UpstreamFailure::Request,
+            Self::Time => UpstreamFailure::ResponseTimeout,
+        }
+    }
+}
+
+/// 501 and 505 are about the request: the backend is well.
+pub fn is_failure(status: StatusCode) -> bool {
+    let about_the_request =
+        [StatusCode::NOT_IMPLEMENTED, StatusCode::HTTP_VERSION_NOT_SUPPORTED].contains(&status);
+    status.is_server_error() && !about_the_request
+}
