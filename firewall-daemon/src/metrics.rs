@@ -16,6 +16,7 @@ mod feeds;
 mod rollout;
 mod state;
 mod red;
+mod tls;
 
 pub use server::{BindError, bind, serve};
 
@@ -240,6 +241,7 @@ impl Families<'_> {
                 result("failed", figures.tls_handshakes_failed),
             ],
         );
+        self.tls(gateway);
         let open = figures.upstream_connections_active;
         self.gauge(
             "gateway_upstream_connections_active",

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     access_log::Details, clients::forwarded::Origin, rejection::Rejection, rollout::Choice,
-    route::Missing, trace::TraceContext,
+    route::Missing, tls::ClientCertificate, trace::TraceContext,
 };
 
 /// One request. Everything that the log line or a later stage needs is here.
@@ -27,6 +27,8 @@ pub struct RequestContext {
     pub protocol: Protocol,
     /// `1.2` or `1.3`.
     pub tls_version: &'static str,
+    /// Who the client is, where it showed a certificate that was verified.
+    pub certificate: Option<Arc<ClientCertificate>>,
     /// When the request's headers were complete.
     pub start: Instant,
     /// The route that took it.

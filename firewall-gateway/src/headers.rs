@@ -33,6 +33,11 @@ pub fn to_upstream(
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
     set(headers, &X_FORWARDED_HOST, host);
     set(headers, &header::FORWARDED, &forwarded(context.origin.client, host));
+    if let Some(certificate) = &context.certificate {
+        headers.insert(X_CLIENT_CERT_SUBJECT, certificate.subject.clone());
+        headers.insert(X_CLIENT_CERT_SAN, certificate.names.clone());
+        headers.insert(X_CLIENT_CERT_FINGERPRINT, certificate.fingerprint.clone());
+    }
 }
 
 /// Prepares the upstream's headers for the client: nothing that names its software or its hops.
@@ -73,7 +78,10 @@ pub fn connection_tokens(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
 #[must_use]
 pub fn is_ours(name: &str) -> bool {
     let plain = name.replace(['_', '.'], "-");
-    plain.starts_with("x-forwarded-") || plain == "x-forwarded" || OURS.contains(&plain.as_str())
+    plain.starts_with("x-forwarded-")
+        || plain.starts_with("x-client-cert")
+        || plain == "x-forwarded"
+        || OURS.contains(&plain.as_str())
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
@@ -105,6 +113,9 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const X_CLIENT_CERT_SUBJECT: HeaderName = HeaderName::from_static("x-client-cert-subject");
+const X_CLIENT_CERT_SAN: HeaderName = HeaderName::from_static("x-client-cert-san");
+const X_CLIENT_CERT_FINGERPRINT: HeaderName = HeaderName::from_static("x-client-cert-fingerprint");
 
 /// Software, versions, machines and debug pages; and `Alt-Svc`, which would lead clients past us.
 const INSIDE: [&str; 18] = [

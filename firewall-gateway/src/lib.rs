@@ -13,7 +13,7 @@ pub mod server;
 
 pub mod clients;
 
-mod tls;
+pub mod tls;
 
 mod connection;
 

@@ -60,6 +60,7 @@ impl Observation {
                 ja4: client.ja4.clone(),
                 protocol: client.protocol,
                 tls_version: client.tls_version,
+                certificate: client.certificate.clone(),
                 start: Instant::now(),
                 method: access_log::method(method.as_str()),
                 path: access_log::path(path),

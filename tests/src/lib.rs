@@ -38,6 +38,7 @@ pub mod wait;
 
 pub mod echo;
 pub mod publisher;
+pub mod acme;
 pub mod seawall;
 pub mod upstream;
 

@@ -29,6 +29,7 @@ mod feeds;
 mod limits;
 mod gateway;
 mod clients;
+mod tls;
 
 /// Interfaces at most: each is a link update in every change of policy.
 const INTERFACES_MAX: usize = 16;
@@ -45,7 +46,7 @@ pub(super) fn config(path: &Path, document: Document) -> Result<Config, ConfigEr
         text: Default::default(),
         interfaces: check.interfaces(document.interfaces)?,
         packet: check.packet(document.packet, &state.path)?,
-        gateway: document.gateway.map(|gateway| check.gateway(gateway)).transpose()?,
+        gateway: document.gateway.map(|gateway| check.gateway(gateway, &state.path)).transpose()?,
         state,
         control: ControlConfig {
             socket: check.absolute("socket", document.control.socket, CONTROL_SOCKET)?,

@@ -21,7 +21,7 @@ use crate::{
         compile::{self, CompileError, CompiledPolicy},
     },
     state::{Changes, StateError, file::Staged},
-    supervisor::{self, Supervisor, Worker},
+    supervisor::{self, Material, Supervisor, Worker},
 };
 
 /// Why a change did not come into force. The old policy did not change.
@@ -284,11 +284,12 @@ impl Daemon {
         else {
             return Ok(None);
         };
-        let policy = supervisor::policy(gateway, next.config.log)
+        let material = supervisor::material(gateway, next.config.log)
             .map_err(|error| ChangeError::Gateway(error.into()))?;
-        let worker =
-            supervisor.stage(&policy).map_err(|error| ChangeError::Gateway(error.into()))?;
-        Ok(Some(StagedWorker { worker: Some(worker), supervisor, policy }))
+        let worker = supervisor
+            .stage(&material.policy)
+            .map_err(|error| ChangeError::Gateway(error.into()))?;
+        Ok(Some(StagedWorker { worker: Some(worker), supervisor, material }))
     }
 }
 
@@ -308,7 +309,7 @@ impl Old {
 /// A new worker beside the old one; it ends where it is not promoted.
 pub struct StagedWorker<'a> {
     supervisor: &'a Supervisor,
-    policy: firewall_gateway::policy::GatewayPolicy,
+    material: Material,
     worker: Option<Arc<Worker>>,
 }
 
@@ -316,7 +317,7 @@ impl StagedWorker<'_> {
     /// From here on it serves.
     pub fn promote(mut self) {
         if let Some(worker) = self.worker.take() {
-            self.supervisor.promote(worker, self.policy.clone());
+            self.supervisor.promote(worker, self.material.clone());
         }
     }
 }

@@ -46,8 +46,8 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
     let Prepared { packet, source, compiled, asn_lookup } = prepared;
     let supervisor = match &config.gateway {
         Some(gateway) => {
-            let policy = supervisor::policy(gateway, config.log)?;
-            Some(Supervisor::start(gateway, policy)?)
+            let material = supervisor::material(gateway, config.log)?;
+            Some(Supervisor::start(gateway, material)?)
         }
         None => None,
     };
@@ -97,6 +97,7 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         audit,
         journal,
         supervisor,
+        acme: Default::default(),
         policy: Mutex::new(policy),
         reloads: Mutex::new(ReloadStatus::default()),
         events: Mutex::new((events, VecDeque::new())),

@@ -8,7 +8,7 @@ use crate::{
     policy::{
         AccessLogPolicy, AnswerPolicy, BackendPolicy, ClientsPolicy, GatewayPolicy,
         HeaderCondition, HeaderTest, LogFormat, LogLevel, LogPolicy, RouteAction, RouteLimits,
-        RoutePolicy, UpstreamPolicy,
+        RoutePolicy, TlsPolicy, UpstreamPolicy,
     },
     request::Target,
 };
@@ -35,8 +35,7 @@ fn router(routes: Vec<RoutePolicy>) -> Result<Router, String> {
         connections_max: 1,
     };
     let policy = GatewayPolicy {
-        certificate_pem: String::new(),
-        private_key_pem: String::new(),
+        tls: TlsPolicy::default(),
         upstreams: vec![upstream],
         routes,
         clients: ClientsPolicy::default(),

@@ -37,4 +37,10 @@ mod routing;
 
 mod rollout;
 
+mod pki;
+
+mod tls;
+
+mod client_certificates;
+
 mod worker;

@@ -1,6 +1,6 @@
 //! Upstreams and routes.
 
-use firewall_gateway::policy::RouteAction;
+use firewall_gateway::policy::{ClientCertificateUse, RouteAction};
 
 use super::*;
 
@@ -118,4 +118,32 @@ fn what_is_wrong_with_a_way_is_said_with_its_place() {
         let error = load(&format!("{LEAST}{HEAD}{ways}")).unwrap_err().to_string();
         assert!(error.contains(expected), "{ways}: {error}");
     }
+}
+
+#[test]
+fn a_route_asks_for_a_certificate_where_there_are_authorities() {
+    let ways = |tls: &str, route: &str| {
+        let config = load(&format!(
+            "{LEAST}{HEAD}{tls}  upstreams: [{{name: a, backends: [{{address: '127.0.0.1:1'}}]}}]\n  \
+             routes: [{{name: r, path: '/*', upstream: a{route}}}]\n"
+        ));
+        config.map(|config| config.gateway.expect("a gateway").routes[0].client_certificate)
+    };
+    let ca = "  tls: {client_ca: c.pem}\n";
+    for (tls, route, expected) in [
+        ("", "", ClientCertificateUse::None),
+        ("", ", client_certificate: none", ClientCertificateUse::None),
+        (ca, "", ClientCertificateUse::Optional),
+        (ca, ", client_certificate: none", ClientCertificateUse::None),
+        (ca, ", client_certificate: optional", ClientCertificateUse::Optional),
+        (ca, ", client_certificate: required", ClientCertificateUse::Required),
+    ] {
+        assert_eq!(ways(tls, route), Ok(expected), "{tls}{route}");
+    }
+    let error = ways("", ", client_certificate: required").unwrap_err();
+    let expected = "8:67: client_certificate: expected gateway.tls.client_ca, found none";
+    assert!(error.contains(expected), "{error}");
+    let sole = "  upstream: {address: '127.0.0.1:2', server_name: a, ca: c}\n";
+    let gateway = load(&format!("{LEAST}{HEAD}{ca}{sole}")).unwrap().gateway.expect("a gateway");
+    assert_eq!(gateway.routes[0].client_certificate, ClientCertificateUse::Optional);
 }

@@ -6,7 +6,7 @@ mod ways;
 mod routes;
 mod rollout;
 
-use std::{net::SocketAddr, thread};
+use std::{net::SocketAddr, path::Path, thread};
 
 use firewall_gateway::limits::{LISTEN_ADDRESSES_MAX, Limits, THREADS_MAX};
 use serde_saphyr::Spanned;
@@ -26,19 +26,28 @@ const LISTENS_MAX: usize = LISTEN_ADDRESSES_MAX;
 const GATEWAY_USER: &str = "seawall-gateway";
 
 impl Check<'_> {
-    pub(super) fn gateway(&self, gateway: GatewayDocument) -> Result<GatewayConfig, ConfigError> {
+    pub(super) fn gateway(
+        &self,
+        gateway: GatewayDocument,
+        state: &Path,
+    ) -> Result<GatewayConfig, ConfigError> {
         let threads = match gateway.threads {
             Some(threads) => threads.cast(),
             None => thread::available_parallelism()
                 .map_or(1, |cpus| cpus.get().min(THREADS_MAX as usize)) as u16,
         };
         let place = gateway.listen.referenced;
+        let client_ca = gateway.tls.client_ca.is_some();
         let (upstreams, routes) =
-            self.ways(place, gateway.upstream, gateway.upstreams, gateway.routes)?;
+            self.ways(place, client_ca, gateway.upstream, gateway.upstreams, gateway.routes)?;
         Ok(GatewayConfig {
             listen: self.listen(gateway.listen)?,
             certificate: self.file(gateway.certificate),
             private_key: self.file(gateway.private_key),
+            ocsp: gateway.ocsp.map(|path| self.file(path)),
+            certificates: self.certificates(gateway.certificates)?,
+            acme: gateway.acme.0.map(|acme| self.acme(acme, state)).transpose()?,
+            tls: self.tls(gateway.tls)?,
             user: self.user(gateway.user)?,
             threads,
             upstreams,

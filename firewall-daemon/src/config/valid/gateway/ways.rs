@@ -30,15 +30,16 @@ impl Check<'_> {
     pub(super) fn ways(
         &self,
         place: Location,
+        client_ca: bool,
         sole: Option<Spanned<SoleUpstreamDocument>>,
         upstreams: Option<Entries<UpstreamDocument>>,
         routes: Option<Entries<RouteDocument>>,
     ) -> Result<Ways, ConfigError> {
         match (sole, upstreams, routes) {
-            (Some(sole), None, None) => self.sole(sole.value),
+            (Some(sole), None, None) => self.sole(sole.value, client_ca),
             (None, Some(upstreams), Some(routes)) => {
                 let upstreams = self.upstreams(upstreams)?;
-                let routes = self.routes(routes, &upstreams)?;
+                let routes = self.routes(routes, &upstreams, client_ca)?;
                 Ok((upstreams, routes))
             }
             (Some(sole), upstreams, routes) => {
@@ -64,7 +65,7 @@ impl Check<'_> {
         }
     }
 
-    fn sole(&self, sole: SoleUpstreamDocument) -> Result<Ways, ConfigError> {
+    fn sole(&self, sole: SoleUpstreamDocument, client_ca: bool) -> Result<Ways, ConfigError> {
         let host = sole.server_name.value.clone();
         let tls = UpstreamTlsDocument { server_name: sole.server_name, ca: sole.ca };
         let upstream = UpstreamConfig {
@@ -74,7 +75,11 @@ impl Check<'_> {
             tls: Some(self.upstream_tls(tls)?),
             connections_max: connections_max(sole.connections_max),
         };
-        Ok((vec![upstream], vec![RoutePolicy::to_upstream(SOLE_NAME, "/*", 0)]))
+        let route = RoutePolicy {
+            client_certificate: self.client_certificate(None, client_ca)?,
+            ..RoutePolicy::to_upstream(SOLE_NAME, "/*", 0)
+        };
+        Ok((vec![upstream], vec![route]))
     }
 
     fn upstreams(
