@@ -16,6 +16,7 @@ mod rules;
 mod limits;
 mod feeds;
 mod gateway;
+mod tls;
 pub mod country;
 mod scalar;
 mod document;
@@ -33,6 +34,7 @@ pub use packet::{
 };
 pub use read::{ConfigError, FILE_BYTES_MAX as CONFIG_BYTES_MAX};
 pub use rules::{LimitPer, PortRange, RuleConfig, RuleProtocol, RuleVerdict, Service, TcpFlags};
+pub use tls::{AcmeConfig, CertificateConfig, ClientCertificateConfig, TlsConfig};
 
 /// All of the configuration.
 #[derive(Clone, Debug)]

@@ -50,6 +50,8 @@ mod updates;
 mod refresh;
 mod revive;
 mod canary;
+mod tickets;
+mod acme;
 mod service;
 mod watchdog;
 mod snapshot;
@@ -90,6 +92,8 @@ struct Daemon {
     /// What of the bans outlives a restart of the host.
     journal: BanJournal,
     supervisor: Option<Supervisor>,
+    /// How the certificate from an authority is doing.
+    acme: acme::Acme,
     policy: Mutex<PolicyStatus>,
     reloads: Mutex<ReloadStatus>,
     events: Mutex<(EventStatus, VecDeque<EventLine>)>,
@@ -144,6 +148,8 @@ async fn serve(config: Config, kept: Vec<TcpListener>) -> anyhow::Result<()> {
         tokio::spawn(sweep::changes(daemon.clone(), stopped.clone())),
         tokio::spawn(revive::watch_over(daemon.clone(), stopped.clone())),
         tokio::spawn(canary::watch_over(daemon.clone(), stopped.clone())),
+        tokio::spawn(tickets::rotate(daemon.clone(), stopped.clone())),
+        tokio::spawn(acme::follow(daemon.clone(), stopped.clone())),
         tokio::spawn(watchdog::report(pulses.clone(), stopped)),
     ];
     service::ready("serving");

@@ -169,7 +169,7 @@ fn policy(config: &Config) -> Vec<Finding> {
         Err(error) => vec![failed(error.to_string())],
     };
     if let Some(gateway) = &config.gateway
-        && let Err(error) = supervisor::policy(gateway, config.log)
+        && let Err(error) = supervisor::material(gateway, config.log)
     {
         findings.push(failed(error.to_string()));
     }

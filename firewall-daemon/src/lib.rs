@@ -9,6 +9,7 @@ mod netlink;
 pub mod fetch;
 pub mod feeds;
 pub mod geo;
+pub mod acme;
 pub mod datapath;
 pub mod state;
 pub mod supervisor;

@@ -17,6 +17,7 @@ mod rollout;
 mod standings;
 mod state;
 mod red;
+mod tls;
 
 pub use server::{BindError, bind, serve};
 
@@ -241,6 +242,7 @@ impl Families<'_> {
                 result("failed", figures.tls_handshakes_failed),
             ],
         );
+        self.tls(gateway);
         let open = figures.upstream_connections_active;
         self.gauge(
             "gateway_upstream_connections_active",

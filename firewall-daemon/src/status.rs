@@ -16,7 +16,7 @@ mod clock;
 mod feeds;
 mod routes;
 
-pub use clock::utc;
+pub use clock::{day, now_epoch_s, utc};
 pub use feeds::{
     DatabaseStatus, FeedOutcome, FeedResult, FeedStatus, ReasonCount, UpdateReport, UpdateStatus,
     render_feeds,
@@ -304,6 +304,41 @@ pub struct GatewayStatus {
     pub sandbox: Vec<String>,
     /// Workers that died and were replaced.
     pub restarts: u64,
+    /// The certificates that end first, the first of them first.
+    #[serde(default)]
+    pub certificates: Vec<CertificateStatus>,
+    /// How many certificates there are.
+    #[serde(default)]
+    pub certificates_total: u64,
+    /// The certificate from an authority, where one is wanted.
+    #[serde(default)]
+    pub acme: Option<AcmeStatus>,
     /// Figures of all workers so far.
     pub figures: Figures,
+}
+
+/// A certificate of the gateway.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct CertificateStatus {
+    /// The first host in it.
+    pub name: String,
+    /// The kind of its key.
+    pub key: String,
+    /// When it, or one that signed it, is over, in seconds since 1970.
+    pub not_after_epoch_s: u64,
+}
+
+/// The certificate that an authority issues.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct AcmeStatus {
+    /// The hosts in it.
+    pub names: Vec<String>,
+    /// Orders that brought one.
+    pub issued: u64,
+    /// Orders that did not.
+    pub failed: u64,
+    /// When it is asked for the next time, in seconds since 1970.
+    pub next_epoch_s: u64,
+    /// Why the last order failed, where it did.
+    pub error: Option<String>,
 }

@@ -7,13 +7,13 @@ use std::{
     net::{SocketAddr, TcpListener},
     os::fd::{AsFd as _, BorrowedFd},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use firewall_gateway::{
     figures::Figures,
     listener::{self, BoundListener},
-    policy::{BackendPolicy, GatewayPolicy, UpstreamPolicy},
+    policy::{BackendPolicy, ChallengePolicy, GatewayPolicy, UpstreamPolicy},
 };
 use tokio::sync::Notify;
 
@@ -25,13 +25,17 @@ use crate::{
 pub mod backends;
 pub mod sticky;
 mod material;
+mod certificates;
+mod tickets;
 mod user;
 mod worker;
 
-pub use material::{MaterialError, policy};
+pub use certificates::warnings;
+pub use material::{Material, MaterialError, material};
 pub use user::UserError;
 pub use worker::{Worker, WorkerError};
 
+use tickets::TicketRing;
 use user::WorkerUser;
 
 /// A worker that dies at once is started again after this wait, doubled each time...
@@ -69,7 +73,10 @@ pub struct Supervisor {
 }
 
 struct State {
-    policy: GatewayPolicy,
+    material: Material,
+    tickets: TicketRing,
+    /// What is shown to an authority at this moment.
+    challenges: Vec<ChallengePolicy>,
     live: Arc<Worker>,
     /// Workers that were told to drain and may still serve.
     draining: Vec<Arc<Worker>>,
@@ -88,15 +95,19 @@ impl Supervisor {
     /// Where one of them fails; nothing is left then.
     pub fn start(
         config: &GatewayConfig,
-        policy: GatewayPolicy,
+        material: Material,
         kept: Vec<TcpListener>,
     ) -> Result<Self, SupervisorError> {
         let user = WorkerUser::find(&config.user)?;
         let listeners = Arc::new(listener::bind_listeners(&config.listen, config.threads, kept)?);
         let died = Arc::new(Notify::new());
-        let live = Worker::start(&listeners, user, &policy, &died)?;
+        let tickets = TicketRing::new(Instant::now());
+        let live = Worker::start(&listeners, user, &handed(&material.policy, &tickets), &died)?;
+        material.log_warnings();
         let state = State {
-            policy,
+            material,
+            tickets,
+            challenges: Vec::new(),
             live,
             draining: Vec::new(),
             retired: Figures::default(),
@@ -113,13 +124,18 @@ impl Supervisor {
     ///
     /// Where it does not start; the live one goes on.
     pub fn stage(&self, policy: &GatewayPolicy) -> Result<Arc<Worker>, WorkerError> {
-        Worker::start(&self.listeners, self.user, policy, &self.died)
+        let policy = handed(policy, &self.state().tickets);
+        Worker::start(&self.listeners, self.user, &policy, &self.died)
     }
 
     /// Makes a staged worker the live one and tells the old one to drain.
-    pub fn promote(&self, staged: Arc<Worker>, policy: GatewayPolicy) {
+    pub fn promote(&self, staged: Arc<Worker>, material: Material) {
+        material.log_warnings();
         let mut state = self.state();
-        state.policy = policy;
+        state.material = material;
+        // They may have been replaced since it was staged.
+        staged.replace_ticket_keys(state.tickets.keys());
+        staged.show(&state.challenges);
         let old = std::mem::replace(&mut state.live, staged);
         old.drain();
         state.draining.push(old);
@@ -134,14 +150,14 @@ impl Supervisor {
     /// Whether a worker of the policy in force may connect to a port.
     pub fn reaches(&self, port: u16) -> bool {
         let state = self.state();
-        let mut ways = state.policy.upstreams.iter().flat_map(UpstreamPolicy::ways);
+        let mut ways = state.material.policy.upstreams.iter().flat_map(UpstreamPolicy::ways);
         ways.any(|way| way == port)
     }
 
     /// Puts other backends in place of an upstream's, in the live worker and in any that follows.
     pub fn set_backends(&self, name: &str, backends: Vec<BackendPolicy>) {
         let mut state = self.state();
-        let mut upstreams = state.policy.upstreams.iter_mut();
+        let mut upstreams = state.material.policy.upstreams.iter_mut();
         if let Some(upstream) = upstreams.find(|upstream| upstream.name == name) {
             upstream.backends.clone_from(&backends);
             state.live.set_backends(name, backends);
@@ -175,14 +191,44 @@ impl Supervisor {
             let mut state = self.state();
             state.deaths_in_a_row = state.deaths_in_a_row.saturating_add(1);
             state.restarts += 1;
-            state.policy.clone()
+            state.material.policy.clone()
         };
         let worker = self.stage(&policy)?;
         let mut state = self.state();
+        worker.show(&state.challenges);
         let dead = std::mem::replace(&mut state.live, worker);
         state.draining.push(dead);
         state.collect();
         Ok(())
+    }
+
+    /// How long the current key of session tickets may still be the current one.
+    pub fn ticket_keys_due_in(&self, now: Instant) -> Duration {
+        self.state().ticket_keys_due_in(now)
+    }
+
+    /// Replaces the keys of session tickets where their time is over, in every worker.
+    pub fn rotate_ticket_keys_when_due(&self, now: Instant) {
+        let mut state = self.state();
+        if !state.ticket_keys_due_in(now).is_zero() {
+            return;
+        }
+        state.tickets.rotate(now);
+        for worker in state.draining.iter().chain([&state.live]) {
+            worker.replace_ticket_keys(state.tickets.keys());
+        }
+    }
+
+    /// Shows these to an authority that looks whether a name is ours, and no others.
+    pub fn show(&self, challenges: Vec<ChallengePolicy>) {
+        let mut state = self.state();
+        state.challenges = challenges;
+        state.live.show(&state.challenges);
+    }
+
+    /// What clients refuse of the certificates in force, now or soon.
+    pub fn warnings(&self, now_epoch_s: u64) -> Vec<String> {
+        warnings(&self.state().material.certificates, now_epoch_s)
     }
 
     /// Drains all workers and waits for their end; those that take too long are killed.
@@ -207,11 +253,15 @@ impl Supervisor {
         for worker in state.draining.iter().chain([&state.live]) {
             figures.add(&worker.figures());
         }
+        let (certificates, certificates_total) = certificates::status(&state.material.certificates);
         GatewayStatus {
             listen: self.addresses.clone(),
             worker_pid: state.live.pid(),
             sandbox: state.live.sandbox(),
             restarts: state.restarts,
+            certificates,
+            certificates_total,
+            acme: None,
             figures,
         }
     }
@@ -219,7 +269,7 @@ impl Supervisor {
     /// The routes that the live worker serves, with what was counted of them.
     pub fn routes(&self) -> RoutesShown {
         let figures = self.status().figures;
-        RoutesShown::new(&self.state().policy, &figures)
+        RoutesShown::new(&self.state().material.policy, &figures)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -228,12 +278,24 @@ impl Supervisor {
 }
 
 impl State {
+    fn ticket_keys_due_in(&self, now: Instant) -> Duration {
+        let lifetime_s = self.material.policy.tls.ticket_lifetime_s;
+        self.tickets.due_in(Duration::from_secs(lifetime_s.into()), now)
+    }
+
     /// Keeps the figures of workers that have ended, and lets go of them.
     fn collect(&mut self) {
         for ended in self.draining.extract_if(.., |worker| !worker.is_alive()) {
             self.retired.add(&ended.figures().retired());
         }
     }
+}
+
+/// The policy with the keys of this moment.
+fn handed(policy: &GatewayPolicy, tickets: &TicketRing) -> GatewayPolicy {
+    let mut policy = policy.clone();
+    policy.tls.ticket_keys = tickets.keys().to_vec();
+    policy
 }
 
 fn backoff(deaths_in_a_row: u32) -> Duration {

@@ -48,7 +48,7 @@ use crate::{
     pipeline,
     rejection::Rejection,
     route::Router,
-    tls::Accepted,
+    tls::{Accepted, ClientCertificate},
     trace::export::Tracer,
     upstream::Upstream,
 };
@@ -65,6 +65,8 @@ pub struct Client {
     pub protocol: Protocol,
     /// `1.2` or `1.3`.
     pub tls_version: &'static str,
+    /// Who the client is, where it showed a certificate that was verified.
+    pub certificate: Option<Arc<ClientCertificate>>,
     /// Sizes, counts and times.
     pub limits: Arc<Limits>,
     /// Which request goes where.

@@ -12,7 +12,8 @@ use http::{HeaderValue, Method, Uri};
 
 use crate::{
     access_log::Details, clients::forwarded::Origin, limits::REQUEST_IDS_AT_ONCE,
-    rejection::Rejection, rollout::Choice, route::Missing, trace::TraceContext,
+    rejection::Rejection, rollout::Choice, route::Missing, tls::ClientCertificate,
+    trace::TraceContext,
 };
 
 /// One request. Everything that the log line or a later stage needs is here.
@@ -30,6 +31,8 @@ pub struct RequestContext {
     pub protocol: Protocol,
     /// `1.2` or `1.3`.
     pub tls_version: &'static str,
+    /// Who the client is, where it showed a certificate that was verified.
+    pub certificate: Option<Arc<ClientCertificate>>,
     /// When the request's headers were complete.
     pub start: Instant,
     /// The route that took it.

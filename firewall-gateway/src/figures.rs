@@ -33,6 +33,12 @@ pub struct Figures {
     pub tls_handshakes_ok: u64,
     /// TLS handshakes that did not, for whatever reason.
     pub tls_handshakes_failed: u64,
+    /// The same by reason; the labels are those of `HandshakeFailure`.
+    pub tls_failures: Vec<LabelCount>,
+    /// Of those that ended well, the ones in which an earlier session went on.
+    pub tls_resumptions: u64,
+    /// Clients that named a host which no certificate carries.
+    pub tls_unknown_names: u64,
     /// Connections taken from a listening socket.
     pub connections_accepted: u64,
     /// Connections closed at once because `connections_max` was reached.
@@ -183,9 +189,12 @@ impl Figures {
         add_labels(&mut self.http2_floods, &other.http2_floods);
         self.rollouts.add(&other.rollouts);
         add_labels(&mut self.upstream_failures, &other.upstream_failures);
+        add_labels(&mut self.tls_failures, &other.tls_failures);
         for (ours, theirs) in [
             (&mut self.tls_handshakes_ok, other.tls_handshakes_ok),
             (&mut self.tls_handshakes_failed, other.tls_handshakes_failed),
+            (&mut self.tls_resumptions, other.tls_resumptions),
+            (&mut self.tls_unknown_names, other.tls_unknown_names),
             (&mut self.connections_accepted, other.connections_accepted),
             (&mut self.connections_refused, other.connections_refused),
             (&mut self.connections_refused_address, other.connections_refused_address),

@@ -32,6 +32,11 @@ pub fn to_upstream(
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
     set(headers, &X_FORWARDED_HOST, host.to_owned());
     set(headers, &header::FORWARDED, forwarded(context.origin.client, host));
+    if let Some(certificate) = &context.certificate {
+        headers.insert(X_CLIENT_CERT_SUBJECT, certificate.subject.clone());
+        headers.insert(X_CLIENT_CERT_SAN, certificate.names.clone());
+        headers.insert(X_CLIENT_CERT_FINGERPRINT, certificate.fingerprint.clone());
+    }
 }
 
 /// Prepares the upstream's headers for the client: nothing that names its software or its hops.
@@ -73,7 +78,9 @@ pub fn is_ours(name: &str) -> bool {
     let begins = |with: &str| {
         name.len() >= with.len() && name.bytes().map(plain).zip(with.bytes()).all(|(a, b)| a == b)
     };
-    begins("x-forwarded-") || OURS.iter().any(|ours| name.len() == ours.len() && begins(ours))
+    begins("x-forwarded-")
+        || begins("x-client-cert")
+        || OURS.iter().any(|ours| name.len() == ours.len() && begins(ours))
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
@@ -111,6 +118,9 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const X_CLIENT_CERT_SUBJECT: HeaderName = HeaderName::from_static("x-client-cert-subject");
+const X_CLIENT_CERT_SAN: HeaderName = HeaderName::from_static("x-client-cert-san");
+const X_CLIENT_CERT_FINGERPRINT: HeaderName = HeaderName::from_static("x-client-cert-fingerprint");
 
 /// Software, versions, machines and debug pages; and `Alt-Svc`, which would lead clients past us.
 const INSIDE: [&str; 18] = [

@@ -15,7 +15,7 @@ pub mod clients;
 
 mod read_ahead;
 
-mod tls;
+pub mod tls;
 
 mod connection;
 

@@ -206,7 +206,19 @@ pub const DRAIN_QUIET_MS: u64 = 1_000;
 pub const PARK_AFTER_MS: u64 = 1_000;
 /// A parked connection's first bytes are read in pieces of at most this size.
 pub const WAKE_BYTES: usize = 4_096;
-/// Sessions remembered for TLS 1.2 clients without tickets.
+/// Certificates beside the default one: some 10 KB of policy and 20 KB of memory each.
+pub const CERTIFICATES_MAX: usize = 1_000;
+/// The policy of one worker, with all its certificates: 1,000 of them take some 10 MB.
+pub const POLICY_BYTES_MAX: u64 = 32 << 20;
+/// Subject of a client's certificate in the upstream's header; a longer one is refused.
+pub const CLIENT_SUBJECT_BYTES_MAX: usize = 1_024;
+/// Names of a client's certificate in the upstream's header; longer ones are refused.
+pub const CLIENT_NAMES_BYTES_MAX: usize = 4_096;
+/// Names in one certificate by ACME: what Let's Encrypt takes.
+pub const CHALLENGES_MAX: usize = 100;
+/// Keys of session tickets that a worker holds: the current one and the one before.
+pub const TICKET_KEYS_MAX: usize = 2;
+/// Sessions remembered for TLS 1.2 clients without tickets, and for all where there is no ticket key.
 pub const TLS_SESSIONS_MAX: usize = 4_096;
 /// Below the keep-alive of common API servers (75 s and more): we close first, so no request
 /// meets a connection that is just being closed.

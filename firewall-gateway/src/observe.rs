@@ -61,6 +61,7 @@ impl Observation {
                 ja4: client.ja4.clone(),
                 protocol: client.protocol,
                 tls_version: client.tls_version,
+                certificate: client.certificate.clone(),
                 start: Instant::now(),
                 method,
                 uri,

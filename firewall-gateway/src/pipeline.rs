@@ -20,6 +20,7 @@ use crate::{
     figures::{Meter, one},
     headers,
     observe::Observation,
+    policy::ClientCertificateUse,
     rejection::{self, Rejection},
     request::{self, METHODS_TEXT, Target, with_query},
     response::{ResponseBody, Source, UpstreamBody},
@@ -102,6 +103,12 @@ async fn stages(
         .find(&target, request.method(), request.headers())
         .map_err(|missing| observation.context.unrouted(missing))?;
     observation.routed(route);
+    match route.client_certificate {
+        ClientCertificateUse::None => observation.context.certificate = None,
+        ClientCertificateUse::Optional => {}
+        ClientCertificateUse::Required if observation.context.certificate.is_some() => {}
+        ClientCertificateUse::Required => return Err(Rejection::ClientCertificateMissing),
+    }
     let forward = match &route.action {
         Action::Forward(forward) => forward,
         Action::Redirect(redirect) => return Ok(Outcome::Own(elsewhere(redirect, &target)?)),

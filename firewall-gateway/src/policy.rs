@@ -6,6 +6,8 @@ pub mod answer;
 
 pub mod traces;
 
+mod tls;
+
 pub mod upstream;
 
 pub mod delivery;
@@ -15,8 +17,6 @@ pub mod route;
 pub mod rollout;
 
 mod clients;
-
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -31,20 +31,24 @@ pub use self::{
     rollout::{
         CanaryPolicy, ForwardPolicy, MirrorPolicy, OverridePolicy, SharePolicy, Source, Sticky,
     },
-    route::{HeaderCondition, HeaderTest, RouteAction, RouteLimits, RoutePolicy},
+    route::{
+        ClientCertificateUse, HeaderCondition, HeaderTest, RouteAction, RouteLimits, RoutePolicy,
+    },
+    tls::{
+        CertificatePolicy, ChallengePolicy, ClientCertificatePolicy, TICKET_KEY_BYTES, TicketKey,
+        TlsPolicy, TlsVersion, UnknownName,
+    },
     traces::TracePolicy,
     upstream::{BackendPolicy, UpstreamPolicy, UpstreamTlsPolicy},
 };
 use crate::limits::Limits;
 
 /// What a worker serves: it can read no file, so certificates travel as their text.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GatewayPolicy {
-    /// The certificate chain, leaf first, as PEM.
-    pub certificate_pem: String,
-    /// The private key of the leaf, as PEM.
-    pub private_key_pem: String,
+    /// TLS towards the clients.
+    pub tls: TlsPolicy,
     /// Where requests can go; a route names one by its place here.
     pub upstreams: Vec<UpstreamPolicy>,
     /// Which request goes where: the first that matches, in this order.
@@ -96,23 +100,4 @@ pub enum LogFormat {
     Json,
     /// For people.
     Text,
-}
-
-// The key must not reach a log through a `{policy:?}` somewhere.
-impl fmt::Debug for GatewayPolicy {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("GatewayPolicy")
-            .field("certificate_pem", &format_args!("{} bytes", self.certificate_pem.len()))
-            .field("private_key_pem", &"redacted")
-            .field("upstreams", &self.upstreams)
-            .field("routes", &self.routes)
-            .field("clients", &self.clients)
-            .field("answers", &self.answers)
-            .field("access_log", &self.access_log)
-            .field("traces", &self.traces)
-            .field("limits", &self.limits)
-            .field("log", &self.log)
-            .finish()
-    }
 }

@@ -33,7 +33,10 @@ pub use self::{
 use crate::{
     figures::RolloutFigures,
     limits::{LimitError, Limits},
-    policy::{GatewayPolicy, HeaderCondition, HeaderTest, RouteAction, RouteLimits, RoutePolicy},
+    policy::{
+        ClientCertificateUse, GatewayPolicy, HeaderCondition, HeaderTest, RouteAction, RouteLimits,
+        RoutePolicy,
+    },
     request::Target,
     rollout::Forward,
 };
@@ -58,6 +61,8 @@ pub struct Route {
     pub limits: Arc<Limits>,
     /// Its own alone.
     pub own_limits: RouteLimits,
+    /// What becomes of the client's certificate.
+    pub client_certificate: ClientCertificateUse,
     shape: Shape,
 }
 
@@ -214,7 +219,8 @@ impl Route {
         };
         let own_limits = policy.limits.clone();
         let name = policy.name.as_str().into();
-        Ok(Self { name, place, action, limits, own_limits, shape })
+        let client_certificate = policy.client_certificate;
+        Ok(Self { name, place, action, limits, own_limits, client_certificate, shape })
     }
 }
 

@@ -19,9 +19,9 @@ use crate::{
     figures::{Figures, Meter, add_rows},
     limits::LimitError,
     listener::BoundListener,
-    policy::{BackendPolicy, GatewayPolicy},
+    policy::{BackendPolicy, ChallengePolicy, GatewayPolicy, TicketKey},
     route::{RouteError, Router},
-    tls::{Acceptor, TlsError},
+    tls::{Acceptor, CertificateFacts, TlsError},
     trace::export::{Exporter, TraceCounts, Tracer},
     upstream::{self, SharedUpstream, UpstreamError},
 };
@@ -46,7 +46,8 @@ pub fn serve_logging(
     if listeners.is_empty() {
         return Err(ServeError::NoListener);
     }
-    let mut shared = shared(policy, access_log)?;
+    let (mut shared, _) = shared(policy, access_log)?;
+    let acceptor = shared.acceptor.clone();
     let traces = Arc::new(TraceCounts::default());
     let mut exporter = None;
     if let Some(policy) = &policy.traces {
@@ -70,6 +71,7 @@ pub fn serve_logging(
         drain,
         traces,
         exporter,
+        acceptor,
     };
     let (started, starts) = mpsc::channel();
     for listeners in by_thread {
@@ -97,28 +99,34 @@ pub fn serve_logging(
     Ok(gateway)
 }
 
-/// Whether a policy can be served, without serving it.
+/// Whether a policy can be served, without serving it; and what there is to say of its certificates,
+/// in their order.
 ///
 /// # Errors
 /// The part of the policy that cannot be served.
-pub fn check(policy: &GatewayPolicy) -> Result<(), ServeError> {
-    shared(policy, None).map(|_| ())
+pub fn check(policy: &GatewayPolicy) -> Result<Vec<CertificateFacts>, ServeError> {
+    shared(policy, None).map(|(_, facts)| facts)
 }
 
-fn shared(policy: &GatewayPolicy, access_log: Option<File>) -> Result<Shared, ServeError> {
+fn shared(
+    policy: &GatewayPolicy,
+    access_log: Option<File>,
+) -> Result<(Shared, Vec<CertificateFacts>), ServeError> {
     policy.limits.validate()?;
     let upstreams = policy.upstreams.iter().map(|policy| SharedUpstream::new(policy).map(Arc::new));
-    Ok(Shared {
+    let (acceptor, facts) = Acceptor::new(policy)?;
+    let shared = Shared {
         limits: Arc::new(policy.limits.clone()),
         clients: Arc::new(Clients::new(&policy.clients, &policy.limits)),
-        acceptor: Acceptor::new(policy)?,
+        acceptor,
         router: Arc::new(Router::new(policy)?),
         access_log: Arc::new(AccessLog::new(&policy.access_log, access_log)),
         tracer: None,
         answers: Arc::new(AnswerTable::new(policy)?),
         upstreams: upstreams.collect::<Result<_, _>>()?,
         connections: Arc::default(),
-    })
+    };
+    Ok((shared, facts))
 }
 
 /// A gateway that is serving. Dropping it begins the drain, as [`Gateway::drain`] does.
@@ -132,6 +140,7 @@ pub struct Gateway {
     drain: watch::Sender<bool>,
     traces: Arc<TraceCounts>,
     exporter: Option<Exporter>,
+    acceptor: Acceptor,
 }
 
 impl Gateway {
@@ -148,6 +157,8 @@ impl Gateway {
             add_rows(&mut sum.upstreams, &[upstream.figures()]);
             add_rows(&mut sum.standings, &upstream.standings());
         }
+        // Counted where the certificate is chosen, which no thread owns.
+        sum.tls_unknown_names = self.acceptor.unknown_names();
         sum
     }
 
@@ -159,6 +170,16 @@ impl Gateway {
             upstream.set_backends(backends);
         }
         upstream.is_some()
+    }
+
+    /// Shows these to an authority that looks whether a name is ours, and no others.
+    pub fn show(&self, challenges: &[ChallengePolicy]) {
+        self.acceptor.show(challenges);
+    }
+
+    /// Replaces the keys of session tickets.
+    pub fn replace_ticket_keys(&self, keys: &[TicketKey]) {
+        self.acceptor.replace_ticket_keys(keys);
     }
 
     /// Accepts nothing more; what is in flight may finish within `drain_timeout_ms`.

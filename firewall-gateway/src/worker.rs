@@ -4,20 +4,22 @@ pub mod message;
 
 pub mod channel;
 
+pub mod start;
+
 mod sandbox;
 
 mod logging;
 
-use std::{fs::File, io, net::TcpListener, os::fd::OwnedFd, process::ExitCode, time::Duration};
+use std::{io, process::ExitCode, time::Duration};
 
 use self::{
     channel::{Channel, ChannelError},
-    message::{FromWorker, ListenerShape, ToWorker},
+    message::{FromWorker, ToWorker},
+    start::{Orders, StartError},
 };
 use crate::{
     figures::{FigureRows, Figures},
     limits::{FIGURE_ROWS_AT_ONCE, FIGURES_INTERVAL_MS, START_TIMEOUT_MS},
-    listener::BoundListener,
     server::{Gateway, serve_logging},
 };
 
@@ -33,7 +35,7 @@ pub fn run() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let (gateway, sandbox) = match start(&channel) {
+    let (gateway, sandbox) = match begin(&channel) {
         Ok(started) => started,
         Err(error) => {
             let failed = FromWorker::Failed { error: error.to_string() };
@@ -52,40 +54,14 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn start(channel: &Channel<io::Stdin>) -> Result<(Gateway, Vec<String>), StartError> {
+fn begin(channel: &Channel<io::Stdin>) -> Result<(Gateway, Vec<String>), BeginError> {
     channel.set_receive_timeout(Duration::from_millis(START_TIMEOUT_MS))?;
-    let (message, mut sockets) = match channel.receive()? {
-        Some(received) => received,
-        None => return Err(StartError::NoStart),
-    };
-    let (policy, shapes) = match message {
-        ToWorker::Start { policy, listeners } => (policy, listeners),
-        ToWorker::Backends { .. } | ToWorker::Drain => return Err(StartError::NoStart),
-    };
-    // The log comes last, where there is one: the worker could not open it.
-    let access_log = match &policy.access_log.file {
-        Some(_) => Some(File::from(sockets.pop().ok_or(StartError::NoLog)?)),
-        None => None,
-    };
-    let listeners = listeners(shapes, sockets)?;
+    let Orders { policy, listeners, access_log } = start::receive(channel)?;
     logging::start(policy.log);
     // Before the first thread: no_new_privs and Landlock hold for a thread and those it starts.
     let sandbox = sandbox::enter(&policy, listeners.len())?;
     let gateway = serve_logging(&policy, listeners, access_log)?;
     Ok((gateway, sandbox))
-}
-
-fn listeners(
-    shapes: Vec<ListenerShape>,
-    sockets: Vec<OwnedFd>,
-) -> Result<Vec<BoundListener>, StartError> {
-    if shapes.len() != sockets.len() {
-        return Err(StartError::Sockets { expected: shapes.len(), found: sockets.len() });
-    }
-    let pairs = shapes.into_iter().zip(sockets);
-    Ok(pairs
-        .map(|(shape, socket)| BoundListener { shape, socket: TcpListener::from(socket) })
-        .collect())
 }
 
 fn attend(
@@ -103,6 +79,8 @@ fn attend(
                     return Err(AttendError::UnknownUpstream(upstream));
                 }
             }
+            Ok(Some((ToWorker::TicketKeys { keys }, _))) => gateway.replace_ticket_keys(&keys),
+            Ok(Some((ToWorker::Challenges { challenges }, _))) => gateway.show(&challenges),
             Ok(Some((ToWorker::Start { .. }, _))) => return Err(AttendError::SecondStart),
             // The supervisor is gone; nobody else could tell us to end.
             Ok(None) => {
@@ -143,13 +121,9 @@ fn send_figures(channel: &Channel<io::Stdin>, mut figures: Figures) -> Result<()
 }
 
 #[derive(Debug, thiserror::Error)]
-enum StartError {
-    #[error("the gateway worker expected the message `start` first and did not get it")]
-    NoStart,
-    #[error("the gateway worker expected {expected} listening sockets and got {found}")]
-    Sockets { expected: usize, found: usize },
-    #[error("the gateway worker expected the access log's file and did not get it")]
-    NoLog,
+enum BeginError {
+    #[error(transparent)]
+    Start(#[from] StartError),
     #[error("the gateway worker cannot use its channel: {0}")]
     Channel(#[from] ChannelError),
     #[error(transparent)]

@@ -2,6 +2,10 @@
 
 mod tls;
 
+mod certificates;
+
+mod acme;
+
 mod refusals;
 
 mod limits;

@@ -5,6 +5,7 @@ use std::{
     path::PathBuf,
 };
 
+use nix::sys::signal::Signal;
 use seawall_tests::{
     client::Request,
     echo::Echo,
@@ -115,7 +116,11 @@ pub struct Site {
 impl Site {
     /// Starts it with these lines in the sections for packets and for the gateway.
     pub fn start(packet: &str, gateway: &str) -> Self {
-        let ground = Ground::prepare();
+        Self::on(Ground::prepare(), packet, gateway)
+    }
+
+    /// The same on ground that was prepared.
+    pub fn on(ground: Ground, packet: &str, gateway: &str) -> Self {
         let config = ground.config(packet, gateway);
         let seawall = Seawall::start(&ground.world, &config).unwrap();
         Self { seawall, ground }
@@ -136,6 +141,15 @@ impl Site {
             (last >= value).then_some(())
         });
         assert!(reached.is_ok() && last == value, "{name}{labels:?}: {last}, not {value}");
+    }
+
+    /// Writes the configuration, tells the daemon, and waits until it has counted the reload.
+    pub fn reload(&self, config: &str) {
+        let before = self.metric("seawall_reloads_total", &[]);
+        seawall::write_config(&self.ground.world, config).unwrap();
+        self.seawall.process.signal(Signal::SIGHUP).unwrap();
+        let counted = || (self.metric("seawall_reloads_total", &[]) > before).then_some(());
+        wait::until("reload", counted).unwrap();
     }
 
     /// The sum of a metric's samples that carry these labels.

@@ -39,6 +39,7 @@ pub mod wait;
 
 pub mod echo;
 pub mod publisher;
+pub mod acme;
 pub mod seawall;
 pub mod upstream;
 

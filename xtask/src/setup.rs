@@ -81,9 +81,16 @@ pub fn package_check() -> Result<()> {
     programs("package check", &tools)
 }
 
-/// What `test` needs beside that: a Prometheus that scrapes the daemon, and the judge of its rules.
+/// What `test` needs beside that: a Prometheus that scrapes the daemon, the judge of its rules, and an
+/// authority that speaks ACME.
 pub fn test() -> Result<()> {
-    programs("test", &[("prometheus", "prometheus"), ("promtool", "prometheus")])
+    let tools = [
+        ("prometheus", "prometheus"),
+        ("promtool", "prometheus"),
+        ("pebble", "pebble"),
+        ("pebble-challtestsrv", "pebble"),
+    ];
+    programs("test", &tools)
 }
 
 fn programs(kind: &str, tools: &[(&str, &str)]) -> Result<()> {

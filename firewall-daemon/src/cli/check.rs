@@ -8,7 +8,8 @@ use super::print;
 use crate::{
     config::Config,
     policy::{GeoMode, PolicySource, compile},
-    status, supervisor,
+    status::{self, day, now_epoch_s},
+    supervisor,
 };
 
 /// Check a configuration with every list, database and certificate that it names.
@@ -50,7 +51,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<()> {
     }
     writeln!(text, "tables      {} IPv4 and {} IPv6 ranges", summary.ranges_v4, summary.ranges_v6)?;
     if let Some(gateway) = &config.gateway {
-        supervisor::policy(gateway, config.log)?;
+        let material = supervisor::material(gateway, config.log)?;
         let listen: Vec<String> = gateway.listen.iter().map(ToString::to_string).collect();
         writeln!(text, "gateway     {}", listen.join(" "))?;
         let upstreams: Vec<&str> =
@@ -64,6 +65,13 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<()> {
             let names = upstream.names.iter().map(|name| format!("{}:{}", name.name, name.port));
             let backends: Vec<String> = backends.chain(names).collect();
             writeln!(text, "  upstream  {}: {}", upstream.name, backends.join(" "))?;
+        }
+        for facts in &material.certificates {
+            let end = day(u64::try_from(facts.not_after_epoch_s).unwrap_or(0));
+            writeln!(text, "certificate {} ({}), good until {end}", facts.name(), facts.key)?;
+        }
+        for warning in supervisor::warnings(&material.certificates, now_epoch_s()) {
+            writeln!(text, "warning     {warning}")?;
         }
     }
     print(&text)

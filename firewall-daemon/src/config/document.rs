@@ -10,6 +10,7 @@ pub mod rules;
 pub mod limits;
 pub mod feeds;
 pub mod gateway;
+pub mod tls;
 pub mod routes;
 pub mod clients;
 pub mod answers;

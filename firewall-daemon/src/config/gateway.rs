@@ -10,6 +10,8 @@ use firewall_gateway::{
     },
 };
 
+use super::tls::{AcmeConfig, CertificateConfig, TlsConfig};
+
 /// The `gateway` section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatewayConfig {
@@ -19,6 +21,14 @@ pub struct GatewayConfig {
     pub certificate: PathBuf,
     /// Private key, PEM.
     pub private_key: PathBuf,
+    /// OCSP response, DER.
+    pub ocsp: Option<PathBuf>,
+    /// More certificates, each for the names in it.
+    pub certificates: Vec<CertificateConfig>,
+    /// A certificate from an authority, where one is wanted.
+    pub acme: Option<AcmeConfig>,
+    /// Versions, names, tickets, certificates of clients.
+    pub tls: TlsConfig,
     /// The worker's unprivileged user.
     pub user: String,
     /// Threads of the worker.

@@ -1,6 +1,9 @@
 //! What a file says, and what is said of a file that is wrong.
 
-use firewall_gateway::limits::Limits;
+use firewall_gateway::{
+    limits::Limits,
+    policy::{TlsVersion, UnknownName},
+};
 
 use super::*;
 
@@ -62,6 +65,12 @@ gateway:
   listen: ['0.0.0.0:443', '[::]:443']
   certificate: server.pem
   private_key: /keys/server.key
+  ocsp: server.ocsp
+  certificates:
+    - {certificate: shop.pem, private_key: shop.key, ocsp: /ocsp/shop}
+    - {certificate: /www.pem, private_key: /www.key}
+  acme: {directory: 'https://a/dir', names: [B.example, a.example], contact: ['mailto:a@b'], ca: a.pem}
+  tls: {version_min: 1.3, unknown_name: refuse, ticket_lifetime_s: 8, client_ca: c.pem, client_crl: c.crl}
   user: gate
   threads: 3
   upstream: {address: '127.0.0.1:8443', server_name: api.internal, ca: ca.pem, connections_max: 9}
@@ -95,6 +104,32 @@ log: {level: trace, format: text}
     assert_eq!(gateway.certificate, Path::new("/etc/seawall/server.pem"));
     assert_eq!(gateway.private_key, Path::new("/keys/server.key"));
     assert_eq!((gateway.user.as_str(), gateway.threads), ("gate", 3));
+    let of = |file: &str| Path::new("/etc/seawall").join(file);
+    let more = |file: &str, ocsp: Option<&str>| CertificateConfig {
+        certificate: of(&format!("{file}.pem")),
+        private_key: of(&format!("{file}.key")),
+        ocsp: ocsp.map(of),
+    };
+    assert_eq!(gateway.ocsp, Some(of("server.ocsp")));
+    assert_eq!(gateway.certificates, [more("shop", Some("/ocsp/shop")), more("/www", None)]);
+    let acme = AcmeConfig {
+        directory: "https://a/dir".to_owned(),
+        names: vec!["a.example".to_owned(), "b.example".to_owned()],
+        contact: vec!["mailto:a@b".to_owned()],
+        ca: Some(of("a.pem")),
+        store: "/var/lib/seawall/acme".into(),
+    };
+    assert_eq!(gateway.acme, Some(acme));
+    let tls = TlsConfig {
+        version_min: TlsVersion::V1_3,
+        unknown_name: UnknownName::Refuse,
+        ticket_lifetime_s: 8,
+        client_certificates: Some(ClientCertificateConfig {
+            ca: of("c.pem"),
+            crl: Some(of("c.crl")),
+        }),
+    };
+    assert_eq!(gateway.tls, tls);
     let [upstream] = gateway.upstreams.as_slice() else { panic!("{:?}", gateway.upstreams) };
     assert_eq!(upstream.backends[0].address.to_string(), "127.0.0.1:8443");
     let tls = upstream.tls.as_ref().expect("TLS");
@@ -197,6 +232,28 @@ fn what_is_wrong_is_said_with_its_place() {
             gateway("limits: {timeout_ms: 1}"),
             "8:12: unknown field `timeout_ms`, expected one of connections_max, header_bytes_max, headers_max, body_bytes_max, header_timeout_ms, body_timeout_ms, idle_timeout_ms, tls_handshake_timeout_ms, upstream_connect_timeout_ms, upstream_response_timeout_ms, drain_timeout_ms, http2_streams_max, body_gather_bytes, bytes_per_s_min",
         ),
+        (
+            gateway("tls: {version_min: 1.1}"),
+            "8:22: unknown variant `1.1`, expected one of 1.2, 1.3",
+        ),
+        (
+            gateway("tls: {client_crl: a}"),
+            "8:21: client_crl: expected client_ca beside it, found none; without authorities no client is asked for a certificate",
+        ),
+        (
+            gateway("acme: {directory: 'https://a/', names: ['*.a.example']}"),
+            "8:43: names: expected the name of a host such as www.example.com, found \"*.a.example\"; a wildcard cannot be proved by tls-alpn-01",
+        ),
+        (
+            gateway("acme: {directory: 'https://a/', names: [a.example, A.example]}"),
+            "8:54: names: expected each once, found a.example again; remove one",
+        ),
+        (
+            gateway("acme: {directory: 'https://a/', names: [a.example], contact: [b]}"),
+            "8:65: contact: expected mailto: and an address, found \"b\"",
+        ),
+        (gateway("certificates: []"), "8:17: certificates: expected 1 to 1000 entries, found 0"),
+        (gateway("certificates: [{certificate: a}]"), "8:19: missing field `private_key`"),
         (format!("{LEAST}gateway: {{}}\n"), "3:10: missing field `listen`"),
         (
             format!("{LEAST}---\nother: 1\n"),

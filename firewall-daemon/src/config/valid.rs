@@ -29,6 +29,7 @@ mod feeds;
 mod limits;
 mod gateway;
 mod clients;
+mod tls;
 
 /// Interfaces at most: each is a link update in every change of policy.
 const INTERFACES_MAX: usize = 16;

@@ -21,7 +21,7 @@ use crate::{
         compile::{self, CompileError, CompiledPolicy},
     },
     state::{Changes, StateError, file::Staged},
-    supervisor::{self, Supervisor, Worker, backends},
+    supervisor::{self, Material, Supervisor, Worker, backends},
 };
 
 /// Why a change did not come into force. The old policy did not change.
@@ -284,13 +284,15 @@ impl Daemon {
         else {
             return Ok(None);
         };
-        let mut policy = supervisor::policy(gateway, next.config.log)
+        let mut material = supervisor::material(gateway, next.config.log)
             .map_err(|error| ChangeError::Gateway(error.into()))?;
         let known = self.names.known();
-        backends::lay_over(&mut policy, &gateway.upstreams, &next.changes.backends, &known);
-        let worker =
-            supervisor.stage(&policy).map_err(|error| ChangeError::Gateway(error.into()))?;
-        Ok(Some(StagedWorker { worker: Some(worker), supervisor, policy }))
+        let changes = &next.changes.backends;
+        backends::lay_over(&mut material.policy, &gateway.upstreams, changes, &known);
+        let worker = supervisor
+            .stage(&material.policy)
+            .map_err(|error| ChangeError::Gateway(error.into()))?;
+        Ok(Some(StagedWorker { worker: Some(worker), supervisor, material }))
     }
 }
 
@@ -310,7 +312,7 @@ impl Old {
 /// A new worker beside the old one; it ends where it is not promoted.
 pub struct StagedWorker<'a> {
     supervisor: &'a Supervisor,
-    policy: firewall_gateway::policy::GatewayPolicy,
+    material: Material,
     worker: Option<Arc<Worker>>,
 }
 
@@ -318,7 +320,7 @@ impl StagedWorker<'_> {
     /// From here on it serves.
     pub fn promote(mut self) {
         if let Some(worker) = self.worker.take() {
-            self.supervisor.promote(worker, self.policy.clone());
+            self.supervisor.promote(worker, self.material.clone());
         }
     }
 }

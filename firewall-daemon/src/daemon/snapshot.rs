@@ -1,9 +1,8 @@
 //! The state of this moment, put together from the parts.
 
-use std::{
-    process,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::process;
+
+pub use crate::status::now_epoch_s;
 
 use super::{Daemon, host, lock, updates};
 use crate::{
@@ -19,11 +18,20 @@ use crate::{
 
 impl SnapshotSource for Daemon {
     fn snapshot(&self) -> Snapshot {
-        let (path, packet, mut warnings) = {
+        let (path, packet, acme, mut warnings) = {
             let config = lock(&self.config);
-            (config.path.clone(), config.packet.clone(), host::warnings(&config.packet))
+            let acme = config.gateway.as_ref().and_then(|gateway| gateway.acme.clone());
+            (config.path.clone(), config.packet.clone(), acme, host::warnings(&config.packet))
         };
         warnings.extend(updates::warnings(&packet, lock(&self.policy).geo.as_ref(), now_epoch_s()));
+        let mut gateway = self.supervisor.as_ref().map(Supervisor::status);
+        if let Some(supervisor) = &self.supervisor {
+            warnings.extend(supervisor.warnings(now_epoch_s()));
+        }
+        if let (Some(gateway), Some(acme)) = (&mut gateway, &acme) {
+            warnings.extend(self.acme.warning(acme));
+            gateway.acme = Some(self.acme.status(acme));
+        }
         let mut snapshot = Snapshot {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: process::id(),
@@ -37,7 +45,7 @@ impl SnapshotSource for Daemon {
             audit: self.audit.figures(),
             feeds: self.refresh.feeds(&packet),
             databases: self.refresh.databases(&packet),
-            gateway: self.supervisor.as_ref().map(Supervisor::status),
+            gateway,
             ..Snapshot::default()
         };
         {
@@ -176,9 +184,4 @@ fn geo_status(geo: &GeoSource) -> GeoStatus {
         build_epoch_s: geo.database.build_epoch_s,
         networks: geo.networks.len() as u64,
     }
-}
-
-/// Seconds since 1970; zero on a clock that is set before.
-pub fn now_epoch_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }

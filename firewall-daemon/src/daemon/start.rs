@@ -54,10 +54,10 @@ pub fn start(config: Config, kept: Vec<TcpListener>) -> anyhow::Result<Daemon> {
             if let Err(error) = sticky::keep(&gateway.sticky_key) {
                 tracing::warn!(%error, "sticky cookies are good for one worker alone");
             }
-            let mut policy = supervisor::policy(gateway, config.log)?;
-            let known = names.known();
-            backends::lay_over(&mut policy, &gateway.upstreams, &changes.backends, &known);
-            Some(Supervisor::start(gateway, policy, kept)?)
+            let mut material = supervisor::material(gateway, config.log)?;
+            let (policy, known) = (&mut material.policy, names.known());
+            backends::lay_over(policy, &gateway.upstreams, &changes.backends, &known);
+            Some(Supervisor::start(gateway, material, kept)?)
         }
         None => None,
     };
@@ -109,6 +109,7 @@ pub fn start(config: Config, kept: Vec<TcpListener>) -> anyhow::Result<Daemon> {
         audit,
         journal,
         supervisor,
+        acme: Default::default(),
         policy: Mutex::new(policy),
         reloads: Mutex::new(ReloadStatus::default()),
         events: Mutex::new((events, VecDeque::new())),

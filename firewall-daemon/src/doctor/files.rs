@@ -44,12 +44,17 @@ pub fn judge_database(path: &Path, built_s: u64, now_s: u64) -> Finding {
 }
 
 pub fn examine(gateway: &GatewayConfig) -> Vec<Finding> {
-    let certificate = fs::read(&gateway.certificate).map_err(|error| error.to_string());
-    let end = certificate.and_then(|pem| first_end(&pem));
-    let mode = fs::metadata(&gateway.private_key).map(|found| found.permissions().mode());
-    let mut findings = vec![judge_certificate(&gateway.certificate, &end, now_s())];
-    // That it cannot be read is said by the check of the policy.
-    findings.extend(mode.ok().map(|mode| judge_key(&gateway.private_key, mode)));
+    let more = gateway.certificates.iter().map(|more| (&more.certificate, &more.private_key));
+    let mut findings = Vec::new();
+    for (certificate, key) in [(&gateway.certificate, &gateway.private_key)].into_iter().chain(more)
+    {
+        let read = fs::read(certificate).map_err(|error| error.to_string());
+        let end = read.and_then(|pem| first_end(&pem));
+        findings.push(judge_certificate(certificate, &end, now_s()));
+        // That it cannot be read is said by the check of the policy.
+        let mode = fs::metadata(key).map(|found| found.permissions().mode());
+        findings.extend(mode.ok().map(|mode| judge_key(key, mode)));
+    }
     findings
 }
 

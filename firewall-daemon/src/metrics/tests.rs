@@ -14,8 +14,9 @@ use serde_json::Value;
 
 use super::*;
 use crate::status::{
-    DatabaseStatus, FeedOutcome, FeedResult, FeedStatus, GeoStatus, InterfaceStatus, LimitStatus,
-    PacketCount, ReasonCount, ReloadOutcome, RuleStatus, UpdateStatus,
+    AcmeStatus, CertificateStatus, DatabaseStatus, FeedOutcome, FeedResult, FeedStatus, GeoStatus,
+    InterfaceStatus, LimitStatus, PacketCount, ReasonCount, ReloadOutcome, RuleStatus,
+    UpdateStatus,
 };
 
 fn full() -> Snapshot {
@@ -36,6 +37,15 @@ fn full() -> Snapshot {
         ejections: 2,
         checks_ok: 8,
         checks_failed: 1,
+    }];
+    gateway.figures.tls_failures = vec![LabelCount { label: "alpn".into(), count: 6 }];
+    gateway.certificates_total = 2;
+    gateway.acme =
+        Some(AcmeStatus { issued: 1, next_epoch_s: 1_790_000_000, ..Default::default() });
+    gateway.certificates = vec![CertificateStatus {
+        name: "api.example".into(),
+        key: "rsa".into(),
+        not_after_epoch_s: 1_800_000_000,
     }];
     gateway.figures.request_duration.buckets[1] = 4;
     gateway.figures.request_duration.sum_us = 800;
@@ -223,6 +233,9 @@ fn lines() {
         "seawall_gateway_backend_ejections_total{upstream=\"api\",backend=\"10.0.0.1:8443\"} 2",
         "seawall_gateway_backend_state{upstream=\"api\",backend=\"10.0.0.1:8443\",state=\"ejected\"} 1",
         "seawall_gateway_backend_state{upstream=\"api\",backend=\"10.0.0.1:8443\",state=\"up\"} 0",
+        "seawall_gateway_tls_handshake_failures_total{reason=\"alpn\"} 6",
+        "seawall_gateway_certificate_expiry_timestamp_seconds{name=\"api.example\",key=\"rsa\"} 1800000000",
+        "seawall_gateway_certificates 2",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\nin\n{text}");
     }

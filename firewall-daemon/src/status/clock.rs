@@ -1,13 +1,28 @@
 //! A moment for people.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use firewall_gateway::date::rfc3339;
+use firewall_gateway::date::{civil, rfc3339};
+
+const DAY_S: u64 = 86_400;
 
 /// Nanoseconds since 1970 as a moment of UTC, to the microsecond (RFC 3339).
 #[must_use]
 pub fn utc(time_epoch_ns: u64) -> String {
     rfc3339(UNIX_EPOCH + Duration::from_nanos(time_epoch_ns))
+}
+
+/// Seconds since 1970; zero on a clock that is set before.
+#[must_use]
+pub fn now_epoch_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Seconds since 1970 as a day of UTC.
+#[must_use]
+pub fn day(epoch_s: u64) -> String {
+    let (year, month, day) = civil(epoch_s / DAY_S);
+    format!("{year:04}-{month:02}-{day:02}")
 }
 
 #[cfg(test)]

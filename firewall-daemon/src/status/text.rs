@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{EventLine, GatewayStatus, LimitStatus, PolicyStatus, Snapshot};
+use super::{EventLine, GatewayStatus, LimitStatus, PolicyStatus, Snapshot, day};
 
 /// The snapshot as lines of text.
 #[must_use]
@@ -152,6 +152,14 @@ fn write_gateway(out: &mut String, gateway: &GatewayStatus) -> fmt::Result {
     writeln!(out, "\ngateway     {}", listen.join(" "))?;
     writeln!(out, "            {worker}, {} restarts", gateway.restarts)?;
     writeln!(out, "            {}", gateway.sandbox.join(", "))?;
+    if let Some(first) = gateway.certificates.first() {
+        let (total, end) = (gateway.certificates_total, day(first.not_after_epoch_s));
+        writeln!(out, "            certificates {total}, {} good until {end}", first.name)?;
+    }
+    if let Some(acme) = &gateway.acme {
+        let (names, next) = (acme.names.join(" "), day(acme.next_epoch_s));
+        writeln!(out, "            acme {names}, renewed on {next}")?;
+    }
     let figures = &gateway.figures;
     writeln!(
         out,
@@ -160,9 +168,12 @@ fn write_gateway(out: &mut String, gateway: &GatewayStatus) -> fmt::Result {
     )?;
     writeln!(
         out,
-        "            TLS handshakes {} ok, {} failed",
-        figures.tls_handshakes_ok, figures.tls_handshakes_failed
+        "            TLS handshakes {} ok ({} resumed), {} failed",
+        figures.tls_handshakes_ok, figures.tls_resumptions, figures.tls_handshakes_failed
     )?;
+    for count in &figures.tls_failures {
+        writeln!(out, "            handshake failed {}: {}", count.label, count.count)?;
+    }
     for count in &figures.requests {
         writeln!(out, "            {} {}: {} requests", count.protocol, count.status, count.count)?;
     }

@@ -1,4 +1,4 @@
-//! Certificate, key and CA: read here, as the worker can read no file.
+//! Certificates, keys, authorities and lists: read here, as the worker can read no file.
 
 use std::{
     fs::File,
@@ -7,44 +7,95 @@ use std::{
 };
 
 use firewall_gateway::{
-    policy::{GatewayPolicy, LogPolicy, UpstreamPolicy, UpstreamTlsPolicy},
+    policy::{
+        CertificatePolicy, ClientCertificatePolicy, ClientCertificateUse, GatewayPolicy, LogPolicy,
+        RoutePolicy, TlsPolicy, UpstreamPolicy, UpstreamTlsPolicy,
+    },
     server::ServeError,
+    tls::{CertificateFacts, TlsError},
 };
 
 use super::sticky;
 use crate::{
-    config::{GatewayConfig, LogConfig, UpstreamConfig},
+    acme::{AcmeError, Store},
+    config::{CertificateConfig, GatewayConfig, LogConfig, TlsConfig, UpstreamConfig},
     state::StateError,
+    status::now_epoch_s,
 };
 
-/// A chain of certificates or a bundle of authorities may have so many bytes: with the key, all three
-/// go to the worker in one message.
+/// A chain of certificates, a bundle of authorities or an OCSP response may have so many bytes.
 const FILE_BYTES_MAX: u64 = 64 << 10;
+/// Revocation lists may have so many: some 100,000 entries.
+const CRL_BYTES_MAX: u64 = 4 << 20;
+
+/// Where the certificate of an authority stands in the configuration.
+const ACME: &str = "gateway.acme";
+
+/// What a worker needs, and what there is to say of it.
+#[derive(Clone, Debug)]
+pub struct Material {
+    /// For the worker.
+    pub policy: GatewayPolicy,
+    /// Its certificates, in their order.
+    pub certificates: Vec<CertificateFacts>,
+}
+
+impl Material {
+    /// Says in the log what clients refuse of it, now or soon.
+    pub fn log_warnings(&self) {
+        for warning in super::warnings(&self.certificates, now_epoch_s()) {
+            tracing::warn!(warning, "a certificate of the gateway");
+        }
+    }
+}
 
 /// A file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum MaterialError {
     /// It cannot be read.
-    #[error("gateway.{key} {path}: expected a readable PEM file, found: {source}")]
+    #[error("{key} {path}: expected a readable file, found: {source}")]
     Read {
         /// The configuration key.
-        key: &'static str,
+        key: String,
         /// The file.
         path: PathBuf,
         /// The system's answer.
         source: io::Error,
     },
     /// It is too large.
-    #[error("gateway.{key} {path}: expected at most {FILE_BYTES_MAX} bytes of PEM, found more")]
+    #[error("{key} {path}: expected at most {max} bytes, found more")]
     TooLarge {
         /// The configuration key.
-        key: &'static str,
+        key: String,
+        /// The file.
+        path: PathBuf,
+        /// Its bound.
+        max: u64,
+    },
+    /// It is not text.
+    #[error("{key} {path}: expected PEM, found bytes that are no text")]
+    NoText {
+        /// The configuration key.
+        key: String,
         /// The file.
         path: PathBuf,
     },
     /// The key of sticky cookies.
     #[error(transparent)]
     Sticky(#[from] StateError),
+    /// A name is asked for that is there.
+    #[error(
+        "gateway.acme.names: expected names of no other certificate with an ECDSA key, found {name} in {place}.certificate; remove one of them"
+    )]
+    Name {
+        /// The name.
+        name: String,
+        /// Where else it is.
+        place: String,
+    },
+    /// The certificate of last time.
+    #[error("gateway.acme: {0}")]
+    Acme(AcmeError),
     /// It does not hold what it should.
     #[error("gateway: {0}")]
     Content(#[from] ServeError),
@@ -55,15 +106,11 @@ pub enum MaterialError {
 /// # Errors
 ///
 /// The key and the file.
-pub fn policy(config: &GatewayConfig, log: LogConfig) -> Result<GatewayPolicy, MaterialError> {
-    let policy = GatewayPolicy {
-        certificate_pem: read("certificate", &config.certificate)?,
-        private_key_pem: read("private_key", &config.private_key)?,
-        upstreams: config
-            .upstreams
-            .iter()
-            .map(|one| upstream(one, &config.sticky_key))
-            .collect::<Result<_, _>>()?,
+pub fn material(config: &GatewayConfig, log: LogConfig) -> Result<Material, MaterialError> {
+    let upstreams = config.upstreams.iter().map(|one| upstream(one, &config.sticky_key));
+    let mut policy = GatewayPolicy {
+        tls: tls(config, &config.tls)?,
+        upstreams: upstreams.collect::<Result<_, _>>()?,
         routes: config.routes.clone(),
         clients: config.clients.clone(),
         answers: config.answers.clone(),
@@ -72,14 +119,92 @@ pub fn policy(config: &GatewayConfig, log: LogConfig) -> Result<GatewayPolicy, M
         limits: config.limits.clone(),
         log: LogPolicy { level: log.level, format: log.format },
     };
-    firewall_gateway::server::check(&policy)?;
-    Ok(policy)
+    let certificates = match firewall_gateway::server::check(&policy) {
+        // The last certificate of an authority serves until the next one does, and makes way for a file.
+        Err(ServeError::Tls(TlsError::Conflict { place, .. })) if place == ACME => {
+            policy.tls.certificates.retain(|certificate| certificate.place != ACME);
+            firewall_gateway::server::check(&policy)?
+        }
+        checked => checked?,
+    };
+    let names = config.acme.iter().flat_map(|acme| &acme.names);
+    for name in names {
+        let same = |other: &&CertificateFacts| {
+            other.place != ACME && other.key == "ecdsa" && other.names.contains(name)
+        };
+        if let Some(other) = certificates.iter().find(same) {
+            let place = other.place.clone();
+            return Err(MaterialError::Name { name: name.clone(), place });
+        }
+    }
+    Ok(Material { policy, certificates })
+}
+
+fn tls(config: &GatewayConfig, tls: &TlsConfig) -> Result<TlsPolicy, MaterialError> {
+    let default = CertificateConfig {
+        certificate: config.certificate.clone(),
+        private_key: config.private_key.clone(),
+        ocsp: config.ocsp.clone(),
+    };
+    let mut certificates = vec![certificate("gateway".to_owned(), &default)?];
+    for (number, entry) in config.certificates.iter().enumerate() {
+        certificates.push(certificate(format!("gateway.certificates[{number}]"), entry)?);
+    }
+    if let Some(acme) = &config.acme
+        && let Some(identity) = Store::new(&acme.store).identity().map_err(MaterialError::Acme)?
+    {
+        certificates.push(CertificatePolicy {
+            place: ACME.to_owned(),
+            chain_pem: identity.pem.clone(),
+            key_pem: identity.pem,
+            ocsp_der: None,
+        });
+    }
+    let wanted = |route: &RoutePolicy| route.client_certificate != ClientCertificateUse::None;
+    let clients = tls.client_certificates.as_ref().filter(|_| config.routes.iter().any(wanted));
+    let client_certificates = clients.map(|clients| {
+        Ok::<_, MaterialError>(ClientCertificatePolicy {
+            ca_pem: text("gateway.tls.client_ca", &clients.ca, FILE_BYTES_MAX)?,
+            crl_pem: match &clients.crl {
+                Some(path) => text("gateway.tls.client_crl", path, CRL_BYTES_MAX)?,
+                None => String::new(),
+            },
+        })
+    });
+    Ok(TlsPolicy {
+        certificates,
+        unknown_name: tls.unknown_name,
+        version_min: tls.version_min,
+        // The supervisor's own, in the moment of handing over.
+        ticket_keys: Vec::new(),
+        ticket_lifetime_s: tls.ticket_lifetime_s,
+        client_certificates: client_certificates.transpose()?,
+        acme: config.acme.is_some(),
+    })
+}
+
+fn certificate(
+    place: String,
+    config: &CertificateConfig,
+) -> Result<CertificatePolicy, MaterialError> {
+    let key = |key: &str| format!("{place}.{key}");
+    Ok(CertificatePolicy {
+        chain_pem: text(&key("certificate"), &config.certificate, FILE_BYTES_MAX)?,
+        key_pem: text(&key("private_key"), &config.private_key, FILE_BYTES_MAX)?,
+        ocsp_der: match &config.ocsp {
+            Some(path) => Some(bytes(&key("ocsp"), path, FILE_BYTES_MAX)?),
+            None => None,
+        },
+        place,
+    })
 }
 
 fn upstream(config: &UpstreamConfig, sticky_key: &Path) -> Result<UpstreamPolicy, MaterialError> {
     let tls = config.tls.as_ref().map(|tls| {
-        let (server_name, ca_pem) = (tls.server_name.clone(), read("upstream ca", &tls.ca)?);
-        Ok::<_, MaterialError>(UpstreamTlsPolicy { server_name, ca_pem })
+        Ok::<_, MaterialError>(UpstreamTlsPolicy {
+            server_name: tls.server_name.clone(),
+            ca_pem: text("gateway: the upstream's ca", &tls.ca, FILE_BYTES_MAX)?,
+        })
     });
     let mut delivery = config.delivery.clone();
     if let Some(policy) = &mut delivery.sticky {
@@ -96,13 +221,20 @@ fn upstream(config: &UpstreamConfig, sticky_key: &Path) -> Result<UpstreamPolicy
     })
 }
 
-fn read(key: &'static str, path: &Path) -> Result<String, MaterialError> {
-    let failed = |source| MaterialError::Read { key, path: path.to_path_buf(), source };
-    let mut text = String::new();
-    let file = File::open(path).map_err(failed)?;
-    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(failed)?;
-    if text.len() as u64 > FILE_BYTES_MAX {
-        return Err(MaterialError::TooLarge { key, path: path.to_path_buf() });
+fn text(key: &str, path: &Path, bytes_max: u64) -> Result<String, MaterialError> {
+    let no_text = |_| MaterialError::NoText { key: key.to_owned(), path: path.to_path_buf() };
+    String::from_utf8(bytes(key, path, bytes_max)?).map_err(no_text)
+}
+
+fn bytes(key: &str, path: &Path, bytes_max: u64) -> Result<Vec<u8>, MaterialError> {
+    let (key, path) = (key.to_owned(), path.to_path_buf());
+    let mut bytes = Vec::new();
+    let read = File::open(&path).and_then(|file| file.take(bytes_max + 1).read_to_end(&mut bytes));
+    match read {
+        Err(source) => Err(MaterialError::Read { key, path, source }),
+        Ok(_) if bytes.len() as u64 > bytes_max => {
+            Err(MaterialError::TooLarge { key, path, max: bytes_max })
+        }
+        Ok(_) => Ok(bytes),
     }
-    Ok(text)
 }

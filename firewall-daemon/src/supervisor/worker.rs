@@ -17,10 +17,11 @@ use std::{
 use firewall_gateway::{
     figures::{Figures, replace_rows},
     listener::BoundListener,
-    policy::{BackendPolicy, GatewayPolicy},
+    policy::{BackendPolicy, ChallengePolicy, GatewayPolicy, TicketKey},
     worker::{
         channel::{Channel, ChannelError},
         message::{FromWorker, ToWorker},
+        start::{self, StartError},
     },
 };
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -30,6 +31,8 @@ use super::user::WorkerUser;
 
 /// From the start of the process to its `ready`.
 const READY_TIMEOUT: Duration = Duration::from_secs(10);
+/// A message to a worker: it is small, and the kernel keeps several.
+const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 /// How much longer than its drain time a worker may take to end.
 const DRAIN_MARGIN: Duration = Duration::from_secs(2);
 /// How often an ending process is looked at.
@@ -54,6 +57,9 @@ pub enum WorkerError {
     /// The channel failed.
     #[error("cannot speak to the gateway worker: {0}")]
     Channel(#[from] ChannelError),
+    /// It could not be handed what it is to serve.
+    #[error("cannot hand the gateway worker its policy: {0}")]
+    Start(#[from] StartError),
     /// It said why.
     #[error("the gateway worker cannot start: {0}")]
     Failed(String),
@@ -108,21 +114,19 @@ impl Worker {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .map_err(io::Error::from)?;
+        let channel = Channel::new(ours)?;
+        // A worker that reads nothing any more must not hold up whoever tells it something.
+        channel.set_send_timeout(SEND_TIMEOUT)?;
         let worker = Arc::new(Self {
-            channel: Channel::new(ours)?,
+            channel,
             drain_timeout: Duration::from_millis(policy.limits.drain_timeout_ms),
             started: Instant::now(),
             state: Mutex::default(),
             changed: Condvar::new(),
         });
-        let start = ToWorker::Start {
-            policy: policy.clone(),
-            listeners: listeners.iter().map(|listener| listener.shape).collect(),
-        };
         let access_log = policy.access_log.file.as_deref().map(access_log).transpose()?;
-        let sockets = listeners.iter().map(|listener| listener.socket.as_fd());
-        let sockets: Vec<_> = sockets.chain(access_log.as_ref().map(|log| log.as_fd())).collect();
-        worker.channel.send(&start, &sockets)?;
+        let log = access_log.as_ref().map(|log| log.as_fd());
+        start::send(&worker.channel, policy, listeners, log)?;
 
         let (this, died) = (worker.clone(), died.clone());
         // The kernel kills the worker when the thread that started it ends (PR_SET_PDEATHSIG): so the
@@ -154,6 +158,24 @@ impl Worker {
         // One that is gone is followed by one that begins with them.
         if let Err(error) = self.channel.send(&told, &[]) {
             tracing::warn!(%error, "the gateway worker cannot be told other backends");
+        }
+    }
+
+    /// Tells it what to show to an authority.
+    pub fn show(&self, challenges: &[ChallengePolicy]) {
+        let message = ToWorker::Challenges { challenges: challenges.to_vec() };
+        // One that has ended is asked by nobody.
+        if let Err(error) = self.channel.send(&message, &[]) {
+            tracing::debug!(%error, "the gateway worker cannot be told its challenges");
+        }
+    }
+
+    /// Hands it new keys of session tickets.
+    pub fn replace_ticket_keys(&self, keys: &[TicketKey]) {
+        let message = ToWorker::TicketKeys { keys: keys.to_vec() };
+        // One that has ended resumes nothing.
+        if let Err(error) = self.channel.send(&message, &[]) {
+            tracing::debug!(%error, "the gateway worker cannot be told its ticket keys");
         }
     }
 

@@ -76,6 +76,7 @@ fn lines() {
             ja4: Some("t13d".into()),
             protocol: Protocol::Http2,
             tls_version: "1.3",
+            certificate: None,
             start: Instant::now(),
             route: Some("user".into()),
             choice: None,

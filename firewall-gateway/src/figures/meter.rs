@@ -13,6 +13,7 @@ use super::{
 use crate::{
     context::Protocol,
     rejection::{Flood, Rejection, UpstreamFailure},
+    tls::HandshakeFailure,
 };
 
 /// Relaxed atomics: each counter stands for itself, and no core waits for another.
@@ -27,8 +28,9 @@ pub struct Meter {
     rejections: [AtomicU64; Rejection::ALL.len()],
     http2_floods: [AtomicU64; Flood::ALL.len()],
     upstream_failures: [AtomicU64; UpstreamFailure::ALL.len()],
-    pub tls_handshakes_ok: AtomicU64,
-    pub tls_handshakes_failed: AtomicU64,
+    tls_handshakes_ok: AtomicU64,
+    tls_resumptions: AtomicU64,
+    tls_failures: [AtomicU64; HandshakeFailure::ALL.len()],
     pub connections_accepted: AtomicU64,
     pub connections_refused: AtomicU64,
     pub connections_refused_address: AtomicU64,
@@ -70,7 +72,8 @@ impl Meter {
             http2_floods: Default::default(),
             upstream_failures: Default::default(),
             tls_handshakes_ok: AtomicU64::default(),
-            tls_handshakes_failed: AtomicU64::default(),
+            tls_resumptions: AtomicU64::default(),
+            tls_failures: Default::default(),
             connections_accepted: AtomicU64::default(),
             connections_refused: AtomicU64::default(),
             connections_refused_address: AtomicU64::default(),
@@ -124,6 +127,19 @@ impl Meter {
         one(&self.upstream_failures[failure as usize]);
     }
 
+    /// Counts one TLS handshake that ended well.
+    pub fn tls_handshake(&self, resumed: bool) {
+        one(&self.tls_handshakes_ok);
+        if resumed {
+            one(&self.tls_resumptions);
+        }
+    }
+
+    /// Counts one TLS handshake that did not.
+    pub fn tls_failure(&self, failure: HandshakeFailure) {
+        one(&self.tls_failures[failure as usize]);
+    }
+
     /// The counters as they stand.
     #[must_use]
     pub fn figures(&self) -> Figures {
@@ -158,7 +174,13 @@ impl Meter {
             request_duration: self.durations.histogram(),
             rejections: labels(&mut Rejection::ALL.iter().map(|one| one.label()), &self.rejections),
             tls_handshakes_ok: read(&self.tls_handshakes_ok),
-            tls_handshakes_failed: read(&self.tls_handshakes_failed),
+            tls_handshakes_failed: self.tls_failures.iter().map(read).sum(),
+            tls_failures: labels(
+                &mut HandshakeFailure::ALL.iter().map(|one| one.label()),
+                &self.tls_failures,
+            ),
+            tls_resumptions: read(&self.tls_resumptions),
+            tls_unknown_names: 0,
             connections_accepted: read(&self.connections_accepted),
             connections_refused: read(&self.connections_refused),
             connections_refused_address: read(&self.connections_refused_address),

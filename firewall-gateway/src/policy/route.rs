@@ -22,6 +22,9 @@ pub struct RoutePolicy {
     /// What its headers must say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<HeaderCondition>,
+    /// What becomes of the client's certificate.
+    #[serde(default)]
+    pub client_certificate: ClientCertificateUse,
     /// What becomes of the requests.
     pub action: RouteAction,
     /// Where it differs from the gateway's limits.
@@ -42,11 +45,25 @@ impl RoutePolicy {
             path: path.to_owned(),
             methods: Vec::new(),
             headers: Vec::new(),
+            client_certificate: ClientCertificateUse::default(),
             action: RouteAction::Forward(ForwardPolicy::to(upstream)),
             limits: RouteLimits::default(),
             answers: AnswerPolicy::default(),
         }
     }
+}
+
+/// What a route does with the certificate that a client may have shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientCertificateUse {
+    /// The upstream does not learn of it.
+    None,
+    /// The upstream learns of it.
+    #[default]
+    Optional,
+    /// The same, and without one the request is refused.
+    Required,
 }
 
 /// What a header must say.

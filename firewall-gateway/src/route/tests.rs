@@ -8,7 +8,7 @@ use crate::{
     policy::{
         AccessLogPolicy, AnswerPolicy, BackendPolicy, ClientsPolicy, DeliveryPolicy, GatewayPolicy,
         HeaderCondition, HeaderTest, LogFormat, LogLevel, LogPolicy, RouteAction, RouteLimits,
-        RoutePolicy, UpstreamPolicy,
+        RoutePolicy, TlsPolicy, UpstreamPolicy,
     },
     request::Target,
 };
@@ -37,8 +37,7 @@ fn router(routes: Vec<RoutePolicy>) -> Result<Router, String> {
         delivery: DeliveryPolicy::default(),
     };
     let policy = GatewayPolicy {
-        certificate_pem: String::new(),
-        private_key_pem: String::new(),
+        tls: TlsPolicy::default(),
         upstreams: vec![upstream],
         routes,
         clients: ClientsPolicy::default(),

@@ -158,16 +158,20 @@ impl Thread {
         let clients = &self.shared.clients;
         let Some(arrival) = Arrival::take(stream, peer, clients, &self.meter).await else { return };
         let Arrival { opening, peer, seat: _seat } = arrival;
-        let Some(mut accepted) = self.shared.acceptor.accept(opening).await else {
-            return one(&self.meter.tls_handshakes_failed);
+        let mut accepted = match self.shared.acceptor.accept(opening).await {
+            Ok(Some(accepted)) => accepted,
+            // It was an authority that has seen what it came for.
+            Ok(None) => return self.meter.tls_handshake(false),
+            Err(failure) => return self.meter.tls_failure(failure),
         };
-        one(&self.meter.tls_handshakes_ok);
+        self.meter.tls_handshake(accepted.resumed);
         let client = Client {
             peer,
             ja4: accepted.stream.get_mut().0.inner_mut().ja4().map(Rc::from),
             clients: clients.clone(),
             protocol: accepted.protocol,
             tls_version: accepted.version,
+            certificate: accepted.client_certificate.clone(),
             limits: self.shared.limits.clone(),
             router: self.shared.router.clone(),
             answers: self.shared.answers.clone(),

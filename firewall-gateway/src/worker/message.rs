@@ -6,21 +6,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     figures::{BackendFigures, BackendStanding, Figures, RouteFigures, UpstreamStanding},
-    policy::{BackendPolicy, GatewayPolicy},
+    policy::{BackendPolicy, ChallengePolicy, TicketKey},
 };
 
 /// What the supervisor says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-#[expect(clippy::large_enum_variant, reason = "it is sent and read one at a time, and never kept")]
 pub enum ToWorker {
-    /// The first message; the listening sockets come with it, in the order of `listeners`, and
-    /// behind them the access log's file, where the policy names one.
+    /// The first message; with it come a memory file with the policy, the listening sockets in the
+    /// order of `listeners`, and the access log's file, where there is one.
     Start {
-        /// What to serve.
-        policy: GatewayPolicy,
+        /// The policy's length in its file.
+        policy_bytes: u64,
         /// One entry a socket.
         listeners: Vec<ListenerShape>,
+        /// Whether the access log's file comes along.
+        access_log: bool,
+    },
+    /// The keys of session tickets from now on, the current one first.
+    TicketKeys {
+        /// At most `TICKET_KEYS_MAX`.
+        keys: Vec<TicketKey>,
+    },
+    /// What is shown to an authority that looks whether a name is ours, from now on; nothing after.
+    Challenges {
+        /// At most `CHALLENGES_MAX`.
+        challenges: Vec<ChallengePolicy>,
     },
     /// Other backends of one upstream, in place of those it had.
     Backends {
@@ -71,12 +82,12 @@ pub struct ListenerShape {
     pub address: SocketAddr,
 }
 
-/// Two certificate chains and a key of the largest kind in use take some 40 KB; the default socket
+/// The largest message is that of the challenges: some 1,000 bytes for each of 100. The default socket
 /// buffer of the kernel (212,992 bytes) must hold the packet.
 pub const MESSAGE_BYTES_MAX: usize = 192 * 1024;
 
 /// The kernel passes at most SCM_MAX_FD descriptors in one message.
 pub const MESSAGE_SOCKETS_MAX: usize = 253;
 
-/// Listening sockets leave room for the access log.
-pub const LISTENER_SOCKETS_MAX: usize = MESSAGE_SOCKETS_MAX - 1;
+/// Listening sockets leave room for the policy and the access log.
+pub const LISTENER_SOCKETS_MAX: usize = MESSAGE_SOCKETS_MAX - 2;

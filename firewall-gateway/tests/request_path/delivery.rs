@@ -383,10 +383,12 @@ impl World {
         upstream.delivery = delivery;
         let policy = gateway_policy(upstream, Limits::default());
         // Two threads: what they share is exact.
-        let listeners = bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 2).unwrap();
+        let listeners =
+            bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 2, Vec::new()).unwrap();
         let address = listeners[0].shape.address;
         let gateway = serve(&policy, listeners).unwrap();
-        World { gateway, address, certificate_pem: policy.certificate_pem, servers }
+        let certificate_pem = policy.tls.certificates[0].chain_pem.clone();
+        World { gateway, address, certificate_pem, servers }
     }
 
     pub fn connect(&self) -> Client {

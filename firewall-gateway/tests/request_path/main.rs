@@ -45,4 +45,10 @@ mod delivery;
 
 mod hedging;
 
+mod pki;
+
+mod tls;
+
+mod client_certificates;
+
 mod worker;

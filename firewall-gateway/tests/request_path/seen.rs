@@ -188,7 +188,7 @@ impl Logging {
             bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1, Vec::new()).unwrap();
         let address = listeners[0].shape.address;
         let gateway = serve_logging(&policy, listeners, Some(file)).unwrap();
-        Self { gateway, address, certificate_pem: policy.certificate_pem }
+        Self { gateway, address, certificate_pem: policy.tls.certificates[0].chain_pem.clone() }
     }
 
     fn get(&self, target: &str, lines: &str) -> String {

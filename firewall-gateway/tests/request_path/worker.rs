@@ -6,21 +6,19 @@ use std::{
     env,
     io::Write,
     net::{Ipv4Addr, SocketAddr},
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::process::CommandExt,
-    },
+    os::{fd::OwnedFd, unix::process::CommandExt},
     process::{self, Child, Command, ExitCode, Stdio},
 };
 
 use firewall_gateway::{
     limits::Limits,
     listener::{BoundListener, bind_listeners},
-    policy::{GatewayPolicy, UpstreamPolicy},
+    policy::{CertificatePolicy, GatewayPolicy, UpstreamPolicy},
     worker::{
         self,
         channel::Channel,
         message::{FromWorker, ToWorker},
+        start,
     },
 };
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -53,7 +51,7 @@ fn serves_reports_and_drains() {
     }
     assert!(sandbox.iter().any(|one| one.starts_with("landlock=")), "{sandbox:?}");
     for _ in 0..4 {
-        assert_eq!(status(&get(address, &policy.certificate_pem)), 200);
+        assert_eq!(status(&get(address, &policy.tls.certificates[0].chain_pem)), 200);
     }
     // A second worker takes over the same sockets before the first one drains.
     let mut new = Worker::start(&policy, &listeners, Some(NOBODY));
@@ -89,7 +87,11 @@ fn serves_reports_and_drains() {
     assert_eq!(upstreams, [("api".to_owned(), 0)]);
     assert_eq!(standings, ["up"]);
     assert!(old.child.wait().unwrap().success());
-    assert_eq!(status(&get(address, &policy.certificate_pem)), 200, "the new worker serves");
+    assert_eq!(
+        status(&get(address, &policy.tls.certificates[0].chain_pem)),
+        200,
+        "the new worker serves"
+    );
     // The supervisor's end closes: drain and end.
     let Worker { child: mut orphan, channel } = new;
     drop(channel);
@@ -103,22 +105,16 @@ fn says_why_it_cannot_start() {
     let other = policy(&upstream);
     let listeners =
         bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1, Vec::new()).unwrap();
+    let with = |change: &dyn Fn(&mut CertificatePolicy)| {
+        let mut policy = good.clone();
+        change(&mut policy.tls.certificates[0]);
+        policy
+    };
+    let other_key = &other.tls.certificates[0].key_pem;
     let mut cases = vec![
-        (
-            GatewayPolicy { certificate_pem: "x".to_owned(), ..good.clone() },
-            Some(NOBODY),
-            "gateway.certificate",
-        ),
-        (
-            GatewayPolicy { private_key_pem: "x".to_owned(), ..good.clone() },
-            Some(NOBODY),
-            "gateway.private_key",
-        ),
-        (
-            GatewayPolicy { private_key_pem: other.private_key_pem, ..good.clone() },
-            Some(NOBODY),
-            "do not go together",
-        ),
+        (with(&|one| "x".clone_into(&mut one.chain_pem)), Some(NOBODY), "gateway.certificate"),
+        (with(&|one| "x".clone_into(&mut one.key_pem)), Some(NOBODY), "gateway.private_key"),
+        (with(&|one| one.key_pem.clone_from(other_key)), Some(NOBODY), "do not go together"),
         (
             GatewayPolicy {
                 upstreams: vec![upstream_policy(upstream.address, "", 4)],
@@ -201,10 +197,7 @@ impl Worker {
         // The command keeps the worker's end open, and with it the channel.
         drop(command);
         let channel = Channel::new(ours).unwrap();
-        let shapes = listeners.iter().map(|listener| listener.shape).collect();
-        let sockets: Vec<_> = listeners.iter().map(|listener| listener.socket.as_fd()).collect();
-        let start = ToWorker::Start { policy: policy.clone(), listeners: shapes };
-        channel.send(&start, &sockets).unwrap();
+        start::send(&channel, policy, listeners, None).unwrap();
         Worker { child, channel }
     }
 

@@ -13,9 +13,9 @@ use firewall_gateway::{
     limits::Limits,
     listener::bind_listeners,
     policy::{
-        AccessLogPolicy, AnswerPolicy, BackendPolicy, ClientsPolicy, DeliveryPolicy, GatewayPolicy,
-        LogFormat, LogLevel, LogPolicy, RoutePolicy, UpstreamPolicy, UpstreamTlsPolicy,
-        access_log::AccessFormat,
+        AccessLogPolicy, AnswerPolicy, BackendPolicy, CertificatePolicy, ClientsPolicy,
+        DeliveryPolicy, GatewayPolicy, LogFormat, LogLevel, LogPolicy, RoutePolicy, TlsPolicy,
+        TlsVersion, UnknownName, UpstreamPolicy, UpstreamTlsPolicy, access_log::AccessFormat,
     },
     server::{Gateway, serve},
 };
@@ -64,6 +64,11 @@ impl World {
         World::serving(upstream, &gateway_policy(policy, limits))
     }
 
+    /// A gateway with this TLS towards clients.
+    pub fn speaking(tls: TlsPolicy) -> World {
+        World::changed(|policy| policy.tls = tls)
+    }
+
     /// Behind it three upstreams, `first`, `second` and `third`; the last two are given back.
     pub fn routed(routes: Vec<RoutePolicy>) -> (World, [Upstream; 2]) {
         let [first, second, third] = [(); 3].map(|()| Upstream::start("api.internal"));
@@ -77,12 +82,12 @@ impl World {
         (World::serving(first, &GatewayPolicy { upstreams, routes, ..policy }), [second, third])
     }
 
-    fn serving(upstream: Upstream, policy: &GatewayPolicy) -> World {
+    pub fn serving(upstream: Upstream, policy: &GatewayPolicy) -> World {
         let listeners =
             bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1, Vec::new()).unwrap();
         let address = listeners[0].shape.address;
         let gateway = serve(policy, listeners).unwrap();
-        let certificate_pem = policy.certificate_pem.clone();
+        let certificate_pem = policy.tls.certificates[0].chain_pem.clone();
         World { gateway, address, upstream, certificate_pem }
     }
 
@@ -145,9 +150,14 @@ pub fn route_policy(path: &str) -> RoutePolicy {
 
 pub fn gateway_policy(upstream: UpstreamPolicy, limits: Limits) -> GatewayPolicy {
     let pair = rcgen::generate_simple_self_signed(vec!["gateway.test".to_owned()]).unwrap();
+    let certificate = CertificatePolicy {
+        place: "gateway".to_owned(),
+        chain_pem: pair.cert.pem(),
+        key_pem: pair.signing_key.serialize_pem(),
+        ocsp_der: None,
+    };
     GatewayPolicy {
-        certificate_pem: pair.cert.pem(),
-        private_key_pem: pair.signing_key.serialize_pem(),
+        tls: tls_policy(vec![certificate]),
         upstreams: vec![upstream],
         routes: vec![route_policy("/*")],
         clients: ClientsPolicy::default(),
@@ -156,6 +166,25 @@ pub fn gateway_policy(upstream: UpstreamPolicy, limits: Limits) -> GatewayPolicy
         traces: None,
         limits,
         log: LogPolicy { level: LogLevel::Info, format: LogFormat::Json },
+    }
+}
+
+/// A policy that can be served, of an upstream that is never asked.
+pub fn example_policy() -> GatewayPolicy {
+    let upstream = Upstream::start("api.internal");
+    let policy = upstream_policy(upstream.address, &upstream.certificate_pem, 4);
+    gateway_policy(policy, Limits::default())
+}
+
+pub fn tls_policy(certificates: Vec<CertificatePolicy>) -> TlsPolicy {
+    TlsPolicy {
+        certificates,
+        unknown_name: UnknownName::Default,
+        version_min: TlsVersion::V1_2,
+        ticket_keys: Vec::new(),
+        ticket_lifetime_s: 60,
+        client_certificates: None,
+        acme: false,
     }
 }
 

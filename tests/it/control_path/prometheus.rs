@@ -23,7 +23,7 @@ use seawall_tests::{
 };
 use serde_json::Value;
 
-use crate::site::{Ground, Site};
+use crate::site::{GATEWAY, Ground, Site};
 
 const PROMETHEUS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -35,8 +35,9 @@ const POLICY: &str = "  deny: { prefixes: [203.0.113.0/24] }\n  \
     limits: { source: { rate_pps: 10000, burst_packets: 20000, rate_bytes_per_s: 100000000, burst_bytes: 100000000 } }\n";
 /// Where feed and database come from.
 const PUBLISHER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8444);
-/// Present where a route has a canary; `SeawallCanaryWentBack` has its own test of rules.
-const WHERE_A_CANARY_IS: &str = "seawall_gateway_canary_";
+/// Present where a route has a canary, which has its own test of rules, or where the configuration
+/// names an authority.
+const WHERE_NAMED: [&str; 2] = ["seawall_gateway_canary_", "seawall_gateway_acme_"];
 /// Nothing is in shadow here: the metric is there with other verdicts.
 const WHERE_ANY: &str = "verdict=\"shadow\"";
 
@@ -82,6 +83,8 @@ fn prometheus_finds_every_series_of_the_dashboard_and_the_alerts() {
         site.ground
             .client()
             .run(|| {
+                // A handshake that fails.
+                drop(std::net::TcpStream::connect(GATEWAY).unwrap());
                 let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
                 socket.send_to(b"x", (SERVER_IPV4, 53)).unwrap();
             })
@@ -121,7 +124,7 @@ fn prometheus_finds_every_series_of_the_dashboard_and_the_alerts() {
     for (name, query, health) in &alerts {
         assert_eq!(health, "ok", "{name}");
         for metric in names(query) {
-            if metric.starts_with(WHERE_A_CANARY_IS) {
+            if WHERE_NAMED.iter().any(|prefix| metric.starts_with(prefix)) {
                 continue;
             }
             assert!(described.contains(metric.as_str()), "{name}: no {metric} on the page");

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
-use seawall_tests::{requirement, seawall, wait};
+use seawall_tests::requirement;
 
 use crate::site::Site;
 
@@ -22,23 +21,23 @@ fn a_good_reload_takes_over_and_a_bad_one_does_not() {
     assert!(served());
     assert_eq!(site.metric("seawall_generation", &[]), 1);
 
-    reload(&site, &site.ground.config(DENY_THE_CLIENT, ""));
+    site.reload(&site.ground.config(DENY_THE_CLIENT, ""));
     assert_eq!(site.metric("seawall_generation", &[]), 2);
     assert!(!served(), "a denied client is served");
 
     let bad = site.ground.config("  deny: { prefixes: [198.51.100.7/24] }\n", "");
-    reload(&site, &bad);
+    site.reload(&bad);
     assert_eq!(site.metric("seawall_generation", &[]), 2);
     assert!(!served(), "a bad reload has changed the policy");
     assert!(site.seawall.process.log().contains("198.51.100.0/24"), "the log names no remedy");
 
     // Keys that only a restart can change.
     let moved = site.ground.config("", "").replace("name: eth0", "name: lo");
-    reload(&site, &moved);
+    site.reload(&moved);
     assert_eq!(site.metric("seawall_generation", &[]), 2);
     assert!(!served(), "a refused reload has changed the policy");
 
-    reload(&site, &site.ground.config("", ""));
+    site.reload(&site.ground.config("", ""));
     assert_eq!(site.metric("seawall_generation", &[]), 3);
     assert!(served());
     assert_eq!(site.metric("seawall_reloads_total", &[]), 4);
@@ -59,17 +58,8 @@ fn a_reload_loses_no_request() {
                     .map(|_| site.ground.get("/").send(site.ground.client()).unwrap().status);
                 statuses.collect::<Vec<_>>()
             });
-            reload(&site, &config);
+            site.reload(&config);
             assert_eq!(client.join().unwrap(), [200; 20]);
         });
     }
-}
-
-/// Writes the configuration, tells the daemon, and waits until it has counted the reload.
-fn reload(site: &Site, config: &str) {
-    let before = site.metric("seawall_reloads_total", &[]);
-    seawall::write_config(&site.ground.world, config).unwrap();
-    site.seawall.process.signal(Signal::SIGHUP).unwrap();
-    wait::until("reload", || (site.metric("seawall_reloads_total", &[]) > before).then_some(()))
-        .unwrap();
 }

@@ -14,8 +14,9 @@ use crate::config::{
         },
         clients::ClientsDocument,
         routes::RouteDocument,
+        tls::{AcmeDocument, CertificateDocument, TlsDocument},
     },
-    scalar::{Address, FilePath, Name, Number},
+    scalar::{Address, FilePath, Given, Name, Number},
 };
 
 pub use self::delivery::{
@@ -30,6 +31,13 @@ pub struct GatewayDocument {
     pub listen: Entries<Address>,
     pub certificate: FilePath,
     pub private_key: FilePath,
+    pub ocsp: Option<FilePath>,
+    #[serde(default)]
+    pub certificates: Given<Entries<CertificateDocument>>,
+    #[serde(default)]
+    pub acme: Given<AcmeDocument>,
+    #[serde(default)]
+    pub tls: TlsDocument,
     pub user: Option<Spanned<String>>,
     pub threads: Option<Number<1, 64>>,
     pub upstream: Option<Spanned<SoleUpstreamDocument>>,

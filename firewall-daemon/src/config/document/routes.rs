@@ -8,6 +8,7 @@ use crate::config::{
         Entries,
         answers::{CompressionDocument, ResponseHeadersDocument, UpstreamErrorsDocument},
         gateway::WaitMs,
+        tls::ClientCertificateDocument,
     },
     scalar::{Flag, Given, Name, Number},
 };
@@ -24,6 +25,7 @@ pub struct RouteDocument {
     pub methods: Given<Entries<String>>,
     #[serde(default)]
     pub headers: Given<Entries<HeaderDocument>>,
+    pub client_certificate: Option<Spanned<ClientCertificateDocument>>,
     pub upstream: Option<Spanned<Name>>,
     #[serde(default)]
     pub split: Given<Entries<ShareDocument>>,

@@ -1,8 +1,8 @@
 //! Upstreams and routes.
 
 use firewall_gateway::policy::{
-    BalancePolicy, BreakerPolicy, DeliveryPolicy, EjectionPolicy, HashKey, HealthPolicy,
-    HedgePolicy, RetryPolicy, RouteAction, SheddingPolicy, StickyCookiePolicy,
+    BalancePolicy, BreakerPolicy, ClientCertificateUse, DeliveryPolicy, EjectionPolicy, HashKey,
+    HealthPolicy, HedgePolicy, RetryPolicy, RouteAction, SheddingPolicy, StickyCookiePolicy,
 };
 
 use super::*;
@@ -246,4 +246,32 @@ fn every_key_of_a_delivery_acts() {
         let error = gateway(&format!("{one}, {text}")).unwrap_err().to_string();
         assert!(error.contains(expected), "{text}: {error}");
     }
+}
+
+#[test]
+fn a_route_asks_for_a_certificate_where_there_are_authorities() {
+    let ways = |tls: &str, route: &str| {
+        let config = load(&format!(
+            "{LEAST}{HEAD}{tls}  upstreams: [{{name: a, backends: [{{address: '127.0.0.1:1'}}]}}]\n  \
+             routes: [{{name: r, path: '/*', upstream: a{route}}}]\n"
+        ));
+        config.map(|config| config.gateway.expect("a gateway").routes[0].client_certificate)
+    };
+    let ca = "  tls: {client_ca: c.pem}\n";
+    for (tls, route, expected) in [
+        ("", "", ClientCertificateUse::None),
+        ("", ", client_certificate: none", ClientCertificateUse::None),
+        (ca, "", ClientCertificateUse::Optional),
+        (ca, ", client_certificate: none", ClientCertificateUse::None),
+        (ca, ", client_certificate: optional", ClientCertificateUse::Optional),
+        (ca, ", client_certificate: required", ClientCertificateUse::Required),
+    ] {
+        assert_eq!(ways(tls, route), Ok(expected), "{tls}{route}");
+    }
+    let error = ways("", ", client_certificate: required").unwrap_err();
+    let expected = "8:67: client_certificate: expected gateway.tls.client_ca, found none";
+    assert!(error.contains(expected), "{error}");
+    let sole = "  upstream: {address: '127.0.0.1:2', server_name: a, ca: c}\n";
+    let gateway = load(&format!("{LEAST}{HEAD}{ca}{sole}")).unwrap().gateway.expect("a gateway");
+    assert_eq!(gateway.routes[0].client_certificate, ClientCertificateUse::Optional);
 }

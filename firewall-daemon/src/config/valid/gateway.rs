@@ -42,12 +42,17 @@ impl Check<'_> {
                 .map_or(1, |cpus| cpus.get().min(THREADS_MAX as usize)) as u16,
         };
         let place = gateway.listen.referenced;
+        let client_ca = gateway.tls.client_ca.is_some();
         let (upstreams, routes) =
-            self.ways(place, gateway.upstream, gateway.upstreams, gateway.routes)?;
+            self.ways(place, client_ca, gateway.upstream, gateway.upstreams, gateway.routes)?;
         Ok(GatewayConfig {
             listen: self.listen(gateway.listen)?,
             certificate: self.file(gateway.certificate),
             private_key: self.file(gateway.private_key),
+            ocsp: gateway.ocsp.map(|path| self.file(path)),
+            certificates: self.certificates(gateway.certificates)?,
+            acme: gateway.acme.0.map(|acme| self.acme(acme, state)).transpose()?,
+            tls: self.tls(gateway.tls)?,
             user: self.user(gateway.user)?,
             threads,
             upstreams,

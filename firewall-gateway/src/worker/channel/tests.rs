@@ -1,19 +1,30 @@
 //! Messages and sockets through a real pair.
 
 use std::{
+    fs::File,
+    io::Write as _,
     net::{Ipv4Addr, SocketAddr},
     os::fd::AsFd,
     time::Duration,
 };
 
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::{
+    fs::{MemfdFlags, memfd_create},
+    net::{AddressFamily, SocketFlags, SocketType, socketpair},
+};
 
 use super::{Channel, ChannelError};
 use crate::{
-    limits::Limits,
+    limits::{CERTIFICATES_MAX, Limits, POLICY_BYTES_MAX},
     listener::bind_listeners,
-    policy::{GatewayPolicy, LogFormat, LogLevel, LogPolicy},
-    worker::message::{MESSAGE_BYTES_MAX, ToWorker},
+    policy::{
+        CertificatePolicy, GatewayPolicy, LogFormat, LogLevel, LogPolicy, TICKET_KEY_BYTES,
+        TicketKey, TlsPolicy, TlsVersion, UnknownName,
+    },
+    worker::{
+        message::{FromWorker, MESSAGE_BYTES_MAX, ToWorker},
+        start::{self, StartError},
+    },
 };
 
 #[test]
@@ -22,20 +33,57 @@ fn a_start_message_arrives_with_its_sockets() {
     let (ours, theirs) = (Channel::new(ours).unwrap(), Channel::new(theirs).unwrap());
     let listeners =
         bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 2, Vec::new()).unwrap();
-    let shapes = listeners.iter().map(|listener| listener.shape).collect();
-    let sockets: Vec<_> = listeners.iter().map(|listener| listener.socket.as_fd()).collect();
-    ours.send(&ToWorker::Start { policy: policy(""), listeners: shapes }, &sockets).unwrap();
-    let (message, received) = theirs.receive::<ToWorker>().unwrap().unwrap();
-    let text = format!("{message:?}");
-    assert!(!text.contains("SECRET") && text.contains("redacted"), "{text}");
-    let ToWorker::Start { listeners: shapes, .. } = message else { panic!("expected start") };
-    assert_eq!(received.len(), 2);
-    for (shape, socket) in shapes.iter().zip(received) {
-        let socket = std::net::TcpListener::from(socket);
-        assert_eq!(socket.local_addr().unwrap(), shape.address);
+    // As many certificates as there may be, of the usual size.
+    let policy = policy(CERTIFICATES_MAX + 1, &"x".repeat(8_000));
+    start::send(&ours, &policy, &listeners, None).unwrap();
+    let received = start::receive(&theirs).unwrap();
+    assert!(received.access_log.is_none());
+    let (received, sockets) = (received.policy, received.listeners);
+    let text = format!("{received:?}");
+    assert!(
+        !text.contains("SECRET") && !text.contains("77") && text.contains("redacted"),
+        "{text}"
+    );
+    assert_eq!(received.tls.certificates.len(), CERTIFICATES_MAX + 1);
+    assert!(received.tls.certificates.iter().all(|one| one.chain_pem.len() == 8_000));
+    assert_eq!(received.tls.ticket_keys, policy.tls.ticket_keys);
+    assert_eq!(sockets.len(), 2);
+    for (given, received) in listeners.iter().zip(sockets) {
+        assert_eq!(received.socket.local_addr().unwrap(), given.shape.address);
     }
+    let log = File::from(memfd_create(c"log", MemfdFlags::CLOEXEC).unwrap());
+    start::send(&ours, &policy, &listeners, Some(log.as_fd())).unwrap();
+    let received = start::receive(&theirs).unwrap();
+    assert_eq!(received.listeners.len(), 2);
+    received.access_log.unwrap().write_all(b"a line").unwrap();
+    assert_eq!(log.metadata().unwrap().len(), 6);
     drop(ours);
     assert!(theirs.receive::<ToWorker>().unwrap().is_none());
+}
+
+#[test]
+fn a_start_message_that_does_not_hold_together_is_an_error() {
+    let (ours, theirs) = pair(SocketType::SEQPACKET);
+    let (ours, theirs) = (Channel::new(ours).unwrap(), Channel::new(theirs).unwrap());
+    let file = memfd_create(c"test", MemfdFlags::CLOEXEC).unwrap();
+    rustix::io::write(&file, b"{}").unwrap();
+    let start =
+        |policy_bytes| ToWorker::Start { policy_bytes, listeners: Vec::new(), access_log: false };
+    let logging = ToWorker::Start { policy_bytes: 2, listeners: Vec::new(), access_log: true };
+    for (message, descriptors, expected) in [
+        (ToWorker::Drain, vec![], "expected the message `start`"),
+        (start(2), vec![], "expected 1 descriptors and got 0"),
+        (start(2), vec![file.as_fd(), file.as_fd()], "expected 1 descriptors and got 2"),
+        (logging, vec![file.as_fd()], "expected 2 descriptors and got 1"),
+        (start(u64::MAX), vec![file.as_fd()], "expected at most"),
+        (start(2), vec![file.as_fd()], "missing field `tls`"),
+        (start(9), vec![file.as_fd()], "missing field `tls`"),
+        (start(1), vec![file.as_fd()], "EOF while parsing"),
+    ] {
+        ours.send(&message, &descriptors).unwrap();
+        let error = start::receive(&theirs).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{expected}: {error}");
+    }
 }
 
 #[test]
@@ -48,9 +96,11 @@ fn what_is_not_a_message_is_an_error() {
     assert!(matches!(theirs.receive::<ToWorker>(), Err(ChannelError::Form(_))));
     rustix::io::write(&ours, &vec![b' '; MESSAGE_BYTES_MAX + 1]).unwrap();
     assert!(matches!(theirs.receive::<ToWorker>(), Err(ChannelError::CutOff)));
-    let start =
-        ToWorker::Start { policy: policy(&"x".repeat(MESSAGE_BYTES_MAX)), listeners: Vec::new() };
-    assert!(matches!(theirs.send(&start, &[]), Err(ChannelError::TooLarge { .. })));
+    let long = FromWorker::Failed { error: "x".repeat(MESSAGE_BYTES_MAX) };
+    assert!(matches!(theirs.send(&long, &[]), Err(ChannelError::TooLarge { .. })));
+    let chain = "x".repeat(POLICY_BYTES_MAX as usize);
+    let sent = start::send(&theirs, &policy(1, &chain), &[], None);
+    assert!(matches!(sent, Err(StartError::TooLarge { .. })), "{sent:?}");
     let (stream, _other) = pair(SocketType::STREAM);
     assert!(matches!(Channel::new(stream), Err(ChannelError::NotPackets)));
 }
@@ -59,10 +109,23 @@ fn pair(kind: SocketType) -> (std::os::fd::OwnedFd, std::os::fd::OwnedFd) {
     socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).unwrap()
 }
 
-fn policy(certificate: &str) -> GatewayPolicy {
+fn policy(certificates: usize, chain: &str) -> GatewayPolicy {
+    let certificate = CertificatePolicy {
+        place: "gateway".to_owned(),
+        chain_pem: chain.to_owned(),
+        key_pem: "SECRET".to_owned(),
+        ocsp_der: None,
+    };
     GatewayPolicy {
-        certificate_pem: certificate.to_owned(),
-        private_key_pem: "SECRET".to_owned(),
+        tls: TlsPolicy {
+            certificates: vec![certificate; certificates],
+            unknown_name: UnknownName::Default,
+            version_min: TlsVersion::V1_2,
+            ticket_keys: vec![TicketKey([77; TICKET_KEY_BYTES])],
+            ticket_lifetime_s: 1,
+            client_certificates: None,
+            acme: false,
+        },
         upstreams: Vec::new(),
         routes: Vec::new(),
         clients: crate::policy::ClientsPolicy::default(),

@@ -4,7 +4,10 @@ use std::net::IpAddr;
 
 use firewall_gateway::{
     limits::{CONDITIONS_MAX, ROLLOUTS_MAX, ROUTES_MAX},
-    policy::{ForwardPolicy, HeaderCondition, HeaderTest, RouteAction, RouteLimits, RoutePolicy},
+    policy::{
+        ClientCertificateUse, ForwardPolicy, HeaderCondition, HeaderTest, RouteAction, RouteLimits,
+        RoutePolicy,
+    },
     route::{self, Pattern, Redirect},
 };
 use serde_saphyr::Spanned;
@@ -19,6 +22,7 @@ use crate::config::{
             HeaderDocument, MaintenanceDocument, RedirectDocument, RouteDocument,
             RouteLimitsDocument,
         },
+        tls::ClientCertificateDocument,
     },
     valid::Check,
 };
@@ -37,13 +41,14 @@ impl Check<'_> {
         &self,
         routes: Entries<RouteDocument>,
         upstreams: &[UpstreamConfig],
+        client_ca: bool,
     ) -> Result<Vec<RoutePolicy>, ConfigError> {
         let (mut checked, mut places) = (Vec::<RoutePolicy>::new(), Vec::new());
         let whole = routes.referenced;
         for route in self.counted("routes", 1..=ROUTES_MAX, routes)? {
             self.new_name(&route.value.name, checked.iter().map(|other| &other.name))?;
             places.push(route.value.name.referenced);
-            checked.push(self.route(route.value, upstreams)?);
+            checked.push(self.route(route.value, upstreams, client_ca)?);
         }
         // Each route was checked by itself, so there is nothing to say but this.
         if let Ok(Some((earlier, later))) = route::shadowed(&checked)
@@ -72,6 +77,7 @@ impl Check<'_> {
         &self,
         route: RouteDocument,
         upstreams: &[UpstreamConfig],
+        client_ca: bool,
     ) -> Result<RoutePolicy, ConfigError> {
         let path = match Pattern::parse(&route.path.value) {
             Ok(path) => path,
@@ -116,6 +122,7 @@ impl Check<'_> {
                 Some(headers) => self.conditions(headers)?,
                 None => Vec::new(),
             },
+            client_certificate: self.client_certificate(route.client_certificate, client_ca)?,
             action,
             limits: limits(&route.limits.0.unwrap_or_default()),
             answers: self.answers(
@@ -125,6 +132,31 @@ impl Check<'_> {
                 route.compression,
             )?,
         })
+    }
+
+    /// Where clients are asked for a certificate, the upstream learns of it unless it is said otherwise.
+    pub(super) fn client_certificate(
+        &self,
+        given: Option<Spanned<ClientCertificateDocument>>,
+        client_ca: bool,
+    ) -> Result<ClientCertificateUse, ConfigError> {
+        let Some(given) = given else {
+            return Ok(match client_ca {
+                true => ClientCertificateUse::Optional,
+                false => ClientCertificateUse::None,
+            });
+        };
+        let wanted = match given.value {
+            ClientCertificateDocument::None => return Ok(ClientCertificateUse::None),
+            ClientCertificateDocument::Optional => ClientCertificateUse::Optional,
+            ClientCertificateDocument::Required => ClientCertificateUse::Required,
+        };
+        if !client_ca {
+            let message = "client_certificate: expected gateway.tls.client_ca, found none; \
+                           without authorities no client is asked for a certificate";
+            return self.error(given.referenced, message.to_owned());
+        }
+        Ok(wanted)
     }
 
     fn hosts(&self, hosts: Entries<String>) -> Result<Vec<String>, ConfigError> {

@@ -31,15 +31,16 @@ impl Check<'_> {
     pub(super) fn ways(
         &self,
         place: Location,
+        client_ca: bool,
         sole: Option<Spanned<SoleUpstreamDocument>>,
         upstreams: Option<Entries<UpstreamDocument>>,
         routes: Option<Entries<RouteDocument>>,
     ) -> Result<Ways, ConfigError> {
         match (sole, upstreams, routes) {
-            (Some(sole), None, None) => self.sole(sole.value),
+            (Some(sole), None, None) => self.sole(sole.value, client_ca),
             (None, Some(upstreams), Some(routes)) => {
                 let upstreams = self.upstreams(upstreams)?;
-                let routes = self.routes(routes, &upstreams)?;
+                let routes = self.routes(routes, &upstreams, client_ca)?;
                 Ok((upstreams, routes))
             }
             (Some(sole), upstreams, routes) => {
@@ -65,7 +66,7 @@ impl Check<'_> {
         }
     }
 
-    fn sole(&self, sole: SoleUpstreamDocument) -> Result<Ways, ConfigError> {
+    fn sole(&self, sole: SoleUpstreamDocument, client_ca: bool) -> Result<Ways, ConfigError> {
         let host = sole.server_name.value.clone();
         let tls = UpstreamTlsDocument { server_name: sole.server_name, ca: sole.ca };
         let upstream = UpstreamConfig {
@@ -77,7 +78,11 @@ impl Check<'_> {
             connections_max: connections_max(sole.connections_max),
             delivery: DeliveryPolicy::default(),
         };
-        Ok((vec![upstream], vec![RoutePolicy::to_upstream(SOLE_NAME, "/*", 0)]))
+        let route = RoutePolicy {
+            client_certificate: self.client_certificate(None, client_ca)?,
+            ..RoutePolicy::to_upstream(SOLE_NAME, "/*", 0)
+        };
+        Ok((vec![upstream], vec![route]))
     }
 
     fn upstreams(
