@@ -312,6 +312,21 @@ impl Families<'_> {
             figures.upstream_errors_replaced,
         );
         self.counter(
+            "gateway_tunnels",
+            "Connections that left HTTP behind, such as WebSockets",
+            figures.tunnels_opened,
+        );
+        self.gauge(
+            "gateway_tunnels_active",
+            "Connections that have left HTTP behind and are open",
+            figures.tunnels_active,
+        );
+        self.counter(
+            "gateway_tunnels_idle_closed",
+            "Tunnels closed because neither side said anything for too long",
+            figures.tunnels_idle_closed,
+        );
+        self.counter(
             "gateway_responses_compressed",
             "Answers sent compressed",
             figures.responses_compressed,

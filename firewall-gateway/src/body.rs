@@ -57,6 +57,11 @@ impl BodyFate {
         self.bytes.load(Relaxed)
     }
 
+    /// Bytes that came by another way.
+    pub fn carried(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Relaxed);
+    }
+
     /// Whether all of it was read.
     #[must_use]
     pub fn is_complete(&self) -> bool {

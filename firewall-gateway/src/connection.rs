@@ -17,6 +17,7 @@ mod wire;
 mod http1;
 
 use std::{
+    cell::Cell,
     convert::Infallible,
     future::poll_fn,
     net::SocketAddr,
@@ -27,7 +28,7 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, Uri, header};
+use http::{HeaderValue, StatusCode, Uri, header};
 use hyper::{server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -50,6 +51,7 @@ use crate::{
     route::Router,
     tls::{Accepted, ClientCertificate},
     trace::export::Tracer,
+    tunnel::Tunnel,
     upstream::Upstream,
 };
 
@@ -83,6 +85,8 @@ pub struct Client {
     pub meter: Arc<Meter>,
     /// What the connection is doing.
     pub activity: Rc<Activity>,
+    /// What becomes of it when HTTP is over.
+    pub tunnel: Cell<Option<Tunnel>>,
 }
 
 impl Client {
@@ -122,7 +126,8 @@ pub async fn serve(accepted: Accepted, client: Rc<Client>, mut drain: watch::Rec
             Box::pin(async move {
                 let last = client.clone();
                 let mut answer = pipeline::run(request, client, unread).await;
-                if last.ends_with_next_answer() {
+                let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+                if last.ends_with_next_answer() && !switches {
                     answer
                         .headers_mut()
                         .insert(header::CONNECTION, HeaderValue::from_static("close"));

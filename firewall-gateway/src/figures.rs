@@ -73,6 +73,12 @@ pub struct Figures {
     pub bytes_out: u64,
     /// Answers of upstreams with a status from 500 on that gave way to ours.
     pub upstream_errors_replaced: u64,
+    /// Connections that left HTTP behind.
+    pub tunnels_opened: u64,
+    /// Those open at this moment (a gauge).
+    pub tunnels_active: u64,
+    /// Those closed because neither side said anything for too long.
+    pub tunnels_idle_closed: u64,
     /// Answers sent compressed.
     pub responses_compressed: u64,
     /// Lines of the access log that could not be written.
@@ -207,6 +213,9 @@ impl Figures {
             (&mut self.upstream_connections_active, other.upstream_connections_active),
             (&mut self.upstream_retries, other.upstream_retries),
             (&mut self.upstream_errors_replaced, other.upstream_errors_replaced),
+            (&mut self.tunnels_opened, other.tunnels_opened),
+            (&mut self.tunnels_active, other.tunnels_active),
+            (&mut self.tunnels_idle_closed, other.tunnels_idle_closed),
             (&mut self.responses_compressed, other.responses_compressed),
             (&mut self.access_lines_lost, other.access_lines_lost),
             (&mut self.spans_exported, other.spans_exported),

@@ -19,6 +19,10 @@ pub mod tls;
 
 mod connection;
 
+pub mod upgrade;
+
+mod tunnel;
+
 mod context;
 
 mod pipeline;

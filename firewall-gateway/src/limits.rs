@@ -30,6 +30,8 @@ pub struct Limits {
     pub upstream_response_timeout_ms: u64,
     /// What is in flight when the worker is told to drain may take this long.
     pub drain_timeout_ms: u64,
+    /// A connection that has left HTTP behind, without a byte either way.
+    pub tunnel_idle_timeout_ms: u64,
     /// Requests at once on one HTTP/2 connection.
     pub http2_streams_max: u32,
     /// Bytes of a body that are waited for before the upstream is asked; 0 asks at once.
@@ -49,6 +51,7 @@ impl Default for Limits {
             body_timeout_ms: 30_000,
             idle_timeout_ms: 60_000,
             tls_handshake_timeout_ms: 5_000,
+            tunnel_idle_timeout_ms: 300_000,
             upstream_connect_timeout_ms: 2_000,
             upstream_response_timeout_ms: 30_000,
             drain_timeout_ms: 10_000,
@@ -80,6 +83,7 @@ impl Limits {
             ("drain_timeout_ms", self.drain_timeout_ms, 1, hour_ms),
             ("http2_streams_max", u64::from(self.http2_streams_max), 1, 10_000),
             ("body_gather_bytes", u64::from(self.body_gather_bytes), 0, 1_048_576),
+            ("tunnel_idle_timeout_ms", self.tunnel_idle_timeout_ms, 1, hour_ms),
             ("bytes_per_s_min", u64::from(self.bytes_per_s_min), 1, 1_048_576),
         ] {
             if !(min..=max).contains(&found) {
@@ -218,6 +222,10 @@ pub const CLIENT_NAMES_BYTES_MAX: usize = 4_096;
 pub const CHALLENGES_MAX: usize = 100;
 /// Keys of session tickets that a worker holds: the current one and the one before.
 pub const TICKET_KEYS_MAX: usize = 2;
+/// Bytes that a tunnel holds each way.
+pub const TUNNEL_BUFFER_BYTES: usize = 16_384;
+/// Protocols that one route lets its clients change to.
+pub const UPGRADES_MAX: usize = 4;
 /// Sessions remembered for TLS 1.2 clients without tickets, and for all where there is no ticket key.
 pub const TLS_SESSIONS_MAX: usize = 4_096;
 /// Below the keep-alive of common API servers (75 s and more): we close first, so no request

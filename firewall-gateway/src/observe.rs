@@ -130,6 +130,18 @@ impl Observation {
         self.unread.asked();
     }
 
+    /// A tunnel carried bytes from and to the client.
+    pub fn carried(&mut self, bytes_in: u64, bytes_out: u64) {
+        self.fate.carried(bytes_in);
+        self.bytes_out += bytes_out;
+    }
+
+    /// Where it is counted.
+    #[must_use]
+    pub fn meter(&self) -> &Arc<Meter> {
+        &self.meter
+    }
+
     /// Everything was handed to the client's connection.
     pub fn answered(&mut self) {
         self.answered = true;

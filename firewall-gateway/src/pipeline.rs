@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, Version, header, response::Parts};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header, response::Parts};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 
@@ -27,6 +27,8 @@ use crate::{
     rollout::{Forward, Mirrored},
     route::{Action, Redirect},
     trace::TraceContext,
+    tunnel::{Opening, Tunnel},
+    upgrade,
     upstream::{Sending, SentBody},
 };
 
@@ -68,6 +70,12 @@ pub async fn run(
             let mut response = Response::from_parts(head, ResponseBody::new(body, observation));
             headers::set_request_id(response.headers_mut(), &id);
             response
+        }
+        Ok(Outcome::Tunnel(mut head, opening)) => {
+            observation.status(head.status.as_u16());
+            headers::set_request_id(&mut head.headers, &observation.context.id);
+            client.tunnel.set(Some(Tunnel::new(*opening, observation)));
+            Response::from_parts(head, ResponseBody::last())
         }
         Err(rejection) => refuse(rejection, observation, bodiless, &client),
     };
@@ -126,12 +134,16 @@ async fn stages(
     let asked = answers.compression().map(|_| Asked::of(request.method(), request.headers()));
     // 6. body: bounded in size and time
     let limits = &route.limits;
+    let protocol = route.upgrades.asked(&request);
     let (mut head, body) = request.into_parts();
     let body_deadline = Instant::now() + Duration::from_millis(limits.body_timeout_ms);
     let mut body = RequestBody::new(body, limits, body_deadline.into(), fate.clone())?;
     body.gather(limits.body_gather_bytes as usize).await?;
     // 7. headers: what ends here is removed, who asks is set by us
     headers::to_upstream(&mut head.headers, &observation.context, &target.host, upstream.host());
+    if let Some(protocol) = &protocol {
+        upgrade::set(&mut head.headers, protocol);
+    }
     let path = match forward.rewritten(target.path.path()) {
         Some(path) => with_query(path, target.path.query()).ok_or(Rejection::TargetInvalid)?,
         None => target.path,
@@ -143,11 +155,14 @@ async fn stages(
     *forwarded.method_mut() = head.method;
     *forwarded.uri_mut() = path.into();
     *forwarded.headers_mut() = head.headers;
-    let forwarded = mirrored(forwarded, forward, client, from);
+    let forwarded = match protocol {
+        None => mirrored(forwarded, forward, client, from),
+        Some(_) => forwarded.map(BodyExt::boxed_unsync),
+    };
     // 8. upstream
     let sent = Instant::now();
     observation.context.upstream_sent = Some(sent);
-    let sending = Sending { fate, limits: &route.own_limits, client: from };
+    let sending = Sending { fate, limits: &route.own_limits, client: from, upgrade: protocol.as_ref() };
     let outcome = upstream.send(forwarded, sending).await;
     observation.context.upstream_duration = Some(sent.elapsed());
     let answer = outcome.map_err(|failure| {
@@ -156,7 +171,16 @@ async fn stages(
     })?;
     // 9. response: nothing of the inside
     observation.context.backend = Some(answer.backend);
-    let (mut head, body) = answer.response.into_parts();
+    let mut response = answer.response;
+    if let Some(protocol) = protocol.filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS) {
+        let upgraded = hyper::upgrade::on(&mut response);
+        let (mut head, _) = response.into_parts();
+        headers::to_client(&mut head.headers);
+        upgrade::set(&mut head.headers, &protocol);
+        let idle = Duration::from_millis(limits.tunnel_idle_timeout_ms);
+        return Ok(Outcome::Tunnel(head, Box::new(Opening { upgraded, lease: answer.lease, idle })));
+    }
+    let (mut head, body) = response.into_parts();
     headers::to_client(&mut head.headers);
     if let Some(cookie) = answer.cookie {
         head.headers.append(header::SET_COOKIE, cookie);
@@ -173,6 +197,7 @@ async fn stages(
 enum Outcome {
     Upstream(Parts, Source),
     Own(Response<Bytes>),
+    Tunnel(Parts, Box<Opening>),
 }
 
 /// The upstream's answer as it may leave: ours in place of an error, compressed where that is wished.

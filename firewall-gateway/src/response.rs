@@ -29,7 +29,8 @@ use crate::{
 /// observation inside then writes the line and counts.
 pub struct ResponseBody {
     source: Source,
-    observation: Box<Observation>,
+    // Nothing where a tunnel has it.
+    observation: Option<Box<Observation>>,
 }
 
 /// Where a body comes from.
@@ -70,7 +71,13 @@ impl ResponseBody {
     /// A body whose end is the end of `observation`.
     #[must_use]
     pub fn new(source: Source, observation: Box<Observation>) -> Self {
-        Self { source, observation }
+        Self { source, observation: Some(observation) }
+    }
+
+    /// No body, after which the connection is no longer one of HTTP.
+    #[must_use]
+    pub fn last() -> Self {
+        Self { source: Source::own(Bytes::new()), observation: None }
     }
 }
 
@@ -83,22 +90,27 @@ impl Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ResponseError>>> {
         let this = self.get_mut();
-        this.observation.asked();
+        if let Some(observation) = &this.observation {
+            observation.asked();
+        }
         let frame = match &mut this.source {
             Source::Own(body) => ready!(Pin::new(body).poll_frame(cx))
                 .map(|frame| frame.map_err(|never| match never {})),
             Source::Upstream(body) => ready!(body.poll_frame(cx)),
             Source::Compressed(body) => ready!(body.poll_frame(cx)),
         };
-        match &frame {
-            Some(Ok(frame)) => {
-                this.observation.sent(frame.data_ref().map_or(0, |data| data.len() as u64));
-                if this.is_end_stream() {
-                    this.observation.answered();
+        let at_end = this.source.is_end_stream();
+        if let Some(observation) = &mut this.observation {
+            match &frame {
+                Some(Ok(frame)) => {
+                    observation.sent(frame.data_ref().map_or(0, |data| data.len() as u64));
+                    if at_end {
+                        observation.answered();
+                    }
                 }
+                Some(Err(error)) => observation.upstream_failed(error.0),
+                None => observation.answered(),
             }
-            Some(Err(error)) => this.observation.upstream_failed(error.0),
-            None => this.observation.answered(),
         }
         Poll::Ready(frame)
     }

@@ -39,6 +39,7 @@ use crate::{
     },
     request::Target,
     rollout::Forward,
+    upgrade::Upgrades,
 };
 
 /// All routes, in the order in which they are tried; threads share it.
@@ -63,6 +64,8 @@ pub struct Route {
     pub own_limits: RouteLimits,
     /// What becomes of the client's certificate.
     pub client_certificate: ClientCertificateUse,
+    /// What its clients may change to.
+    pub upgrades: Upgrades,
     shape: Shape,
 }
 
@@ -220,7 +223,9 @@ impl Route {
         let own_limits = policy.limits.clone();
         let name = policy.name.as_str().into();
         let client_certificate = policy.client_certificate;
-        Ok(Self { name, place, action, limits, own_limits, client_certificate, shape })
+        let upgrades = Upgrades::new(&policy.upgrades)
+            .map_err(|found| RouteError::Upgrade { name: name(), found })?;
+        Ok(Self { name, place, action, limits, own_limits, client_certificate, upgrades, shape })
     }
 }
 
@@ -246,6 +251,10 @@ pub enum RouteError {
     Rewrite { name: String, error: TemplateError },
     #[error("gateway.routes: route {name:?}: redirect: {error}")]
     Redirect { name: String, error: TemplateError },
+    #[error(
+        "gateway.routes: route {name:?}: upgrades: expected names of protocols in lower case, such as websocket, found {found:?}"
+    )]
+    Upgrade { name: String, found: String },
     #[error("gateway.routes: route {name:?}: {error}")]
     Limits { name: String, error: LimitError },
 }

@@ -95,6 +95,8 @@ pub struct Sending<'a> {
     pub limits: &'a RouteLimits,
     /// Whose it is.
     pub client: IpAddr,
+    /// The protocol that it asks to change to.
+    pub upgrade: Option<&'a HeaderValue>,
 }
 
 /// An answer whose body is still to be read.
@@ -153,7 +155,8 @@ impl Upstream {
         if shared.breaker.as_ref().is_some_and(|breaker| !breaker.admits(shared.now_ms())) {
             return Err(UpstreamFailure::BreakerOpen);
         }
-        let copy = repeatable(&request);
+        // A second opening of another protocol is not the same again.
+        let copy = repeatable(&request).filter(|_| sending.upgrade.is_none());
         let asked = self.asked(&request, copy.is_some(), sending.client);
         let mut ticket = None;
         let found = shared.queue.wait(|| {
@@ -166,7 +169,7 @@ impl Upstream {
         shared.budget.earn();
         let waits = self.waits(sending.limits);
         let deadline = Instant::now() + waits.request;
-        let attempt = Attempt::new(waits, deadline, sending.fate, &self.meter);
+        let attempt = Attempt::new(waits, deadline, sending, &self.meter);
         let mut tried = Vec::new();
         let mut request = Some(request);
         loop {

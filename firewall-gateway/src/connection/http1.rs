@@ -68,6 +68,10 @@ where
                 }
             }
         };
+        if let Some(tunnel) = client.tunnel.take() {
+            tunnel.carry(wire.into_inner(), parts.read_buf).await;
+            return ending;
+        }
         // hyper leaves a connection open whose last request asked for an upgrade.
         let linger = Duration::from_millis(limits::LINGER_TIMEOUT_MS);
         let cut = matches!(ending, (None, Some(_)));

@@ -37,6 +37,11 @@ impl<S> Wire<S> {
         }
     }
 
+    /// The stream alone: what follows is not HTTP.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+
     /// Gives bytes back, for the next who reads.
     pub fn unread(&mut self, bytes: Bytes) {
         self.unread = bytes;

@@ -45,6 +45,9 @@ pub struct Meter {
     pub bytes_in: AtomicU64,
     pub bytes_out: AtomicU64,
     pub upstream_errors_replaced: AtomicU64,
+    pub tunnels_opened: AtomicU64,
+    pub tunnels_active: AtomicU64,
+    pub tunnels_idle_closed: AtomicU64,
     pub responses_compressed: AtomicU64,
     pub access_lines_lost: AtomicU64,
 }
@@ -88,6 +91,9 @@ impl Meter {
             bytes_in: AtomicU64::default(),
             bytes_out: AtomicU64::default(),
             upstream_errors_replaced: AtomicU64::default(),
+            tunnels_opened: AtomicU64::default(),
+            tunnels_active: AtomicU64::default(),
+            tunnels_idle_closed: AtomicU64::default(),
             responses_compressed: AtomicU64::default(),
             access_lines_lost: AtomicU64::default(),
         }
@@ -202,6 +208,9 @@ impl Meter {
             bytes_in: read(&self.bytes_in),
             bytes_out: read(&self.bytes_out),
             upstream_errors_replaced: read(&self.upstream_errors_replaced),
+            tunnels_opened: read(&self.tunnels_opened),
+            tunnels_active: read(&self.tunnels_active),
+            tunnels_idle_closed: read(&self.tunnels_idle_closed),
             responses_compressed: read(&self.responses_compressed),
             access_lines_lost: read(&self.access_lines_lost),
             // Of the exporter, which all threads share.

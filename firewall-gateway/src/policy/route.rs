@@ -25,6 +25,9 @@ pub struct RoutePolicy {
     /// What becomes of the client's certificate.
     #[serde(default)]
     pub client_certificate: ClientCertificateUse,
+    /// Protocols that its clients may change to, such as `websocket`; see [`crate::upgrade`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub upgrades: Vec<String>,
     /// What becomes of the requests.
     pub action: RouteAction,
     /// Where it differs from the gateway's limits.
@@ -46,6 +49,7 @@ impl RoutePolicy {
             methods: Vec::new(),
             headers: Vec::new(),
             client_certificate: ClientCertificateUse::default(),
+            upgrades: Vec::new(),
             action: RouteAction::Forward(ForwardPolicy::to(upstream)),
             limits: RouteLimits::default(),
             answers: AnswerPolicy::default(),

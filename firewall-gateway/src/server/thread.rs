@@ -179,6 +179,7 @@ impl Thread {
             tracer: self.shared.tracer.clone(),
             upstreams: self.upstreams.clone(),
             meter: self.meter.clone(),
+            tunnel: Cell::default(),
             activity: Rc::new(Activity::new(
                 accepted.protocol,
                 Instant::now(),

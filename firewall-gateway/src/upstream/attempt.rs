@@ -1,14 +1,15 @@
 //! One attempt of a request at one backend, and what it says of that backend.
 
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout};
 
-use super::{Lease, SentBody, Waits, again, slot::Slot};
+use super::{Lease, Sending, SentBody, Waits, again, slot::Slot};
 use crate::{
     body::BodyFate,
     figures::{Meter, one},
     rejection::UpstreamFailure,
+    upgrade,
 };
 
 /// What the attempts of a request have in common.
@@ -16,6 +17,7 @@ pub struct Attempt<'a> {
     waits: Waits,
     deadline: Instant,
     fate: &'a BodyFate,
+    upgrade: Option<&'a HeaderValue>,
     meter: &'a Meter,
 }
 
@@ -29,8 +31,9 @@ pub struct Failed {
 
 impl<'a> Attempt<'a> {
     /// Attempts until `deadline`.
-    pub fn new(waits: Waits, deadline: Instant, fate: &'a BodyFate, meter: &'a Meter) -> Self {
-        Self { waits, deadline, fate, meter }
+    pub fn new(waits: Waits, deadline: Instant, sending: Sending<'a>, meter: &'a Meter) -> Self {
+        let Sending { fate, upgrade, .. } = sending;
+        Self { waits, deadline, fate, upgrade, meter }
     }
 
     /// Sends a request to the backend of `slot`. `copy` is the same request, where it may be repeated.
@@ -133,7 +136,12 @@ impl<'a> Attempt<'a> {
             };
             match timeout(wait, &mut sent).await {
                 Ok(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                    return Err(lost(Kind::Answer));
+                    let agreed =
+                        |protocol: &&HeaderValue| upgrade::is_agreed(response.headers(), protocol);
+                    return match self.upgrade.filter(agreed) {
+                        Some(_) => Ok(response),
+                        None => Err(lost(Kind::Answer)),
+                    };
                 }
                 Ok(Ok(response)) => return Ok(response),
                 Ok(Err(mut error)) => {

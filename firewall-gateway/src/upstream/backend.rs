@@ -121,7 +121,7 @@ impl Backend {
 
     async fn speak(
         &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     ) -> Result<http1::SendRequest<SentBody>, UpstreamFailure> {
         let (sender, connection) = http1::Builder::new()
             .max_header_size(UPSTREAM_HEADER_BYTES_MAX)
@@ -133,7 +133,7 @@ impl Backend {
         one(&self.meter.upstream_connections_active);
         let meter = self.meter.clone();
         tokio::task::spawn_local(async move {
-            if let Err(error) = connection.await {
+            if let Err(error) = connection.with_upgrades().await {
                 tracing::debug!(%error, "an upstream connection ended");
             }
             meter.upstream_connections_active.fetch_sub(1, Relaxed);

@@ -39,6 +39,8 @@ mod routing;
 
 mod rollout;
 
+mod tunnels;
+
 mod server;
 
 mod delivery;

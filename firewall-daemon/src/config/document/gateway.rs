@@ -121,6 +121,7 @@ pub struct GatewayLimitsDocument {
     pub upstream_connect_timeout_ms: Option<WaitMs>,
     pub upstream_response_timeout_ms: Option<WaitMs>,
     pub drain_timeout_ms: Option<WaitMs>,
+    pub tunnel_idle_timeout_ms: Option<WaitMs>,
     pub http2_streams_max: Option<Number<1, 10_000>>,
     pub body_gather_bytes: Option<Number<0, 1_048_576>>,
     pub bytes_per_s_min: Option<Number<1, 1_048_576>>,

@@ -26,6 +26,8 @@ pub struct RouteDocument {
     #[serde(default)]
     pub headers: Given<Entries<HeaderDocument>>,
     pub client_certificate: Option<Spanned<ClientCertificateDocument>>,
+    #[serde(default)]
+    pub upgrades: Given<Entries<String>>,
     pub upstream: Option<Spanned<Name>>,
     #[serde(default)]
     pub split: Given<Entries<ShareDocument>>,

@@ -120,6 +120,10 @@ fn limits(document: &GatewayLimitsDocument) -> Limits {
             default.upstream_response_timeout_ms,
         ),
         drain_timeout_ms: wait(document.drain_timeout_ms, default.drain_timeout_ms),
+        tunnel_idle_timeout_ms: wait(
+            document.tunnel_idle_timeout_ms,
+            default.tunnel_idle_timeout_ms,
+        ),
         http2_streams_max: document
             .http2_streams_max
             .map_or(default.http2_streams_max, |number| number.cast()),

@@ -3,14 +3,15 @@
 use std::net::IpAddr;
 
 use firewall_gateway::{
-    limits::{CONDITIONS_MAX, ROLLOUTS_MAX, ROUTES_MAX},
+    limits::{CONDITIONS_MAX, ROLLOUTS_MAX, ROUTES_MAX, UPGRADES_MAX},
     policy::{
         ClientCertificateUse, ForwardPolicy, HeaderCondition, HeaderTest, RouteAction, RouteLimits,
         RoutePolicy,
     },
     route::{self, Pattern, Redirect},
+    upgrade,
 };
-use serde_saphyr::Spanned;
+use serde_saphyr::{Location, Spanned};
 
 use super::{rollout::ForwardDocument, ways::is_host_name};
 use crate::config::{
@@ -123,6 +124,10 @@ impl Check<'_> {
                 None => Vec::new(),
             },
             client_certificate: self.client_certificate(route.client_certificate, client_ca)?,
+            upgrades: match route.upgrades.0 {
+                Some(upgrades) => self.upgrades(place, upgrades, &action)?,
+                None => Vec::new(),
+            },
             action,
             limits: limits(&route.limits.0.unwrap_or_default()),
             answers: self.answers(
@@ -191,6 +196,27 @@ impl Check<'_> {
             return self.error(other.referenced, message);
         }
         self.each_once("methods", methods, |method| method)
+    }
+
+    fn upgrades(
+        &self,
+        route: Location,
+        upgrades: Entries<String>,
+        action: &RouteAction,
+    ) -> Result<Vec<String>, ConfigError> {
+        let upgrades = self.counted("upgrades", 1..=UPGRADES_MAX, upgrades)?;
+        if !matches!(action, RouteAction::Forward(_)) {
+            return self.error(route, "upgrades: expected a route to an upstream");
+        }
+        if let Some(other) = upgrades.iter().find(|name| !upgrade::is_protocol(&name.value)) {
+            let message = format!(
+                "upgrades: expected the name of a protocol in lower case that is not HTTP, such as \
+                 websocket, found {:?}",
+                other.value
+            );
+            return self.error(other.referenced, message);
+        }
+        self.each_once("upgrades", upgrades, |name| name)
     }
 
     fn conditions(
