@@ -86,6 +86,7 @@ gateway:
     upstream_connect_timeout_ms: 18
     upstream_response_timeout_ms: 19
     drain_timeout_ms: 20
+    tunnel_idle_timeout_ms: 24
     http2_streams_max: 21
     body_gather_bytes: 23
     bytes_per_s_min: 22
@@ -154,6 +155,7 @@ log: {level: trace, format: text}
             upstream_connect_timeout_ms: 18,
             upstream_response_timeout_ms: 19,
             drain_timeout_ms: 20,
+            tunnel_idle_timeout_ms: 24,
             http2_streams_max: 21,
             body_gather_bytes: 23,
             bytes_per_s_min: 22,
@@ -230,7 +232,7 @@ fn what_is_wrong_is_said_with_its_place() {
         ),
         (
             gateway("limits: {timeout_ms: 1}"),
-            "8:12: unknown field `timeout_ms`, expected one of connections_max, header_bytes_max, headers_max, body_bytes_max, header_timeout_ms, body_timeout_ms, idle_timeout_ms, tls_handshake_timeout_ms, upstream_connect_timeout_ms, upstream_response_timeout_ms, drain_timeout_ms, http2_streams_max, body_gather_bytes, bytes_per_s_min",
+            "8:12: unknown field `timeout_ms`, expected one of connections_max, header_bytes_max, headers_max, body_bytes_max, header_timeout_ms, body_timeout_ms, idle_timeout_ms, tls_handshake_timeout_ms, upstream_connect_timeout_ms, upstream_response_timeout_ms, drain_timeout_ms, tunnel_idle_timeout_ms, http2_streams_max, body_gather_bytes, bytes_per_s_min",
         ),
         (
             gateway("tls: {version_min: 1.1}"),

@@ -36,12 +36,13 @@ fn every_key_acts() {
     let header = |name: &str, test| HeaderCondition { name: name.into(), test };
     assert_eq!(
         read(&format!(
-            "{PATH}, upstream: api, methods: [GET, POST], headers: [{{name: X-Version, value: '2'}}, \
+            "{PATH}, upstream: api, upgrades: [websocket], methods: [GET, POST], headers: [{{name: X-Version, value: '2'}}, \
              {{name: x-debug, present: true}}, {{name: X-Old, present: false}}], \
              limits: {{body_bytes_max: 1, body_timeout_ms: 2, body_gather_bytes: 3, \
              upstream_connect_timeout_ms: 4, upstream_response_timeout_ms: 5}}"
         )),
         RoutePolicy {
+            upgrades: vec!["websocket".into()],
             methods: vec!["GET".into(), "POST".into()],
             headers: vec![
                 header("x-version", HeaderTest::Value("2".into())),
@@ -164,6 +165,11 @@ fn what_is_wrong_with_a_route_is_said() {
             "upstream: expected one of gateway.upstreams (api, next, old), found \"none\"",
         ),
         ("upstream: api, methods: [get]", "methods: expected GET, HEAD, POST"),
+        (
+            "upstream: api, upgrades: [h2c]",
+            "upgrades: expected the name of a protocol in lower case that is not HTTP, such as websocket, found \"h2c\"",
+        ),
+        ("redirect: {to: /b}, upgrades: [websocket]", "upgrades: expected a route to an upstream"),
         ("upstream: api, methods: []", "methods: expected 1 to 7 entries, found 0"),
         ("upstream: api, methods: [GET, GET]", "methods: expected each once, found GET again"),
         (
