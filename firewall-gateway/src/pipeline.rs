@@ -162,7 +162,8 @@ async fn stages(
     // 8. upstream
     let sent = Instant::now();
     observation.context.upstream_sent = Some(sent);
-    let sending = Sending { fate, limits: &route.own_limits, client: from, upgrade: protocol.as_ref() };
+    let sending =
+        Sending { fate, limits: &route.own_limits, client: from, upgrade: protocol.as_ref() };
     let outcome = upstream.send(forwarded, sending).await;
     observation.context.upstream_duration = Some(sent.elapsed());
     let answer = outcome.map_err(|failure| {
@@ -172,13 +173,18 @@ async fn stages(
     // 9. response: nothing of the inside
     observation.context.backend = Some(answer.backend);
     let mut response = answer.response;
-    if let Some(protocol) = protocol.filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS) {
+    if let Some(protocol) =
+        protocol.filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS)
+    {
         let upgraded = hyper::upgrade::on(&mut response);
         let (mut head, _) = response.into_parts();
         headers::to_client(&mut head.headers);
         upgrade::set(&mut head.headers, &protocol);
         let idle = Duration::from_millis(limits.tunnel_idle_timeout_ms);
-        return Ok(Outcome::Tunnel(head, Box::new(Opening { upgraded, lease: answer.lease, idle })));
+        return Ok(Outcome::Tunnel(
+            head,
+            Box::new(Opening { upgraded, lease: answer.lease, idle }),
+        ));
     }
     let (mut head, body) = response.into_parts();
     headers::to_client(&mut head.headers);

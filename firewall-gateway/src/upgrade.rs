@@ -77,7 +77,11 @@ mod tests {
 
     use super::*;
 
-    fn request(method: Method, version: Version, headers: &[(&str, &str)]) -> Request<Empty<&'static [u8]>> {
+    fn request(
+        method: Method,
+        version: Version,
+        headers: &[(&str, &str)],
+    ) -> Request<Empty<&'static [u8]>> {
         let mut request = Request::builder().method(method).version(version);
         for (name, value) in headers {
             request = request.header(*name, *value);

@@ -5,6 +5,7 @@
 //! `cargo xtask bench takeover`: the daemon dies, stops, is upgraded and reloads under load.
 //! `cargo xtask bench limits`: limits that both cores take from.
 //! `cargo xtask bench gateway`: what a request costs the gateway, beside nginx and HAProxy.
+//! `cargo xtask bench slow`: what a thousand slow clients cost another one.
 //! `cargo xtask bench changes`: a gateway that is reloaded, upgraded and changed under load.
 //! `cargo xtask bench control`: what a change by a verb takes, end to end.
 
@@ -99,6 +100,8 @@ enum What {
     Control,
     /// What a request costs, beside nginx and HAProxy.
     Gateway,
+    /// What a thousand slow clients cost another one.
+    Slow,
     /// Reloads, other certificates and backends, new workers and upgrades under load.
     Changes,
 }
@@ -126,6 +129,10 @@ fn run(arguments: &Arguments) -> Result<bool> {
         What::Changes => changes::run()?,
         What::Gateway => {
             let (table, problems) = gateway::run()?;
+            return told(&table, &problems, arguments.json);
+        }
+        What::Slow => {
+            let (table, problems) = gateway::slow::run()?;
             return told(&table, &problems, arguments.json);
         }
     };

@@ -62,6 +62,12 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// What a thousand clients with slow heads, bodies and reads cost another one, beside nginx and HAProxy.
+    Slow {
+        /// One object of JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
     /// A gateway that is reloaded, upgraded and changed in every way under load: no request is lost.
     Changes {
         /// One object of JSON instead of a table.
@@ -80,6 +86,7 @@ pub fn run(options: &Options) -> Result<()> {
         What::Limits { json } => ("limits", json),
         What::Control { json } => ("control", json),
         What::Gateway { json } => ("gateway", json),
+        What::Slow { json } => ("slow", json),
         What::Changes { json } => ("changes", json),
     };
     build::run()?;

@@ -15,8 +15,8 @@ use firewall_gateway::{
 };
 
 use crate::world::{
-    Client, World, gateway_policy, header, read_answer, read_head, route_policy, status,
-    upstream_policy, Upstream,
+    Client, Upstream, World, gateway_policy, header, read_answer, read_head, route_policy, status,
+    upstream_policy,
 };
 
 const AGREES: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\

@@ -10,6 +10,7 @@ mod contender;
 mod load;
 mod clients;
 mod table;
+pub mod slow;
 
 use std::{fs, thread, time::Duration};
 
@@ -43,17 +44,7 @@ const HOST: &str = "api.example";
 
 /// Measures.
 pub fn run() -> Result<(Comparison, Vec<String>)> {
-    raise_descriptors()?;
-    let world = World::build(&[])?;
-    let authority = Authority::create(world.folder(), "authority")?;
-    let front = authority.issue(HOST)?;
-    let bodies = [("/small", body(SMALL_BYTES)), ("/large", body(LARGE_BYTES))];
-    fs::create_dir(world.folder().join("www"))?;
-    for (path, body) in &bodies {
-        fs::write(world.folder().join("www").join(path.trim_start_matches('/')), body)?;
-    }
-    let servers = servers::start(&world, &authority, &front)?;
-    let bench = Bench { world: &world, authority: &authority, servers: &servers, bodies };
+    let bench = Ground::lay()?;
     let mut table = Comparison::default();
     bench.verify(&mut table)?;
     bench.idle(&mut table)?;
@@ -65,14 +56,29 @@ pub fn run() -> Result<(Comparison, Vec<String>)> {
     Ok((table, problems))
 }
 
-struct Bench<'a> {
-    world: &'a World,
-    authority: &'a Authority,
-    servers: &'a servers::Servers,
+// What is dropped first ends first.
+struct Ground {
+    servers: servers::Servers,
+    authority: Authority,
+    world: World,
     bodies: [(&'static str, String); 2],
 }
 
-impl Bench<'_> {
+impl Ground {
+    fn lay() -> Result<Self> {
+        raise_descriptors()?;
+        let world = World::build(&[])?;
+        let authority = Authority::create(world.folder(), "authority")?;
+        let front = authority.issue(HOST)?;
+        let bodies = [("/small", body(SMALL_BYTES)), ("/large", body(LARGE_BYTES))];
+        fs::create_dir(world.folder().join("www"))?;
+        for (path, body) in &bodies {
+            fs::write(world.folder().join("www").join(path.trim_start_matches('/')), body)?;
+        }
+        let servers = servers::start(&world, &authority, &front)?;
+        Ok(Self { servers, authority, world, bodies })
+    }
+
     /// Every answer is the backend's, byte for byte, in both protocols.
     fn verify(&self, table: &mut Comparison) -> Result<()> {
         for contender in &self.servers.contenders {
@@ -95,7 +101,7 @@ impl Bench<'_> {
     fn idle(&self, table: &mut Comparison) -> Result<()> {
         let mut found = IDLE.map(|_| Vec::new());
         for contender in &self.servers.contenders {
-            let pinned = Pinned::new(self.authority, HOST, contender.address)?;
+            let pinned = Pinned::new(&self.authority, HOST, contender.address)?;
             let mut idle = clients::Idle::default();
             for (count, found) in IDLE.iter().zip(&mut found) {
                 idle.grow(&self.world.server, &pinned, *count, &self.bodies[0])?;
@@ -119,7 +125,7 @@ impl Bench<'_> {
         let (mut rates, mut costs) = (Samples::default(), Samples::default());
         for _ in 0..ROUNDS {
             for (contender, place) in self.servers.contenders.iter().zip(0..) {
-                let pinned = Pinned::new(self.authority, HOST, contender.address)?;
+                let pinned = Pinned::new(&self.authority, HOST, contender.address)?;
                 let before = contender.cpu()?;
                 let (count, time) = clients::handshakes(&self.world.server, &pinned, HANDSHAKES)?;
                 let spent = contender.cpu()? - before;
@@ -150,7 +156,7 @@ impl Bench<'_> {
             for _ in 0..ROUNDS {
                 for (contender, place) in self.servers.contenders.iter().zip(0..) {
                     let before = contender.cpu()?;
-                    let seen = load.run(self.world, contender, protocol)?;
+                    let seen = load.run(&self.world, contender, protocol)?;
                     let spent = contender.cpu()? - before;
                     checked &= table.check(&seen, contender, cpu, load);
                     costs.add(place, spent.as_secs_f64() * 1e6 / load.requests as f64);
@@ -178,7 +184,7 @@ impl Bench<'_> {
                 let rate = highest / 2.0;
                 let requests = (rate * HALF_LOAD.as_secs_f64()) as u64;
                 let load = Load { path: "/small", bytes: SMALL_BYTES, requests, rate: Some(rate) };
-                let seen = load.run(self.world, contender, Protocol::Http1)?;
+                let seen = load.run(&self.world, contender, Protocol::Http1)?;
                 checked &= table.check(&seen, contender, "p99_half_load", &load);
                 found.add(place, seen.p99_ms.context("a load at a rate has no latencies")?);
             }

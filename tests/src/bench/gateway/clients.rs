@@ -18,12 +18,13 @@ use rustls::{
 use crate::{namespace::Namespace, pki::Authority};
 
 /// Threads that open connections.
-const THREADS: usize = 4;
+pub const THREADS: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Of the idle connections, how many are asked again at the end.
 const ASKED_AGAIN: usize = 100;
 
-type Stream = StreamOwned<ClientConnection, TcpStream>;
+/// A connection.
+pub type Stream = StreamOwned<ClientConnection, TcpStream>;
 
 /// A server to connect to. Every handshake is a whole one, and verified.
 #[derive(Clone)]
@@ -49,7 +50,8 @@ impl Pinned {
         Ok(Self { address, name, config: Arc::new(config) })
     }
 
-    fn connect(&self) -> Result<Stream> {
+    /// A connection, after its handshake.
+    pub fn connect(&self) -> Result<Stream> {
         let tcp = TcpStream::connect(self.address)?;
         tcp.set_nodelay(true)?;
         tcp.set_read_timeout(Some(PATIENCE))?;
