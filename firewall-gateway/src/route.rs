@@ -224,7 +224,7 @@ impl Route {
         let name = policy.name.as_str().into();
         let client_certificate = policy.client_certificate;
         let upgrades = Upgrades::new(&policy.upgrades)
-            .map_err(|found| RouteError::Upgrade { name: name(), found })?;
+            .map_err(|found| RouteError::Upgrade { name: policy.name.clone(), found })?;
         Ok(Self { name, place, action, limits, own_limits, client_certificate, upgrades, shape })
     }
 }

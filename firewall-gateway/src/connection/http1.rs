@@ -59,7 +59,13 @@ where
         let parts = (*connection).into_parts();
         (wire, service) = (parts.io.into_inner(), parts.service);
         let ending = match ending {
-            Some(ending) => ending,
+            Some(ending) => match client.tunnel.take() {
+                Some(tunnel) => {
+                    tunnel.carry(wire.into_inner(), parts.read_buf).await;
+                    return ending;
+                }
+                None => ending,
+            },
             None => {
                 wire.unread(parts.read_buf);
                 match park(&mut wire, client, &mut drain, &mut draining, &mut watch).await {
@@ -68,10 +74,6 @@ where
                 }
             }
         };
-        if let Some(tunnel) = client.tunnel.take() {
-            tunnel.carry(wire.into_inner(), parts.read_buf).await;
-            return ending;
-        }
         // hyper leaves a connection open whose last request asked for an upgrade.
         let linger = Duration::from_millis(limits::LINGER_TIMEOUT_MS);
         let cut = matches!(ending, (None, Some(_)));

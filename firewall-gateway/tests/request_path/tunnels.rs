@@ -14,8 +14,9 @@ use firewall_gateway::{
     policy::{BackendPolicy, DeliveryPolicy},
 };
 
+use crate::upstream::Upstream;
 use crate::world::{
-    Client, Upstream, World, gateway_policy, header, read_answer, read_head, route_policy, status,
+    Client, World, gateway_policy, header, read_answer, read_head, route_policy, status,
     upstream_policy,
 };
 

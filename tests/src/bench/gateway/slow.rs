@@ -77,7 +77,7 @@ impl Ground {
     fn among_slow(
         &self,
         contender: &Contender,
-        work: impl FnOnce() -> Result<(f64, f64)>,
+        work: impl FnOnce() -> Result<(f64, f64)> + Send,
     ) -> Result<(f64, f64, u64)> {
         let pinned = Pinned::new(&self.authority, super::HOST, contender.address)?;
         let (over, cut) = (AtomicBool::new(false), AtomicU64::new(0));

@@ -206,7 +206,7 @@ impl Check<'_> {
     ) -> Result<Vec<String>, ConfigError> {
         let upgrades = self.counted("upgrades", 1..=UPGRADES_MAX, upgrades)?;
         if !matches!(action, RouteAction::Forward(_)) {
-            return self.error(route, "upgrades: expected a route to an upstream");
+            return self.error(route, "upgrades: expected a route to an upstream".to_owned());
         }
         if let Some(other) = upgrades.iter().find(|name| !upgrade::is_protocol(&name.value)) {
             let message = format!(
