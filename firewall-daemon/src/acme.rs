@@ -41,6 +41,9 @@ pub enum AcmeError {
         /// In its words.
         why: String,
     },
+    /// The worker does not answer.
+    #[error("the gateway's worker did not show the challenge within {0} ms")]
+    NotShown(u64),
     /// It took too long.
     #[error("no certificate within {0} s")]
     Late(u64),
@@ -64,4 +67,37 @@ pub enum AcmeError {
     /// Whom the way to the authority trusts.
     #[error(transparent)]
     Trust(#[from] crate::fetch::FetchError),
+}
+
+impl AcmeError {
+    /// Whether it is this error of RFC 8555, 6.7.
+    fn is_of(&self, kind: &str) -> bool {
+        let Self::Authority { source, .. } = self else { return false };
+        let instant_acme::Error::Api(problem) = &**source else { return false };
+        let found = problem.r#type.as_deref();
+        found.and_then(|found| found.strip_prefix("urn:ietf:params:acme:error:")) == Some(kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::AcmeError;
+
+    #[test]
+    fn an_error_is_known_by_its_kind() {
+        let of = |kind: &str| {
+            let problem = serde_json::from_str(&format!("{{\"type\": \"{kind}\"}}")).unwrap();
+            let source = Box::new(instant_acme::Error::Api(problem));
+            AcmeError::Authority { directory: String::new(), source }
+        };
+        for (kind, expected) in [
+            ("urn:ietf:params:acme:error:badNonce", true),
+            ("urn:ietf:params:acme:error:badCSR", false),
+            ("badNonce", false),
+            ("about:blank", false),
+        ] {
+            assert_eq!(of(kind).is_of("badNonce"), expected, "{kind}");
+        }
+        assert!(!AcmeError::Late(1).is_of("badNonce"));
+    }
 }

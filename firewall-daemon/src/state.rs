@@ -12,6 +12,7 @@ pub mod file;
 pub mod swap;
 pub mod changes;
 pub mod backends;
+pub mod names;
 pub mod history;
 pub mod bans;
 
@@ -19,6 +20,7 @@ pub use backends::{BackendChange, BackendState};
 pub use changes::{Changes, Entry, GeoChange, LimitChange};
 pub use claim::StateClaim;
 pub use error::StateError;
+pub use names::KnownNames;
 
 use file::Staged;
 

@@ -223,7 +223,15 @@ impl Supervisor {
     pub fn show(&self, challenges: Vec<ChallengePolicy>) {
         let mut state = self.state();
         state.challenges = challenges;
-        state.live.show(&state.challenges);
+        // One that drains may have taken the authority's connection already.
+        for worker in state.draining.iter().chain([&state.live]) {
+            worker.show(&state.challenges);
+        }
+    }
+
+    /// Whether the live worker shows them.
+    pub fn is_shown(&self) -> bool {
+        self.state().live.is_shown()
     }
 
     /// What clients refuse of the certificates in force, now or soon.

@@ -80,7 +80,10 @@ fn attend(
                 }
             }
             Ok(Some((ToWorker::TicketKeys { keys }, _))) => gateway.replace_ticket_keys(&keys),
-            Ok(Some((ToWorker::Challenges { challenges }, _))) => gateway.show(&challenges),
+            Ok(Some((ToWorker::Challenges { number, challenges }, _))) => {
+                gateway.show(&challenges);
+                channel.send(&FromWorker::Shown { number }, &[])?;
+            }
             Ok(Some((ToWorker::Start { .. }, _))) => return Err(AttendError::SecondStart),
             // The supervisor is gone; nobody else could tell us to end.
             Ok(None) => {

@@ -45,13 +45,14 @@ pub fn is_installed() -> bool {
 }
 
 impl Pebble {
-    /// Starts it on a host; its own certificate is of this authority, and those that it issues are good for
-    /// so long.
+    /// Starts it on a host; its own certificate is of this authority, those that it issues are good for
+    /// so long, and of a hundred nonces it refuses so many.
     pub fn start(
         world: &World,
         host: &Host,
         authority: &Authority,
         validity_s: u32,
+        nonces_refused_percent: u32,
     ) -> Result<Self> {
         let address = IpAddr::V4(host.plan.ipv4);
         let identity =
@@ -74,8 +75,9 @@ impl Pebble {
         let names = Process::start(&host.namespace, &mut names, "names", world.folder())?;
         let mut pebble = Command::new("pebble");
         pebble.args(["-strict", "-dnsserver", NAME_SERVER, "-config"]).arg(&path);
-        // It looks at once, and refuses one nonce in twenty: a client has to ask again.
-        pebble.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_WFE_NONCEREJECT", "5");
+        // It looks at once.
+        pebble.env("PEBBLE_VA_NOSLEEP", "1");
+        pebble.env("PEBBLE_WFE_NONCEREJECT", nonces_refused_percent.to_string());
         pebble.env("PEBBLE_AUTHZREUSE", "0");
         let process = Process::start(&host.namespace, &mut pebble, "pebble", world.folder())?;
         let trust = authority.certificate.clone();

@@ -8,6 +8,7 @@
 //! `cargo xtask bench slow`: what a thousand slow clients cost another one.
 //! `cargo xtask bench changes`: a gateway that is reloaded, upgraded and changed under load.
 //! `cargo xtask bench control`: what a change by a verb takes, end to end.
+//! `cargo xtask bench balance`: where requests go, by each rule.
 
 pub mod link;
 
@@ -48,6 +49,8 @@ mod control;
 mod gateway;
 
 mod changes;
+
+mod balance;
 
 use std::{
     fmt::Display,
@@ -104,6 +107,8 @@ enum What {
     Slow,
     /// Reloads, other certificates and backends, new workers and upgrades under load.
     Changes,
+    /// Where requests go, by each rule.
+    Balance,
 }
 
 /// Every receiver takes a turn so many times: the machine's mood changes, and the median forgives it.
@@ -135,6 +140,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
             let (table, problems) = gateway::slow::run()?;
             return told(&table, &problems, arguments.json);
         }
+        What::Balance => balance::run()?,
     };
     told(&report, &problems, arguments.json)
 }

@@ -123,7 +123,8 @@ impl Process {
         child.try_wait().with_context(|| format!("could not wait for {}", self.name))
     }
 
-    fn log_end(&self) -> String {
+    /// The end of what it has logged, where a cause stands.
+    pub fn log_end(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")

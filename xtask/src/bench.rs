@@ -50,6 +50,12 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// Where 100,000 real requests of each rule of balancing go, beside where they should.
+    Balance {
+        /// One object of JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
     /// What a change by a verb takes, from the start of the command to its end.
     Control {
         /// One object of JSON instead of a table.
@@ -88,6 +94,7 @@ pub fn run(options: &Options) -> Result<()> {
         What::Gateway { json } => ("gateway", json),
         What::Slow { json } => ("slow", json),
         What::Changes { json } => ("changes", json),
+        What::Balance { json } => ("balance", json),
     };
     build::run()?;
     let toolchain = setup::bench()?;

@@ -58,6 +58,10 @@ impl Challenge for Supervisor {
     fn show(&self, challenges: Vec<firewall_gateway::policy::ChallengePolicy>) {
         Supervisor::show(self, challenges);
     }
+
+    fn is_shown(&self) -> bool {
+        Supervisor::is_shown(self)
+    }
 }
 
 /// Orders when it is due, until `stop` says true.

@@ -16,8 +16,8 @@ use super::{
 use crate::{
     config::UpstreamConfig,
     control::{BackendAsk, BackendVerb, Caller, Changed, QUOTA_MAX, WEIGHT_MAX},
-    state::{BackendChange, BackendState},
-    supervisor::backends::{Known, in_force},
+    state::{BackendChange, BackendState, KnownNames},
+    supervisor::backends::in_force,
 };
 
 impl Daemon {
@@ -87,7 +87,7 @@ impl Daemon {
 fn changed(
     upstream: &UpstreamConfig,
     changes: &[BackendChange],
-    known: &Known,
+    known: &KnownNames,
     caller: &Caller,
     ask: &BackendAsk,
 ) -> Result<Option<BackendChange>, ChangeError> {
@@ -217,7 +217,7 @@ mod tests {
         ] {
             let ask =
                 BackendAsk { change: verb, upstream: "api".to_owned(), address: address(last) };
-            let found = changed(&upstream, &changes, &Known::new(), &caller, &ask);
+            let found = changed(&upstream, &changes, &KnownNames::new(), &caller, &ask);
             match (found, expected) {
                 (Ok(found), Ok(expected)) => {
                     let shown = found.as_ref().map(|change| (change.state, change.draining));

@@ -286,6 +286,7 @@ impl Daemon {
         };
         let mut material = supervisor::material(gateway, next.config.log)
             .map_err(|error| ChangeError::Gateway(error.into()))?;
+        self.names.learn(&next.config);
         let known = self.names.known();
         let changes = &next.changes.backends;
         backends::lay_over(&mut material.policy, &gateway.upstreams, changes, &known);

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::{SocketAddr, ToSocketAddrs as _},
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, mpsc},
     thread,
     time::{Duration, Instant},
@@ -17,60 +18,82 @@ use tokio::{
 use super::{Daemon, lock};
 use crate::{
     config::{BackendName, Config, UpstreamConfig},
-    supervisor::backends::{Known, in_force},
+    state::{KnownNames, names as kept},
+    supervisor::backends::in_force,
 };
 
 /// How often it is asked what is due.
 const BEAT: Duration = Duration::from_secs(1);
 /// Addresses of one name that are used.
 const ADDRESSES_MAX: usize = 64;
-/// How long a start waits for all names; what is not known by then is looked up again soon.
-const START_WAIT: Duration = Duration::from_secs(3);
+/// How long a start or a reload waits for all names; what is not known by then is looked up again soon.
+const WAIT: Duration = Duration::from_secs(3);
+/// Names that are kept, those of earlier configurations among them.
+const KEPT_MAX: usize = 1_024;
 /// How soon a name is looked up again that has no address.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// The addresses of names. What was once known is kept until there is something better.
-#[derive(Debug, Default)]
+/// The addresses of names. What was once known is kept until there is something better, over a restart too.
+#[derive(Debug)]
 pub struct Names {
-    known: Mutex<Known>,
+    known: Mutex<KnownNames>,
     due: Mutex<BTreeMap<(String, u16), Instant>>,
+    file: PathBuf,
 }
 
 impl Names {
-    /// Looks all names of a configuration up, at once and for a bounded time.
-    pub fn at_start(config: &Config) -> Self {
-        let names = Self::default();
+    /// What an earlier daemon knew, and then all names of a configuration looked up.
+    pub fn at_start(config: &Config, folder: &Path) -> Self {
+        let file = kept::path(folder);
+        let known = kept::read(&file).unwrap_or_else(|error| {
+            // It is only the second best: no reason not to start.
+            tracing::warn!(%error, "addresses of names that were kept are not used");
+            KnownNames::new()
+        });
+        let names = Self { known: Mutex::new(known), due: Mutex::default(), file };
+        names.look_up_all(of(config));
+        names
+    }
+
+    /// Looks up those of a configuration that were never looked up.
+    pub fn learn(&self, config: &Config) {
+        let known = self.known();
+        let is_new = |name: &BackendName| !known.contains_key(&key(name));
+        self.look_up_all(of(config).into_iter().filter(is_new).collect());
+    }
+
+    /// All at once, and for a bounded time.
+    fn look_up_all(&self, wanted: Vec<BackendName>) {
         let (found, finds) = mpsc::channel();
         let mut asked = 0;
-        for name in of(config) {
+        for name in wanted {
             let found = found.clone();
             let lookup = move || {
                 let answer = look_up(&name);
                 // Nobody waits any more.
                 let _ = found.send((name, answer));
             };
-            // Where there is no thread to be had, the first beat looks it up.
+            // Where there is no thread to be had, the next beat looks it up.
             if thread::Builder::new().name("name".to_owned()).spawn(lookup).is_ok() {
                 asked += 1;
             }
         }
-        let end = Instant::now() + START_WAIT;
+        let end = Instant::now() + WAIT;
         for _ in 0..asked {
             let left = end.saturating_duration_since(Instant::now());
             let Ok((name, answer)) = finds.recv_timeout(left) else { break };
-            names.take(&name, answer);
+            self.take(&name, answer);
         }
-        names
     }
 
     /// The addresses as they were last found.
-    pub fn known(&self) -> Known {
+    pub fn known(&self) -> KnownNames {
         lock(&self.known).clone()
     }
 
     /// Whether these are others than before.
     fn take(&self, name: &BackendName, answer: Result<Vec<SocketAddr>, String>) -> bool {
-        let key = (name.name.clone(), name.port);
+        let key = key(name);
         let (next, changed) = match answer {
             Ok(addresses) => {
                 let old = lock(&self.known).insert(key.clone(), addresses.clone());
@@ -83,6 +106,7 @@ impl Names {
                         addresses = addresses.join(" "),
                         "a name's backends"
                     );
+                    self.keep();
                 }
                 (Duration::from_secs(name.refresh_s), changed)
             }
@@ -97,9 +121,27 @@ impl Names {
         changed
     }
 
+    fn keep(&self) {
+        // Held while it is written: a later state does not come before an earlier one.
+        let known = lock(&self.known);
+        if let Err(error) = kept::write(&self.file, &known) {
+            tracing::warn!(%error, "a start without a resolver would not know these addresses");
+        }
+    }
+
+    /// Lets go of names of earlier configurations, where there are too many; a rollback may have some again.
+    fn forget_others(&self, names: &[BackendName]) {
+        let mut known = lock(&self.known);
+        if known.len() > KEPT_MAX {
+            let is_named = |known: &(String, u16)| names.iter().any(|name| key(name) == *known);
+            known.retain(|known, _| is_named(known));
+            lock(&self.due).retain(|known, _| is_named(known));
+        }
+    }
+
     fn is_due(&self, name: &BackendName) -> bool {
         let due = lock(&self.due);
-        due.get(&(name.name.clone(), name.port)).is_none_or(|due| *due <= Instant::now())
+        due.get(&key(name)).is_none_or(|due| *due <= Instant::now())
     }
 }
 
@@ -113,6 +155,7 @@ pub async fn follow(daemon: Arc<Daemon>, mut stop: watch::Receiver<bool>) {
             _ = stop.wait_for(|stop| *stop) => return,
         }
         let names = of(&lock(&daemon.config));
+        daemon.names.forget_others(&names);
         for name in names.into_iter().filter(|name| daemon.names.is_due(name)) {
             let this = daemon.clone();
             let looked_up = spawn_blocking(move || {
@@ -142,6 +185,10 @@ impl Daemon {
             supervisor.set_backends(&upstream.name, backends);
         }
     }
+}
+
+fn key(name: &BackendName) -> (String, u16) {
+    (name.name.clone(), name.port)
 }
 
 fn of(config: &Config) -> Vec<BackendName> {

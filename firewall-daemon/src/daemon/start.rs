@@ -48,7 +48,7 @@ pub fn start(config: Config, kept: Vec<TcpListener>) -> anyhow::Result<Daemon> {
     let mut sources = Sources::default();
     let prepared = Prepared::new(&config, &changes, &mut sources)?;
     let Prepared { packet, source, compiled, asn_lookup } = prepared;
-    let names = Names::at_start(&config);
+    let names = Names::at_start(&config, state.path());
     let supervisor = match &config.gateway {
         Some(gateway) => {
             if let Err(error) = sticky::keep(&gateway.sticky_key) {

@@ -1,7 +1,5 @@
 //! The backends in force: those of the configuration, those of its names, and what verbs changed.
 
-use std::{collections::BTreeMap, net::SocketAddr};
-
 use firewall_gateway::{
     limits::BACKENDS_MAX,
     policy::{BackendPolicy, GatewayPolicy},
@@ -9,18 +7,15 @@ use firewall_gateway::{
 
 use crate::{
     config::UpstreamConfig,
-    state::{BackendChange, BackendState},
+    state::{BackendChange, BackendState, KnownNames},
 };
-
-/// The addresses of names, by name and port, as they were last looked up.
-pub type Known = BTreeMap<(String, u16), Vec<SocketAddr>>;
 
 /// Puts the backends in force into a policy that was made of `upstreams`.
 pub fn lay_over(
     policy: &mut GatewayPolicy,
     upstreams: &[UpstreamConfig],
     changes: &[BackendChange],
-    known: &Known,
+    known: &KnownNames,
 ) {
     for (policy, config) in policy.upstreams.iter_mut().zip(upstreams) {
         policy.backends = in_force(config, changes, known);
@@ -33,7 +28,7 @@ pub fn lay_over(
 pub fn in_force(
     upstream: &UpstreamConfig,
     changes: &[BackendChange],
-    known: &Known,
+    known: &KnownNames,
 ) -> Vec<BackendPolicy> {
     let mut backends = upstream.backends.clone();
     for name in &upstream.names {
@@ -78,6 +73,8 @@ fn add(backends: &mut Vec<BackendPolicy>, backend: BackendPolicy) {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
     use crate::config::BackendName;
 
@@ -99,7 +96,8 @@ mod tests {
             connections_max: 1,
             delivery: Default::default(),
         };
-        let known: Known = [(("api.internal".to_owned(), 80), vec![address(2), address(3)])].into();
+        let known: KnownNames =
+            [(("api.internal".to_owned(), 80), vec![address(2), address(3)])].into();
         let change = |upstream: &str, last: u8, state, draining| BackendChange {
             upstream: upstream.to_owned(),
             address: address(last),
@@ -129,6 +127,6 @@ mod tests {
                 in_force(&upstream, &changes, &known).iter().map(shown).collect();
             assert_eq!(found.join(" "), expected, "{changes:?}");
         }
-        assert_eq!(in_force(&upstream, &[], &Known::new()).len(), 2, "nothing looked up yet");
+        assert_eq!(in_force(&upstream, &[], &KnownNames::new()).len(), 2, "nothing looked up yet");
     }
 }

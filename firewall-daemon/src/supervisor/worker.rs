@@ -86,6 +86,9 @@ struct State {
     phase: Phase,
     sandbox: Vec<String>,
     figures: Figures,
+    /// How often it was told what to show to an authority, and which of these it answered last.
+    told: u64,
+    shown: u64,
     /// It was told to end, so its end is no death.
     dismissed: bool,
 }
@@ -163,11 +166,22 @@ impl Worker {
 
     /// Tells it what to show to an authority.
     pub fn show(&self, challenges: &[ChallengePolicy]) {
-        let message = ToWorker::Challenges { challenges: challenges.to_vec() };
+        let number = {
+            let mut state = self.state();
+            state.told += 1;
+            state.told
+        };
+        let message = ToWorker::Challenges { number, challenges: challenges.to_vec() };
         // One that has ended is asked by nobody.
         if let Err(error) = self.channel.send(&message, &[]) {
             tracing::debug!(%error, "the gateway worker cannot be told its challenges");
         }
+    }
+
+    /// Whether it shows what it was told last.
+    pub fn is_shown(&self) -> bool {
+        let state = self.state();
+        state.shown == state.told
     }
 
     /// Hands it new keys of session tickets.
@@ -304,6 +318,7 @@ impl Worker {
                 Ok(Some((FromWorker::Standings(rows), _))) => {
                     replace_rows(&mut self.state().figures.standings, rows);
                 }
+                Ok(Some((FromWorker::Shown { number }, _))) => self.state().shown = number,
                 Ok(Some((FromWorker::Drained, _))) | Ok(None) => return,
                 // A worker that says nonsense may be in an attacker's hands.
                 Err(error) => {

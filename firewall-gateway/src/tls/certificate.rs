@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rustls::{
-    SignatureAlgorithm,
+    SignatureAlgorithm, SignatureScheme,
     crypto::CryptoProvider,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     sign::CertifiedKey,
@@ -19,6 +19,8 @@ pub struct Certificate {
     /// What there is to say of it.
     pub facts: CertificateFacts,
     plain: Arc<CertifiedKey>,
+    /// What its key can sign with: asking the key would make a signer for each answer.
+    schemes: Box<[SignatureScheme]>,
     /// The same with the authority's word stapled to it, and when that is over.
     stapled: Option<(Arc<CertifiedKey>, i64)>,
 }
@@ -89,7 +91,10 @@ impl Certificate {
                 }
             }
         }
-        Ok(Self { facts, plain: Arc::new(plain), stapled })
+        let signs = |scheme: &SignatureScheme| plain.key.choose_scheme(&[*scheme]).is_some();
+        let known = provider.signature_verification_algorithms.supported_schemes();
+        let schemes = known.into_iter().filter(signs).collect();
+        Ok(Self { facts, plain: Arc::new(plain), schemes, stapled })
     }
 
     /// What a handshake at this time is answered with: an OCSP response that is over makes clients
@@ -102,10 +107,10 @@ impl Certificate {
         }
     }
 
-    /// Its key and chain.
+    /// Whether a client with these signature schemes can verify what its key signs.
     #[must_use]
-    pub fn plain(&self) -> &Arc<CertifiedKey> {
-        &self.plain
+    pub fn is_verifiable(&self, offered: &[SignatureScheme]) -> bool {
+        offered.iter().any(|scheme| self.schemes.contains(scheme))
     }
 }
 

@@ -119,12 +119,7 @@ fn choose<'a>(
     found: &'a [Arc<Certificate>],
     schemes: &[SignatureScheme],
 ) -> Option<&'a Arc<Certificate>> {
-    // Asking a key makes a signer: not for the one answer that there is.
-    if let [only] = found {
-        return Some(only);
-    }
-    let verifiable = |one: &&Arc<Certificate>| one.plain().key.choose_scheme(schemes).is_some();
-    found.iter().find(verifiable).or(found.first())
+    found.iter().find(|one| one.is_verifiable(schemes)).or(found.first())
 }
 
 /// A signature with ECDSA costs a tenth of one with RSA.

@@ -30,6 +30,8 @@ pub enum ToWorker {
     },
     /// What is shown to an authority that looks whether a name is ours, from now on; nothing after.
     Challenges {
+        /// Counts these messages; the answer has it too.
+        number: u64,
         /// At most `CHALLENGES_MAX`.
         challenges: Vec<ChallengePolicy>,
     },
@@ -68,6 +70,11 @@ pub enum FromWorker {
     Upstreams(Vec<UpstreamStanding>),
     /// How some backends stand, likewise.
     Standings(Vec<BackendStanding>),
+    /// The challenges of the message with this number are shown: an authority may look.
+    Shown {
+        /// See [`ToWorker::Challenges`].
+        number: u64,
+    },
     /// Nothing is in flight any more, or the drain time is over; the worker ends.
     Drained,
 }

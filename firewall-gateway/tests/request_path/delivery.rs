@@ -28,18 +28,28 @@ use crate::{
     },
 };
 
+/// What clients see when one of three backends fails under the load of four of them: no failure at all.
 #[test]
-fn one_of_three_fails_and_no_get_does() {
-    for mode in [Mode::Gone, Mode::Closing, Mode::Hung, Mode::Failing, Mode::Slow] {
+fn one_of_three_fails_and_no_safe_request_does() {
+    for (mode, method) in [
+        (Mode::Gone, "GET"),
+        (Mode::Gone, "HEAD"),
+        (Mode::Closing, "GET"),
+        (Mode::Hung, "GET"),
+        (Mode::Hung, "OPTIONS"),
+        (Mode::Failing, "GET"),
+        (Mode::Failing, "HEAD"),
+        (Mode::Slow, "GET"),
+    ] {
         let world = World::new(3, resilient());
-        let sent = world.each(4, 25, "GET", |_| {});
+        let sent = world.each(4, 25, method, |_| {});
         assert_eq!(sent, [(200, 100)], "{mode:?}: while all are well");
-        let sent = world.each(4, 75, "GET", |count| {
+        let sent = world.each(4, 75, method, |count| {
             if count == 10 {
                 world.servers[1].be(mode);
             }
         });
-        assert_eq!(sent, [(200, 300)], "{mode:?}: no GET fails");
+        assert_eq!(sent, [(200, 300)], "{mode:?}: no {method} fails");
         let before = world.servers[1].served();
         world.servers[1].be(Mode::Well);
         world.until(|| {
@@ -51,6 +61,38 @@ fn one_of_three_fails_and_no_get_does() {
         println!("{mode:?}: {backend:?}, {:?}", world.upstream());
         let ejected = backend.ejections > 0;
         assert_eq!(ejected, mode != Mode::Slow, "{mode:?}: {backend:?}");
+    }
+}
+
+/// The same for requests that may not be sent twice: those are lost that are in flight when it begins, those
+/// that eject the backend, and one for each trial that fails.
+#[test]
+fn one_of_three_fails_and_few_posts_do() {
+    const IN_FLIGHT: u64 = 4;
+    const EJECT: u64 = 3;
+    const TRIALS: u64 = 3;
+    for (mode, lost_max) in [
+        (Mode::Gone, IN_FLIGHT),
+        (Mode::Closing, IN_FLIGHT + EJECT + TRIALS),
+        (Mode::Hung, IN_FLIGHT + EJECT + TRIALS),
+        (Mode::Failing, IN_FLIGHT + EJECT + TRIALS),
+        (Mode::Slow, 0),
+    ] {
+        let world = World::new(3, resilient());
+        let sent = world.each(IN_FLIGHT, 75, "POST", |count| {
+            if count == 10 {
+                world.servers[1].be(mode);
+            }
+        });
+        let lost: u64 = sent.iter().filter(|(status, _)| *status != 200).map(|one| one.1).sum();
+        println!("{mode:?}: {sent:?}, {lost} of 300 POSTs lost, at most {lost_max}");
+        assert!(lost <= lost_max, "{mode:?}: {sent:?}");
+        world.servers[1].be(Mode::Well);
+        let before = world.servers[1].served();
+        world.until(|| {
+            assert_eq!(world.each(1, 1, "POST", |_| {}), [(200, 1)], "{mode:?}: it comes back");
+            world.servers[1].served() > before + 5 && world.backend(1).state == "up"
+        });
     }
 }
 

@@ -56,8 +56,9 @@ fn serves_reports_and_drains() {
     // A second worker takes over the same sockets before the first one drains.
     let mut new = Worker::start(&policy, &listeners, Some(NOBODY));
     new.ready();
+    old.channel.send(&ToWorker::Challenges { number: 7, challenges: vec![] }, &[]).unwrap();
     old.channel.send(&ToWorker::Drain, &[]).unwrap();
-    let mut requests = 0;
+    let (mut requests, mut shown) = (0, 0);
     let (mut routes, mut backends) = (Vec::new(), Vec::new());
     let (mut upstreams, mut standings) = (Vec::new(), Vec::new());
     loop {
@@ -77,10 +78,12 @@ fn serves_reports_and_drains() {
             FromWorker::Standings(rows) => {
                 standings = rows.iter().map(|row| row.state.clone()).collect();
             }
+            FromWorker::Shown { number } => shown = number,
             FromWorker::Drained => break,
             other @ (FromWorker::Ready { .. } | FromWorker::Failed { .. }) => panic!("{other:?}"),
         }
     }
+    assert_eq!(shown, 7);
     assert_eq!(requests, 4, "the last figures before the end are complete");
     assert_eq!(routes, [("all".to_owned(), [0, 4, 0, 0, 0])]);
     assert_eq!(backends, [(4, 0)]);

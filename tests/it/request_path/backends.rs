@@ -1,6 +1,7 @@
 //! Three API servers behind the real daemon: killed, stopped and gone by command, and no GET fails.
 
 use std::{
+    fs,
     net::{Ipv4Addr, SocketAddr},
     process::Output,
 };
@@ -133,6 +134,45 @@ fn backends_come_and_go_by_command_and_stay_so() {
         assert_eq!(cookies.len(), 3, "three get requests: {cookies:?}");
     }
     assert_eq!(before, after);
+}
+
+#[test]
+fn addresses_of_a_name_are_kept_for_a_start_without_a_resolver() {
+    if !requirement::root("addresses_of_a_name_are_kept_for_a_start_without_a_resolver") {
+        return;
+    }
+    let ground = Ground::prepare();
+    let _echo = Echo::plain(&ground.world.server, address(1)).unwrap();
+    let config = |name: &str| {
+        let port = address(1).port();
+        ground.config_of(
+            "",
+            &format!(
+                "  upstreams: [{{name: api, backends: [{{dns: {name}, port: {port}}}]}}]\n  \
+                 routes: [{{name: all, path: '/*', upstream: api}}]\n"
+            ),
+        )
+    };
+    let kept = seawall::state(ground.world.folder()).join("names.json");
+    let seawall = Seawall::start(&ground.world, &config("localhost")).unwrap();
+    let text = fs::read_to_string(&kept).unwrap();
+    assert!(text.contains(&address(1).to_string()), "{text}");
+    seawall.detach().unwrap();
+    // No resolver knows this one (RFC 6761, 6.4), as if it were down: what an earlier daemon knew is all there is.
+    let unknown = config("backend.invalid");
+    fs::write(&kept, text.replace("localhost", "backend.invalid")).unwrap();
+    let seawall = Seawall::start(&ground.world, &unknown).unwrap();
+    let site = Site { seawall, ground };
+    all_are_served(&site, 10, "by the addresses that were kept");
+    let Site { seawall, ground } = site;
+    seawall.detach().unwrap();
+    // A file that is not whole keeps nobody from starting.
+    fs::write(&kept, "{").unwrap();
+    let seawall = Seawall::start(&ground.world, &unknown).unwrap();
+    let site = Site { seawall, ground };
+    let answer = site.ground.get("/healthz").send(site.ground.client()).unwrap();
+    assert_eq!(answer.status, 503, "{answer:?}");
+    site.wait_for_metric("seawall_gateway_upstream_failures_total", &[("kind", "no_backend")], 1);
 }
 
 fn address(place: u16) -> SocketAddr {

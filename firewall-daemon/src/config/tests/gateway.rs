@@ -259,7 +259,7 @@ fn a_route_asks_for_a_certificate_where_there_are_authorities() {
     };
     let ca = "  tls: {client_ca: c.pem}\n";
     for (tls, route, expected) in [
-        ("", "", ClientCertificateUse::None),
+        ("", "", ClientCertificateUse::Optional),
         ("", ", client_certificate: none", ClientCertificateUse::None),
         (ca, "", ClientCertificateUse::Optional),
         (ca, ", client_certificate: none", ClientCertificateUse::None),

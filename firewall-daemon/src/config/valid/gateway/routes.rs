@@ -140,17 +140,12 @@ impl Check<'_> {
     }
 
     /// Where clients are asked for a certificate, the upstream learns of it unless it is said otherwise.
-    pub(super) fn client_certificate(
+    fn client_certificate(
         &self,
         given: Option<Spanned<ClientCertificateDocument>>,
         client_ca: bool,
     ) -> Result<ClientCertificateUse, ConfigError> {
-        let Some(given) = given else {
-            return Ok(match client_ca {
-                true => ClientCertificateUse::Optional,
-                false => ClientCertificateUse::None,
-            });
-        };
+        let Some(given) = given else { return Ok(ClientCertificateUse::default()) };
         let wanted = match given.value {
             ClientCertificateDocument::None => return Ok(ClientCertificateUse::None),
             ClientCertificateDocument::Optional => ClientCertificateUse::Optional,

@@ -37,7 +37,7 @@ impl Check<'_> {
         routes: Option<Entries<RouteDocument>>,
     ) -> Result<Ways, ConfigError> {
         match (sole, upstreams, routes) {
-            (Some(sole), None, None) => self.sole(sole.value, client_ca),
+            (Some(sole), None, None) => self.sole(sole.value),
             (None, Some(upstreams), Some(routes)) => {
                 let upstreams = self.upstreams(upstreams)?;
                 let routes = self.routes(routes, &upstreams, client_ca)?;
@@ -66,7 +66,7 @@ impl Check<'_> {
         }
     }
 
-    fn sole(&self, sole: SoleUpstreamDocument, client_ca: bool) -> Result<Ways, ConfigError> {
+    fn sole(&self, sole: SoleUpstreamDocument) -> Result<Ways, ConfigError> {
         let host = sole.server_name.value.clone();
         let tls = UpstreamTlsDocument { server_name: sole.server_name, ca: sole.ca };
         let upstream = UpstreamConfig {
@@ -78,11 +78,7 @@ impl Check<'_> {
             connections_max: connections_max(sole.connections_max),
             delivery: DeliveryPolicy::default(),
         };
-        let route = RoutePolicy {
-            client_certificate: self.client_certificate(None, client_ca)?,
-            ..RoutePolicy::to_upstream(SOLE_NAME, "/*", 0)
-        };
-        Ok((vec![upstream], vec![route]))
+        Ok((vec![upstream], vec![RoutePolicy::to_upstream(SOLE_NAME, "/*", 0)]))
     }
 
     fn upstreams(
