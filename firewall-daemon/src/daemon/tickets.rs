@@ -10,7 +10,7 @@ use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 use super::Daemon;
 
 /// A reload may shorten the time: it is asked about anew after this long.
-const WAIT_MAX: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Replaces them until `stop` says true.
 pub async fn rotate(daemon: Arc<Daemon>, mut stop: watch::Receiver<bool>) {

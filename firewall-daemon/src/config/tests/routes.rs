@@ -1,8 +1,8 @@
 //! `gateway.routes`.
 
 use firewall_gateway::policy::{
-    CanaryPolicy, ClientCertificateUse, ForwardPolicy, HeaderCondition, HeaderTest, MirrorPolicy,
-    OverridePolicy, RouteAction, RouteLimits, RoutePolicy, SharePolicy, Source, Sticky,
+    CanaryPolicy, ForwardPolicy, HeaderCondition, HeaderTest, MirrorPolicy, OverridePolicy,
+    RouteAction, RouteLimits, RoutePolicy, SharePolicy, Source, Sticky,
 };
 
 use super::{LEAST, load};
@@ -25,9 +25,7 @@ fn read(keys: &str) -> RoutePolicy {
 }
 
 fn plain() -> RoutePolicy {
-    // Where no authority is named, nobody is asked for a certificate.
-    let client_certificate = ClientCertificateUse::None;
-    RoutePolicy { client_certificate, ..RoutePolicy::to_upstream("r", "/a/{id}/*", 0) }
+    RoutePolicy::to_upstream("r", "/a/{id}/*", 0)
 }
 
 const PATH: &str = "path: '/a/{id}/*'";
