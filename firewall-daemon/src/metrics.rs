@@ -77,6 +77,15 @@ impl Families<'_> {
         self.registry.register(name, help, gauge);
     }
 
+    /// Gauges of microseconds, in the base unit.
+    fn seconds(&mut self, name: &str, help: &str, rows: impl IntoIterator<Item = (Labels, u64)>) {
+        let family = Family::<Labels, Gauge<f64, AtomicU64>>::default();
+        for (labels, value_us) in rows {
+            family.get_or_create(&labels).set(value_us as f64 / 1e6);
+        }
+        self.registry.register(name, help, family);
+    }
+
     fn daemon(&mut self, snapshot: &Snapshot) {
         let version = vec![("version", snapshot.version.clone())];
         self.gauges("build_info", "Version of the daemon, as a label", [(version, 1)]);
@@ -128,15 +137,12 @@ impl Families<'_> {
                 (vec![name, ("mode", interface.mode.clone())], 1)
             }),
         );
-        let unfiltered = Family::<Labels, Gauge<f64, AtomicU64>>::default();
-        for interface in &snapshot.interfaces {
-            let labels = vec![("interface", interface.name.clone())];
-            unfiltered.get_or_create(&labels).set(interface.unfiltered_us as f64 / 1e6);
-        }
-        self.registry.register(
+        self.seconds(
             "interface_unfiltered_seconds",
             "How long no program was on the interface when this daemon changed the mode of an earlier one",
-            unfiltered,
+            snapshot.interfaces.iter().map(|interface| {
+                (vec![("interface", interface.name.clone())], interface.unfiltered_us)
+            }),
         );
     }
 

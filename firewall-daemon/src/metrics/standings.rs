@@ -21,8 +21,8 @@ impl Families<'_> {
                 })
             }),
         );
-        self.gauges(
-            "gateway_backend_latency_microseconds",
+        self.seconds(
+            "gateway_backend_latency_seconds",
             "How long a backend's answers took lately, until their head",
             live().map(|one| (backend(one), one.latency_us)),
         );

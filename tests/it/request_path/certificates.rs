@@ -166,11 +166,8 @@ fn clients_with_a_certificate_are_known_to_the_upstream() {
 
     site.ground.authority.revoke(&[2, 1]).unwrap();
     site.reload(&site.ground.config("", lines));
-    wait::until("refusal", || {
-        let refused = get(&hers);
-        (refused.status == 0 && refused.exit_code == 56).then_some(())
-    })
-    .unwrap();
+    // Cut off in the middle: curl may see the alert or the end of the connection.
+    wait::until("refusal", || (get(&hers).status == 0).then_some(())).unwrap();
     let reason = [("reason", "client_certificate")];
     site.wait_for_metric("seawall_gateway_tls_handshake_failures_total", &reason, 1);
     assert_eq!(get(&[]).status, 200);
