@@ -16,6 +16,7 @@ mod rules;
 mod limits;
 mod feeds;
 mod gateway;
+mod jwt;
 pub mod country;
 mod scalar;
 mod document;
@@ -24,6 +25,7 @@ mod valid;
 
 pub use feeds::{FeedConfig, GeoUpdateConfig, Provider};
 pub use gateway::{GatewayConfig, UpstreamConfig, UpstreamTlsConfig};
+pub use jwt::{JwtConfig, KeysConfig, KeysUrlConfig};
 pub use limits::{
     ByteRate, LimitScope, LimitsConfig, PacketRate, PortLimit, PortProtocol, RateConfig,
     SynCookiesConfig,

@@ -45,6 +45,7 @@ mod detach;
 mod sweep;
 mod updates;
 mod refresh;
+mod keys;
 mod revive;
 mod canary;
 mod service;
@@ -93,6 +94,8 @@ struct Daemon {
     watchers: Watchers,
     /// Feeds and databases from the network.
     refresh: refresh::Refresh,
+    /// Keys of issuers of tokens.
+    keys: keys::KeyRefresh,
     /// Notified when a generation was switched in.
     switched: Notify,
     /// Notified when the filter was taken off on purpose: the daemon ends.
@@ -134,6 +137,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tokio::spawn(sweep::bans(daemon.clone(), stopped.clone())),
         tokio::spawn(pending::watch_over(daemon.clone(), stopped.clone())),
         tokio::spawn(refresh::follow(daemon.clone(), stopped.clone())),
+        tokio::spawn(keys::follow(daemon.clone(), stopped.clone())),
         tokio::spawn(sweep::changes(daemon.clone(), stopped.clone())),
         tokio::spawn(revive::watch_over(daemon.clone(), stopped.clone())),
         tokio::spawn(canary::watch_over(daemon.clone(), stopped.clone())),

@@ -8,8 +8,13 @@ use std::{
 };
 
 use crate::{
-    access_log::Details, clients::forwarded::Origin, rejection::Rejection, rollout::Choice,
-    route::Missing, trace::TraceContext,
+    access_log::Details,
+    clients::forwarded::Origin,
+    identity::{Denied, Identity},
+    rejection::Rejection,
+    rollout::Choice,
+    route::Missing,
+    trace::TraceContext,
 };
 
 /// One request. Everything that the log line or a later stage needs is here.
@@ -31,6 +36,10 @@ pub struct RequestContext {
     pub start: Instant,
     /// The route that took it.
     pub route: Option<Arc<str>>,
+    /// Who sent it, where its route asks.
+    pub identity: Option<Identity>,
+    /// Why nobody was recognised.
+    pub denied: Option<Denied>,
     /// Where it went.
     pub choice: Option<Choice>,
     /// Method, bounded and escaped.

@@ -72,8 +72,46 @@ pub fn connection_tokens(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
 /// `X.Forwarded.For` as `X-Forwarded-For`.
 #[must_use]
 pub fn is_ours(name: &str) -> bool {
-    let plain = name.replace(['_', '.'], "-");
+    let plain = plain(name);
     plain.starts_with("x-forwarded-") || plain == "x-forwarded" || OURS.contains(&plain.as_str())
+}
+
+/// A name as CGI-like upstreams tell it from others.
+#[must_use]
+pub fn plain(name: &str) -> String {
+    name.replace(['_', '.'], "-")
+}
+
+/// Whether a request's header frames it, or holds what a client brings for itself: a claim must not stand
+/// there.
+#[must_use]
+pub fn is_framing(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name)
+        || [
+            header::HOST,
+            header::CONTENT_LENGTH,
+            header::EXPECT,
+            header::AUTHORIZATION,
+            header::COOKIE,
+        ]
+        .contains(name)
+}
+
+/// Tells the upstream who it is. `is_ours` knows every header that does: a client's own is removed on every
+/// route, whether it asks or not.
+pub fn identify(
+    headers: &mut HeaderMap,
+    is_ours: impl Fn(&str) -> bool,
+    identity: Vec<(HeaderName, HeaderValue)>,
+) {
+    let spoofed: Vec<HeaderName> =
+        headers.keys().filter(|name| is_ours(name.as_str())).cloned().collect();
+    for name in spoofed {
+        headers.remove(name);
+    }
+    for (name, value) in identity {
+        headers.insert(name, value);
+    }
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {

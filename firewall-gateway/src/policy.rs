@@ -12,6 +12,8 @@ pub mod route;
 
 pub mod rollout;
 
+pub mod jwt;
+
 mod clients;
 
 use std::fmt;
@@ -22,10 +24,13 @@ pub use self::{
     access_log::AccessLogPolicy,
     answer::AnswerPolicy,
     clients::{AddressHeader, ClientsPolicy, ProxyProtocol, RequestRate},
+    jwt::{ClaimHeader, JwtPolicy, KeyOrigin, KeyText},
     rollout::{
         CanaryPolicy, ForwardPolicy, MirrorPolicy, OverridePolicy, SharePolicy, Source, Sticky,
     },
-    route::{HeaderCondition, HeaderTest, RouteAction, RouteLimits, RoutePolicy},
+    route::{
+        AuthenticationPolicy, HeaderCondition, HeaderTest, RouteAction, RouteLimits, RoutePolicy,
+    },
     traces::TracePolicy,
     upstream::{BackendPolicy, UpstreamPolicy, UpstreamTlsPolicy},
 };
@@ -43,6 +48,9 @@ pub struct GatewayPolicy {
     pub upstreams: Vec<UpstreamPolicy>,
     /// Which request goes where: the first that matches, in this order.
     pub routes: Vec<RoutePolicy>,
+    /// Whose tokens are taken; a route names one of them.
+    #[serde(default)]
+    pub jwts: Vec<JwtPolicy>,
     /// Whom to believe about a client's address, and what one address may have.
     pub clients: ClientsPolicy,
     /// How answers look, where a route says nothing else.
@@ -58,6 +66,22 @@ pub struct GatewayPolicy {
     pub limits: Limits,
     /// How the worker writes its lines.
     pub log: LogPolicy,
+}
+
+impl GatewayPolicy {
+    /// Takes the keys of issuers out: they may be too many for one message.
+    pub fn take_keys(&mut self) -> Vec<(String, KeyText)> {
+        let keys =
+            self.jwts.iter_mut().filter_map(|jwt| Some((jwt.name.clone(), jwt.keys.take()?)));
+        keys.collect()
+    }
+
+    /// Gives an issuer its keys; of one that is not there they are nobody's.
+    pub fn set_keys(&mut self, jwt: &str, keys: KeyText) {
+        if let Some(found) = self.jwts.iter_mut().find(|found| found.name == jwt) {
+            found.keys = Some(keys);
+        }
+    }
 }
 
 /// How much is written, and in which form.
@@ -101,6 +125,7 @@ impl fmt::Debug for GatewayPolicy {
             .field("private_key_pem", &"redacted")
             .field("upstreams", &self.upstreams)
             .field("routes", &self.routes)
+            .field("jwts", &self.jwts)
             .field("clients", &self.clients)
             .field("answers", &self.answers)
             .field("access_log", &self.access_log)

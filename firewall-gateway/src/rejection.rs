@@ -39,11 +39,12 @@ pub enum Rejection {
     SlowRead,
     StreamRefused,
     Http2Flood,
+    Unauthenticated,
 }
 
 impl Rejection {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Rejection; 31] = [
+    pub const ALL: [Rejection; 32] = [
         Rejection::RequestMalformed,
         Rejection::FramingAmbiguous,
         Rejection::HostMissing,
@@ -75,6 +76,7 @@ impl Rejection {
         Rejection::SlowRead,
         Rejection::StreamRefused,
         Rejection::Http2Flood,
+        Rejection::Unauthenticated,
     ];
 
     /// The value of the metric label and of the access log's `rejection`.
@@ -244,6 +246,12 @@ impl Rejection {
                 "http2_flood",
                 "Too many requests",
                 "The connection sent too many frames that ask for nothing.",
+            ),
+            Self::Unauthenticated => (
+                401,
+                "unauthenticated",
+                "Unauthorized",
+                "The request has no credential that is accepted here.",
             ),
         }
     }

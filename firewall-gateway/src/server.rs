@@ -17,6 +17,10 @@ use crate::{
     answer::{AnswerError, AnswerTable},
     clients::Clients,
     figures::{Figures, Meter},
+    identity::{
+        Identities,
+        jwt::{Issuers, JwtError},
+    },
     limits::LimitError,
     listener::BoundListener,
     policy::GatewayPolicy,
@@ -62,8 +66,16 @@ pub fn serve_logging(
     }
     let (drain, _) = watch::channel(false);
     let router = shared.router.clone();
-    let mut gateway =
-        Gateway { threads: Vec::new(), meters: Vec::new(), router, drain, traces, exporter };
+    let issuers = shared.identities.issuers.clone();
+    let mut gateway = Gateway {
+        threads: Vec::new(),
+        meters: Vec::new(),
+        router,
+        issuers,
+        drain,
+        traces,
+        exporter,
+    };
     let (started, starts) = mpsc::channel();
     for listeners in by_thread {
         let meter = Arc::new(Meter::new(shared.router.names()));
@@ -102,6 +114,7 @@ fn shared(policy: &GatewayPolicy, access_log: Option<File>) -> Result<Shared, Se
         router: Arc::new(Router::new(policy)?),
         access_log: Arc::new(AccessLog::new(&policy.access_log, access_log)),
         tracer: None,
+        identities: Arc::new(Identities::new(policy)?),
         answers: Arc::new(AnswerTable::new(policy)?),
         upstreams: upstreams.collect::<Result<_, _>>()?,
         connections: Arc::default(),
@@ -114,6 +127,7 @@ pub struct Gateway {
     threads: Vec<JoinHandle<()>>,
     meters: Vec<Arc<Meter>>,
     router: Arc<Router>,
+    issuers: Arc<Issuers>,
     drain: watch::Sender<bool>,
     traces: Arc<TraceCounts>,
     exporter: Option<Exporter>,
@@ -130,6 +144,12 @@ impl Gateway {
         sum.rollouts = self.router.rollouts();
         self.traces.add_to(&mut sum);
         sum
+    }
+
+    /// Whose tokens are taken, and their keys.
+    #[must_use]
+    pub fn issuers(&self) -> &Issuers {
+        &self.issuers
     }
 
     /// Accepts nothing more; what is in flight may finish within `drain_timeout_ms`.
@@ -173,6 +193,8 @@ pub enum ServeError {
     Tls(#[from] TlsError),
     #[error(transparent)]
     Route(#[from] RouteError),
+    #[error(transparent)]
+    Jwt(#[from] JwtError),
     #[error(transparent)]
     Answer(#[from] AnswerError),
     #[error(transparent)]

@@ -16,7 +16,7 @@ use self::{
 };
 use crate::{
     figures::Figures,
-    limits::{FIGURE_ROWS_AT_ONCE, FIGURES_INTERVAL_MS, START_TIMEOUT_MS},
+    limits::{FIGURE_ROWS_AT_ONCE, FIGURES_INTERVAL_MS, JWTS_MAX, START_TIMEOUT_MS},
     listener::BoundListener,
     server::{Gateway, serve_logging},
 };
@@ -58,10 +58,16 @@ fn start(channel: &Channel<io::Stdin>) -> Result<(Gateway, Vec<String>), StartEr
         Some(received) => received,
         None => return Err(StartError::NoStart),
     };
-    let (policy, shapes) = match message {
-        ToWorker::Start { policy, listeners } => (policy, listeners),
-        ToWorker::Drain => return Err(StartError::NoStart),
+    let (mut policy, shapes, key_sets) = match message {
+        ToWorker::Start { policy, listeners, key_sets } => (policy, listeners, key_sets),
+        ToWorker::Keys { .. } | ToWorker::Drain => return Err(StartError::NoStart),
     };
+    for _ in 0..key_sets.min(JWTS_MAX) {
+        match channel.receive()? {
+            Some((ToWorker::Keys { jwt, keys }, _)) => policy.set_keys(&jwt, keys),
+            _ => return Err(StartError::NoKeys),
+        }
+    }
     // The log comes last, where there is one: the worker could not open it.
     let access_log = match &policy.access_log.file {
         Some(_) => Some(File::from(sockets.pop().ok_or(StartError::NoLog)?)),
@@ -98,6 +104,12 @@ fn attend(
     loop {
         match channel.receive::<ToWorker>() {
             Ok(Some((ToWorker::Drain, _))) => break,
+            Ok(Some((ToWorker::Keys { jwt, keys }, _))) => {
+                // The daemon has read them before; what it could not use does not come here.
+                if let Err(error) = gateway.issuers().renew(&jwt, &keys) {
+                    tracing::error!(%error, "an issuer keeps the keys it had");
+                }
+            }
             Ok(Some((ToWorker::Start { .. }, _))) => return Err(AttendError::SecondStart),
             // The supervisor is gone; nobody else could tell us to end.
             Ok(None) => {
@@ -109,6 +121,9 @@ fn attend(
                     return Err(AttendError::ThreadEnded);
                 }
                 send_figures(channel, gateway.figures())?;
+                for jwt in gateway.issuers().newer_wanted() {
+                    channel.send(&FromWorker::KeysWanted { jwt }, &[])?;
+                }
             }
             Err(error) => return Err(error.into()),
         }
@@ -135,6 +150,8 @@ fn send_figures(channel: &Channel<io::Stdin>, mut figures: Figures) -> Result<()
 enum StartError {
     #[error("the gateway worker expected the message `start` first and did not get it")]
     NoStart,
+    #[error("the gateway worker expected keys behind the message `start` and did not get them")]
+    NoKeys,
     #[error("the gateway worker expected {expected} listening sockets and got {found}")]
     Sockets { expected: usize, found: usize },
     #[error("the gateway worker expected the access log's file and did not get it")]

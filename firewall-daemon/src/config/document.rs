@@ -11,6 +11,7 @@ pub mod limits;
 pub mod feeds;
 pub mod gateway;
 pub mod routes;
+pub mod jwt;
 pub mod clients;
 pub mod answers;
 

@@ -9,6 +9,8 @@ use firewall_gateway::{
     },
 };
 
+use super::JwtConfig;
+
 /// The `gateway` section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatewayConfig {
@@ -26,6 +28,8 @@ pub struct GatewayConfig {
     pub upstreams: Vec<UpstreamConfig>,
     /// Which request goes where: the first that matches.
     pub routes: Vec<RoutePolicy>,
+    /// Whose tokens are taken.
+    pub jwts: Vec<JwtConfig>,
     /// Whom to believe about a client's address, and what one address may have.
     pub clients: ClientsPolicy,
     /// How answers look.

@@ -48,6 +48,7 @@ fn documents() -> String {
         include_str!("document/feeds.rs"),
         include_str!("document/gateway.rs"),
         include_str!("document/routes.rs"),
+        include_str!("document/jwt.rs"),
         include_str!("document/clients.rs"),
         include_str!("document/answers.rs"),
     ]

@@ -45,7 +45,7 @@ pub(super) fn config(path: &Path, document: Document) -> Result<Config, ConfigEr
         text: Default::default(),
         interfaces: check.interfaces(document.interfaces)?,
         packet: check.packet(document.packet, &state.path)?,
-        gateway: document.gateway.map(|gateway| check.gateway(gateway)).transpose()?,
+        gateway: document.gateway.map(|gateway| check.gateway(gateway, &state.path)).transpose()?,
         state,
         control: ControlConfig {
             socket: check.absolute("socket", document.control.socket, CONTROL_SOCKET)?,

@@ -36,6 +36,7 @@ impl SnapshotSource for Daemon {
             reloads: lock(&self.reloads).clone(),
             audit: self.audit.figures(),
             feeds: self.refresh.feeds(&packet),
+            keys: self.keys.status(),
             databases: self.refresh.databases(&packet),
             gateway: self.supervisor.as_ref().map(Supervisor::status),
             ..Snapshot::default()

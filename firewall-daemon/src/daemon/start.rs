@@ -12,7 +12,9 @@ use tokio::sync::Notify;
 use super::{
     Daemon,
     change::Prepared,
-    host, pending,
+    host,
+    keys::KeyRefresh,
+    pending,
     refresh::Refresh,
     snapshot::{now_epoch_s, policy_status},
     turns::Turns,
@@ -102,6 +104,7 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         events: Mutex::new((events, VecDeque::new())),
         watchers: Watchers::default(),
         refresh: Refresh::default(),
+        keys: KeyRefresh::default(),
         switched: Notify::new(),
         detached: Notify::new(),
     };

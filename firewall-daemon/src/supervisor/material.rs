@@ -7,11 +7,14 @@ use std::{
 };
 
 use firewall_gateway::{
-    policy::{GatewayPolicy, LogPolicy, UpstreamPolicy, UpstreamTlsPolicy},
+    policy::{GatewayPolicy, JwtPolicy, KeyText, LogPolicy, UpstreamPolicy, UpstreamTlsPolicy},
     server::ServeError,
 };
 
-use crate::config::{GatewayConfig, LogConfig, UpstreamConfig};
+use crate::{
+    config::{GatewayConfig, JwtConfig, KeysConfig, LogConfig, UpstreamConfig},
+    jwks::store,
+};
 
 /// A chain of certificates or a bundle of authorities may have so many bytes: with the key, all three
 /// go to the worker in one message.
@@ -24,7 +27,7 @@ pub enum MaterialError {
     #[error("gateway.{key} {path}: expected a readable PEM file, found: {source}")]
     Read {
         /// The configuration key.
-        key: &'static str,
+        key: String,
         /// The file.
         path: PathBuf,
         /// The system's answer.
@@ -34,7 +37,7 @@ pub enum MaterialError {
     #[error("gateway.{key} {path}: expected at most {FILE_BYTES_MAX} bytes of PEM, found more")]
     TooLarge {
         /// The configuration key.
-        key: &'static str,
+        key: String,
         /// The file.
         path: PathBuf,
     },
@@ -54,6 +57,7 @@ pub fn policy(config: &GatewayConfig, log: LogConfig) -> Result<GatewayPolicy, M
         private_key_pem: read("private_key", &config.private_key)?,
         upstreams: config.upstreams.iter().map(upstream).collect::<Result<_, _>>()?,
         routes: config.routes.clone(),
+        jwts: config.jwts.iter().map(jwt).collect::<Result<_, _>>()?,
         clients: config.clients.clone(),
         answers: config.answers.clone(),
         access_log: config.access_log.clone(),
@@ -79,8 +83,27 @@ fn upstream(config: &UpstreamConfig) -> Result<UpstreamPolicy, MaterialError> {
     })
 }
 
-fn read(key: &'static str, path: &Path) -> Result<String, MaterialError> {
-    let failed = |source| MaterialError::Read { key, path: path.to_path_buf(), source };
+fn jwt(config: &JwtConfig) -> Result<JwtPolicy, MaterialError> {
+    let name = &config.policy.name;
+    let keys = match &config.keys {
+        KeysConfig::Inline(text) => Some(KeyText { text: text.clone(), confirmed_epoch_s: 0 }),
+        KeysConfig::File(path) => {
+            let text = read(format!("jwt.{name}.jwks_file"), path)?;
+            Some(KeyText { text, confirmed_epoch_s: 0 })
+        }
+        // What is wrong with the copy is told where it is fetched anew.
+        KeysConfig::Url(endpoint) => {
+            let copy = store::read(&endpoint.copy, &endpoint.url).ok().flatten();
+            copy.map(|copy| copy.keys())
+        }
+    };
+    Ok(JwtPolicy { keys, ..config.policy.clone() })
+}
+
+fn read(key: impl Into<String>, path: &Path) -> Result<String, MaterialError> {
+    let key = key.into();
+    let failed =
+        |source| MaterialError::Read { key: key.clone(), path: path.to_path_buf(), source };
     let mut text = String::new();
     let file = File::open(path).map_err(failed)?;
     file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(failed)?;

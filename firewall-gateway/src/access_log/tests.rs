@@ -77,6 +77,8 @@ fn lines() {
             tls_version: "1.3",
             start: Instant::now(),
             route: Some("user".into()),
+            identity: None,
+            denied: None,
             choice: None,
             method: method("GET"),
             path: path(uri.path()),

@@ -57,13 +57,15 @@ pub enum AccessField {
     DurationUs,
     UpstreamDurationUs,
     Rejection,
+    Denied,
+    Consumer,
     UserAgent,
     Referer,
 }
 
 impl AccessField {
     /// All of them.
-    pub const ALL: [AccessField; 20] = [
+    pub const ALL: [AccessField; 22] = [
         Self::RequestId,
         Self::TraceId,
         Self::Peer,
@@ -82,6 +84,8 @@ impl AccessField {
         Self::DurationUs,
         Self::UpstreamDurationUs,
         Self::Rejection,
+        Self::Denied,
+        Self::Consumer,
         Self::UserAgent,
         Self::Referer,
     ];
@@ -108,6 +112,8 @@ impl AccessField {
             Self::DurationUs => "duration_us",
             Self::UpstreamDurationUs => "upstream_duration_us",
             Self::Rejection => "rejection",
+            Self::Denied => "denied",
+            Self::Consumer => "consumer",
             Self::UserAgent => "user_agent",
             Self::Referer => "referer",
         }
@@ -115,7 +121,7 @@ impl AccessField {
 }
 
 /// Nothing here is more than an administrator needs to find a request again.
-pub const DEFAULT_FIELDS: [AccessField; 16] = [
+pub const DEFAULT_FIELDS: [AccessField; 18] = [
     AccessField::RequestId,
     AccessField::TraceId,
     AccessField::Peer,
@@ -132,4 +138,6 @@ pub const DEFAULT_FIELDS: [AccessField; 16] = [
     AccessField::DurationUs,
     AccessField::UpstreamDurationUs,
     AccessField::Rejection,
+    AccessField::Denied,
+    AccessField::Consumer,
 ];

@@ -22,6 +22,9 @@ pub struct RoutePolicy {
     /// What its headers must say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<HeaderCondition>,
+    /// Credentials of which a request must have one; none is asked for where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authentication: Vec<AuthenticationPolicy>,
     /// What becomes of the requests.
     pub action: RouteAction,
     /// Where it differs from the gateway's limits.
@@ -42,11 +45,20 @@ impl RoutePolicy {
             path: path.to_owned(),
             methods: Vec::new(),
             headers: Vec::new(),
+            authentication: Vec::new(),
             action: RouteAction::Forward(ForwardPolicy::to(upstream)),
             limits: RouteLimits::default(),
             answers: AnswerPolicy::default(),
         }
     }
+}
+
+/// A credential that a route takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum AuthenticationPolicy {
+    /// A token, as the settings of this name ask for it.
+    Jwt(String),
 }
 
 /// What a header must say.

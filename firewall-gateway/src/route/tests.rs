@@ -39,6 +39,7 @@ fn router(routes: Vec<RoutePolicy>) -> Result<Router, String> {
         private_key_pem: String::new(),
         upstreams: vec![upstream],
         routes,
+        jwts: Vec::new(),
         clients: ClientsPolicy::default(),
         answers: AnswerPolicy::default(),
         access_log: AccessLogPolicy::default(),

@@ -44,6 +44,14 @@ impl<S: AsFd> Channel<S> {
         Ok(sockopt::set_socket_timeout(&self.socket, sockopt::Timeout::Recv, Some(wait))?)
     }
 
+    /// Bounds every later wait in [`Channel::send`].
+    ///
+    /// # Errors
+    /// The kernel's reason.
+    pub fn set_send_timeout(&self, wait: Duration) -> Result<(), ChannelError> {
+        Ok(sockopt::set_socket_timeout(&self.socket, sockopt::Timeout::Send, Some(wait))?)
+    }
+
     /// Sends a message and duplicates of `sockets`.
     ///
     /// # Errors

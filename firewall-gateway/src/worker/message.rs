@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     figures::{BackendFigures, Figures, RouteFigures},
-    policy::GatewayPolicy,
+    policy::{GatewayPolicy, KeyText},
 };
 
 /// What the supervisor says.
@@ -21,6 +21,15 @@ pub enum ToWorker {
         policy: GatewayPolicy,
         /// One entry a socket.
         listeners: Vec<ListenerShape>,
+        /// So many `Keys` follow before the worker serves: with them the policy is whole.
+        key_sets: usize,
+    },
+    /// The keys of an issuer, in place of those before.
+    Keys {
+        /// The issuer's name in the policy.
+        jwt: String,
+        /// Its keys.
+        keys: KeyText,
     },
     /// Accept nothing more, finish what is in flight, say `Drained`, end.
     Drain,
@@ -46,6 +55,11 @@ pub enum FromWorker {
     Routes(Vec<RouteFigures>),
     /// Some backends' figures, likewise.
     Backends(Vec<BackendFigures>),
+    /// A token named a key of this issuer that is not there: newer ones may be.
+    KeysWanted {
+        /// The issuer's name in the policy.
+        jwt: String,
+    },
     /// Nothing is in flight any more, or the drain time is over; the worker ends.
     Drained,
 }
@@ -60,7 +74,8 @@ pub struct ListenerShape {
     pub address: SocketAddr,
 }
 
-/// Two certificate chains and a key of the largest kind in use take some 40 KB; the default socket
+/// Two certificate chains and a key of the largest kind in use take some 40 KB, the keys of an issuer up to
+/// twice `JWT_KEYS_TEXT_BYTES_MAX`; the default socket
 /// buffer of the kernel (212,992 bytes) must hold the packet.
 pub const MESSAGE_BYTES_MAX: usize = 192 * 1024;
 

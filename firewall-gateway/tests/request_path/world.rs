@@ -147,6 +147,7 @@ pub fn gateway_policy(upstream: UpstreamPolicy, limits: Limits) -> GatewayPolicy
         private_key_pem: pair.signing_key.serialize_pem(),
         upstreams: vec![upstream],
         routes: vec![route_policy("/*")],
+        jwts: Vec::new(),
         clients: ClientsPolicy::default(),
         answers: AnswerPolicy::default(),
         access_log: AccessLogPolicy { format: AccessFormat::Off, ..AccessLogPolicy::default() },

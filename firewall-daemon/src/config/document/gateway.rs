@@ -1,5 +1,7 @@
 //! The `gateway` section as it is written.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
@@ -11,6 +13,7 @@ use crate::config::{
             UpstreamErrorsDocument,
         },
         clients::ClientsDocument,
+        jwt::JwtDocument,
         routes::RouteDocument,
     },
     scalar::{Address, FilePath, Name, Number},
@@ -28,6 +31,7 @@ pub struct GatewayDocument {
     pub upstream: Option<Spanned<SoleUpstreamDocument>>,
     pub upstreams: Option<Entries<UpstreamDocument>>,
     pub routes: Option<Entries<RouteDocument>>,
+    pub jwt: Option<Spanned<BTreeMap<Name, JwtDocument>>>,
     pub response_headers: Option<ResponseHeadersDocument>,
     pub upstream_errors: Option<UpstreamErrorsDocument>,
     pub compression: Option<CompressionDocument>,

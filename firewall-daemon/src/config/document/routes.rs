@@ -8,6 +8,7 @@ use crate::config::{
         Entries,
         answers::{CompressionDocument, ResponseHeadersDocument, UpstreamErrorsDocument},
         gateway::WaitMs,
+        jwt::AuthenticationDocument,
     },
     scalar::{Flag, Given, Name, Number},
 };
@@ -24,6 +25,8 @@ pub struct RouteDocument {
     pub methods: Given<Entries<String>>,
     #[serde(default)]
     pub headers: Given<Entries<HeaderDocument>>,
+    #[serde(default)]
+    pub authentication: Given<Entries<AuthenticationDocument>>,
     pub upstream: Option<Spanned<Name>>,
     #[serde(default)]
     pub split: Given<Entries<ShareDocument>>,

@@ -5,8 +5,9 @@ mod answers;
 mod ways;
 mod routes;
 mod rollout;
+mod jwt;
 
-use std::{net::SocketAddr, thread};
+use std::{net::SocketAddr, path::Path, thread};
 
 use firewall_gateway::limits::{LISTEN_ADDRESSES_MAX, Limits, THREADS_MAX};
 use serde_saphyr::Spanned;
@@ -26,15 +27,22 @@ const LISTENS_MAX: usize = LISTEN_ADDRESSES_MAX;
 const GATEWAY_USER: &str = "seawall-gateway";
 
 impl Check<'_> {
-    pub(super) fn gateway(&self, gateway: GatewayDocument) -> Result<GatewayConfig, ConfigError> {
+    pub(super) fn gateway(
+        &self,
+        gateway: GatewayDocument,
+        state: &Path,
+    ) -> Result<GatewayConfig, ConfigError> {
         let threads = match gateway.threads {
             Some(threads) => threads.cast(),
             None => thread::available_parallelism()
                 .map_or(1, |cpus| cpus.get().min(THREADS_MAX as usize)) as u16,
         };
         let place = gateway.listen.referenced;
+        let jwt_place = gateway.jwt.as_ref().map(|jwt| jwt.referenced);
+        let jwts = self.jwts(gateway.jwt, state)?;
         let (upstreams, routes) =
-            self.ways(place, gateway.upstream, gateway.upstreams, gateway.routes)?;
+            self.ways(place, gateway.upstream, gateway.upstreams, gateway.routes, &jwts)?;
+        self.jwts_act(jwt_place.unwrap_or(place), &jwts, &routes)?;
         Ok(GatewayConfig {
             listen: self.listen(gateway.listen)?,
             certificate: self.file(gateway.certificate),
@@ -43,6 +51,7 @@ impl Check<'_> {
             threads,
             upstreams,
             routes,
+            jwts,
             clients: self.clients(gateway.clients)?,
             answers: self.answers(
                 Some(true),

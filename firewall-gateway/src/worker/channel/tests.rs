@@ -23,7 +23,8 @@ fn a_start_message_arrives_with_its_sockets() {
     let listeners = bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 2).unwrap();
     let shapes = listeners.iter().map(|listener| listener.shape).collect();
     let sockets: Vec<_> = listeners.iter().map(|listener| listener.socket.as_fd()).collect();
-    ours.send(&ToWorker::Start { policy: policy(""), listeners: shapes }, &sockets).unwrap();
+    ours.send(&ToWorker::Start { policy: policy(""), listeners: shapes, key_sets: 0 }, &sockets)
+        .unwrap();
     let (message, received) = theirs.receive::<ToWorker>().unwrap().unwrap();
     let text = format!("{message:?}");
     assert!(!text.contains("SECRET") && text.contains("redacted"), "{text}");
@@ -47,8 +48,11 @@ fn what_is_not_a_message_is_an_error() {
     assert!(matches!(theirs.receive::<ToWorker>(), Err(ChannelError::Form(_))));
     rustix::io::write(&ours, &vec![b' '; MESSAGE_BYTES_MAX + 1]).unwrap();
     assert!(matches!(theirs.receive::<ToWorker>(), Err(ChannelError::CutOff)));
-    let start =
-        ToWorker::Start { policy: policy(&"x".repeat(MESSAGE_BYTES_MAX)), listeners: Vec::new() };
+    let start = ToWorker::Start {
+        policy: policy(&"x".repeat(MESSAGE_BYTES_MAX)),
+        listeners: Vec::new(),
+        key_sets: 0,
+    };
     assert!(matches!(theirs.send(&start, &[]), Err(ChannelError::TooLarge { .. })));
     let (stream, _other) = pair(SocketType::STREAM);
     assert!(matches!(Channel::new(stream), Err(ChannelError::NotPackets)));
@@ -64,6 +68,7 @@ fn policy(certificate: &str) -> GatewayPolicy {
         private_key_pem: "SECRET".to_owned(),
         upstreams: Vec::new(),
         routes: Vec::new(),
+        jwts: Vec::new(),
         clients: crate::policy::ClientsPolicy::default(),
         answers: Default::default(),
         access_log: Default::default(),

@@ -11,7 +11,7 @@ use serde_saphyr::Spanned;
 
 use super::{rollout::ForwardDocument, ways::is_host_name};
 use crate::config::{
-    ConfigError, UpstreamConfig,
+    ConfigError, JwtConfig, UpstreamConfig,
     document::{
         Entries,
         gateway::WaitMs,
@@ -37,13 +37,14 @@ impl Check<'_> {
         &self,
         routes: Entries<RouteDocument>,
         upstreams: &[UpstreamConfig],
+        jwts: &[JwtConfig],
     ) -> Result<Vec<RoutePolicy>, ConfigError> {
         let (mut checked, mut places) = (Vec::<RoutePolicy>::new(), Vec::new());
         let whole = routes.referenced;
         for route in self.counted("routes", 1..=ROUTES_MAX, routes)? {
             self.new_name(&route.value.name, checked.iter().map(|other| &other.name))?;
             places.push(route.value.name.referenced);
-            checked.push(self.route(route.value, upstreams)?);
+            checked.push(self.route(route.value, upstreams, jwts)?);
         }
         // Each route was checked by itself, so there is nothing to say but this.
         if let Ok(Some((earlier, later))) = route::shadowed(&checked)
@@ -72,6 +73,7 @@ impl Check<'_> {
         &self,
         route: RouteDocument,
         upstreams: &[UpstreamConfig],
+        jwts: &[JwtConfig],
     ) -> Result<RoutePolicy, ConfigError> {
         let path = match Pattern::parse(&route.path.value) {
             Ok(path) => path,
@@ -116,6 +118,7 @@ impl Check<'_> {
                 Some(headers) => self.conditions(headers)?,
                 None => Vec::new(),
             },
+            authentication: self.authentication(route.authentication, jwts)?,
             action,
             limits: limits(&route.limits.0.unwrap_or_default()),
             answers: self.answers(

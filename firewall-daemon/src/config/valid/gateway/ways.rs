@@ -4,7 +4,7 @@ use firewall_gateway::policy::{BackendPolicy, RoutePolicy};
 use serde_saphyr::{Location, Spanned};
 
 use crate::config::{
-    ConfigError, UpstreamConfig, UpstreamTlsConfig,
+    ConfigError, JwtConfig, UpstreamConfig, UpstreamTlsConfig,
     document::{
         Entries,
         gateway::{ConnectionsMax, SoleUpstreamDocument, UpstreamDocument, UpstreamTlsDocument},
@@ -33,12 +33,13 @@ impl Check<'_> {
         sole: Option<Spanned<SoleUpstreamDocument>>,
         upstreams: Option<Entries<UpstreamDocument>>,
         routes: Option<Entries<RouteDocument>>,
+        jwts: &[JwtConfig],
     ) -> Result<Ways, ConfigError> {
         match (sole, upstreams, routes) {
             (Some(sole), None, None) => self.sole(sole.value),
             (None, Some(upstreams), Some(routes)) => {
                 let upstreams = self.upstreams(upstreams)?;
-                let routes = self.routes(routes, &upstreams)?;
+                let routes = self.routes(routes, &upstreams, jwts)?;
                 Ok((upstreams, routes))
             }
             (Some(sole), upstreams, routes) => {
