@@ -16,6 +16,7 @@ mod rules;
 mod limits;
 mod feeds;
 mod gateway;
+mod jwt;
 mod tls;
 pub mod country;
 mod scalar;
@@ -25,6 +26,7 @@ mod valid;
 
 pub use feeds::{FeedConfig, GeoUpdateConfig, Provider};
 pub use gateway::{BackendName, GatewayConfig, UpstreamConfig, UpstreamTlsConfig};
+pub use jwt::{JwtConfig, KeysConfig, KeysUrlConfig};
 pub use limits::{
     ByteRate, LimitScope, LimitsConfig, PacketRate, PortLimit, PortProtocol, RateConfig,
     SynCookiesConfig,

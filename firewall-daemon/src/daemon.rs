@@ -48,6 +48,7 @@ mod detach;
 mod sweep;
 mod updates;
 mod refresh;
+mod keys;
 mod revive;
 mod canary;
 mod tickets;
@@ -102,6 +103,8 @@ struct Daemon {
     names: names::Names,
     /// Feeds and databases from the network.
     refresh: refresh::Refresh,
+    /// Keys of issuers of tokens.
+    keys: keys::KeyRefresh,
     /// Notified when a generation was switched in.
     switched: Notify,
     /// Notified when the filter was taken off on purpose: the daemon ends.
@@ -145,6 +148,7 @@ async fn serve(config: Config, kept: Vec<TcpListener>) -> anyhow::Result<()> {
         tokio::spawn(pending::watch_over(daemon.clone(), stopped.clone())),
         tokio::spawn(refresh::follow(daemon.clone(), stopped.clone())),
         tokio::spawn(names::follow(daemon.clone(), stopped.clone())),
+        tokio::spawn(keys::follow(daemon.clone(), stopped.clone())),
         tokio::spawn(sweep::changes(daemon.clone(), stopped.clone())),
         tokio::spawn(revive::watch_over(daemon.clone(), stopped.clone())),
         tokio::spawn(canary::watch_over(daemon.clone(), stopped.clone())),

@@ -3,7 +3,7 @@
 //! Only `https`, redirects included: whoever can change a list on its way can open or close a firewall.
 
 use std::{
-    io::{self, Read},
+    io::Read,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -22,7 +22,7 @@ pub use error::FetchError;
 pub const REDIRECTS_MAX: u32 = 3;
 /// From the name to the end of the handshake.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// From the name to the last byte.
+/// From the name to the last byte of what may be large.
 pub const TIMEOUT: Duration = Duration::from_secs(120);
 /// Where Debian keeps the authorities that are trusted.
 pub const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -42,6 +42,8 @@ pub struct Wanted {
     pub bytes_max: u64,
     /// The header `Authorization`, where the server asks for one. It goes to no other host.
     pub authorization: Option<String>,
+    /// From the name to the last byte, at most.
+    pub timeout: Duration,
     /// What is there already.
     pub known: Validators,
 }
@@ -76,7 +78,8 @@ pub enum Fetched {
 /// Where there is no connection, no certificate to be trusted, or no answer of status 200 or 304, whole and
 /// within the bounds; and where the answer is a page for people.
 pub fn fetch(wanted: &Wanted) -> Result<Fetched, FetchError> {
-    let agent = agent(wanted.ca.as_deref().unwrap_or(Path::new(AUTHORITIES)))?;
+    let agent =
+        agent::agent(wanted.ca.as_deref().unwrap_or(Path::new(AUTHORITIES)), wanted.timeout)?;
     let mut request = agent.get(&wanted.url);
     let Validators { etag, last_modified } = &wanted.known;
     for (name, value) in [
@@ -88,7 +91,7 @@ pub fn fetch(wanted: &Wanted) -> Result<Fetched, FetchError> {
             request = request.header(name, value);
         }
     }
-    let answer = request.call().map_err(FetchError::from)?;
+    let answer = request.call().map_err(|error| FetchError::of(error, wanted.timeout))?;
     let status = answer.status().as_u16();
     let asked = etag.is_some() || last_modified.is_some();
     match status {
@@ -103,7 +106,7 @@ pub fn fetch(wanted: &Wanted) -> Result<Fetched, FetchError> {
     }
     let mut bytes = Vec::new();
     let read = body.as_reader().take(wanted.bytes_max.saturating_add(1)).read_to_end(&mut bytes);
-    read.map_err(broke_off)?;
+    read.map_err(|error| FetchError::of(error.into(), wanted.timeout))?;
     if bytes.len() as u64 > wanted.bytes_max {
         return Err(too_large());
     }
@@ -149,10 +152,6 @@ pub fn shown(url: &str) -> String {
         shown.push('…');
     }
     shown
-}
-
-fn broke_off(error: io::Error) -> FetchError {
-    ureq::Error::from(error).into()
 }
 
 fn validator(headers: &HeaderMap, name: &header::HeaderName) -> Option<String> {

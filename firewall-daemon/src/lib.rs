@@ -8,6 +8,7 @@ pub mod policy;
 mod netlink;
 pub mod fetch;
 pub mod feeds;
+pub mod jwks;
 pub mod geo;
 pub mod acme;
 pub mod datapath;

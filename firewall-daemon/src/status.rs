@@ -18,8 +18,8 @@ mod routes;
 
 pub use clock::{day, now_epoch_s, utc};
 pub use feeds::{
-    DatabaseStatus, FeedOutcome, FeedResult, FeedStatus, ReasonCount, UpdateReport, UpdateStatus,
-    render_feeds,
+    DatabaseStatus, FeedOutcome, FeedResult, FeedStatus, KeysStatus, ReasonCount, UpdateReport,
+    UpdateStatus, render_feeds,
 };
 pub use routes::{CanaryShown, PartShown, RouteShown, RoutesShown, goes, render_routes, takes};
 pub use text::{duration, render, render_limits};
@@ -74,6 +74,9 @@ pub struct Snapshot {
     pub events: EventStatus,
     /// Feeds, in the order of the configuration.
     pub feeds: Vec<FeedStatus>,
+    /// Keys of issuers of tokens, where they are fetched.
+    #[serde(default)]
+    pub keys: Vec<KeysStatus>,
     /// Databases that are kept up to date.
     pub databases: Vec<DatabaseStatus>,
     /// Reloads so far.

@@ -4,6 +4,7 @@
 //! listening sockets stay here: a new worker takes them over while the old one drains.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     net::{SocketAddr, TcpListener},
     os::fd::{AsFd as _, BorrowedFd},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -13,12 +14,14 @@ use std::{
 use firewall_gateway::{
     figures::Figures,
     listener::{self, BoundListener},
-    policy::{BackendPolicy, ChallengePolicy, GatewayPolicy, UpstreamPolicy},
+    policy::{
+        BackendPolicy, ChallengePolicy, GatewayPolicy, JwtPolicy, KeyOrigin, KeyText,
+        UpstreamPolicy,
+    },
 };
-use tokio::sync::Notify;
 
 use crate::{
-    config::GatewayConfig,
+    config::{GatewayConfig, JwtConfig},
     status::{GatewayStatus, RoutesShown},
 };
 
@@ -27,6 +30,7 @@ pub mod sticky;
 mod material;
 mod certificates;
 mod tickets;
+mod told;
 mod user;
 mod worker;
 
@@ -36,6 +40,7 @@ pub use user::UserError;
 pub use worker::{Worker, WorkerError};
 
 use tickets::TicketRing;
+use told::Told;
 use user::WorkerUser;
 
 /// A worker that dies at once is started again after this wait, doubled each time...
@@ -67,8 +72,10 @@ pub struct Supervisor {
     addresses: Vec<SocketAddr>,
     listeners: Arc<Vec<BoundListener>>,
     user: WorkerUser,
-    /// Notified when a worker dies that was not told to.
-    died: Arc<Notify>,
+    /// What workers tell.
+    told: Arc<Told>,
+    /// Keys that were fetched, by the issuer's name, with what tells its endpoint.
+    keys: Mutex<BTreeMap<String, (String, KeyText)>>,
     state: Mutex<State>,
 }
 
@@ -100,9 +107,9 @@ impl Supervisor {
     ) -> Result<Self, SupervisorError> {
         let user = WorkerUser::find(&config.user)?;
         let listeners = Arc::new(listener::bind_listeners(&config.listen, config.threads, kept)?);
-        let died = Arc::new(Notify::new());
+        let told = Arc::new(Told::default());
         let tickets = TicketRing::new(Instant::now());
-        let live = Worker::start(&listeners, user, &handed(&material.policy, &tickets), &died)?;
+        let live = Worker::start(&listeners, user, &handed(&material.policy, &tickets), &told)?;
         material.log_warnings();
         let state = State {
             material,
@@ -115,7 +122,8 @@ impl Supervisor {
             deaths_in_a_row: 0,
         };
         let addresses = config.listen.clone();
-        Ok(Self { addresses, listeners, user, died, state: Mutex::new(state) })
+        let (keys, state) = (Mutex::default(), Mutex::new(state));
+        Ok(Self { addresses, listeners, user, told, keys, state })
     }
 
     /// Starts a worker for a new policy beside the live one; returns when it serves.
@@ -124,8 +132,14 @@ impl Supervisor {
     ///
     /// Where it does not start; the live one goes on.
     pub fn stage(&self, policy: &GatewayPolicy) -> Result<Arc<Worker>, WorkerError> {
-        let policy = handed(policy, &self.state().tickets);
-        Worker::start(&self.listeners, self.user, &policy, &self.died)
+        let mut policy = handed(policy, &self.state().tickets);
+        for (jwt, (endpoint, keys)) in &*self.keys() {
+            let fetched = |jwt: &JwtPolicy| matches!(&jwt.origin, KeyOrigin::Fetched { endpoint: of, .. } if of == endpoint);
+            if policy.jwts.iter().any(|one| one.name == *jwt && fetched(one)) {
+                policy.set_keys(jwt, keys.clone());
+            }
+        }
+        Worker::start(&self.listeners, self.user, &policy, &self.told)
     }
 
     /// Makes a staged worker the live one and tells the old one to drain.
@@ -136,10 +150,49 @@ impl Supervisor {
         // They may have been replaced since it was staged.
         staged.replace_ticket_keys(state.tickets.keys());
         staged.show(&state.challenges);
-        let old = std::mem::replace(&mut state.live, staged);
+        let old = std::mem::replace(&mut state.live, staged.clone());
         old.drain();
         state.draining.push(old);
         state.collect();
+        drop(state);
+        self.bring_up_to_date(&staged);
+    }
+
+    /// Keys that came while it was started are not lost on a worker.
+    fn bring_up_to_date(&self, worker: &Worker) {
+        let keys = self.keys().clone();
+        for (jwt, (endpoint, keys)) in keys {
+            worker.renew_keys(&jwt, &endpoint, keys);
+        }
+    }
+
+    /// Gives workers other keys of an issuer.
+    pub fn renew_keys(&self, jwt: &JwtConfig, keys: KeyText) {
+        let KeyOrigin::Fetched { endpoint, .. } = &jwt.policy.origin else { return };
+        let name = &jwt.policy.name;
+        self.keys().insert(name.clone(), (endpoint.clone(), keys.clone()));
+        let workers: Vec<Arc<Worker>> = {
+            let state = self.state();
+            state.draining.iter().chain([&state.live]).cloned().collect()
+        };
+        for worker in workers {
+            worker.renew_keys(name, endpoint, keys.clone());
+        }
+    }
+
+    /// Forgets the keys of issuers that are no longer configured.
+    pub fn retain_keys(&self, configured: impl Fn(&str) -> bool) {
+        self.keys().retain(|name, _| configured(name));
+    }
+
+    /// Waits until a worker wants newer keys.
+    pub async fn keys_wanted(&self) {
+        self.told.keys_wanted.notified().await;
+    }
+
+    /// Of which issuers newer keys are wanted, since this was last asked.
+    pub fn take_keys_wanted(&self) -> BTreeSet<String> {
+        self.told.take_keys_wanted()
     }
 
     /// Its listening sockets.
@@ -166,7 +219,7 @@ impl Supervisor {
 
     /// Waits for a death.
     pub async fn died(&self) {
-        self.died.notified().await;
+        self.told.died.notified().await;
     }
 
     /// How long to wait before [`Supervisor::revive`]; nothing where the live worker lives.
@@ -196,9 +249,11 @@ impl Supervisor {
         let worker = self.stage(&policy)?;
         let mut state = self.state();
         worker.show(&state.challenges);
-        let dead = std::mem::replace(&mut state.live, worker);
+        let dead = std::mem::replace(&mut state.live, worker.clone());
         state.draining.push(dead);
         state.collect();
+        drop(state);
+        self.bring_up_to_date(&worker);
         Ok(())
     }
 
@@ -278,6 +333,10 @@ impl Supervisor {
     pub fn routes(&self) -> RoutesShown {
         let figures = self.status().figures;
         RoutesShown::new(&self.state().material.policy, &figures)
+    }
+
+    fn keys(&self) -> MutexGuard<'_, BTreeMap<String, (String, KeyText)>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -171,6 +171,10 @@ fn value(field: AccessField, record: &Record<'_>) -> Option<String> {
             number(u64::try_from(spent.as_micros()).unwrap_or(u64::MAX))
         }
         AccessField::Rejection => text(context.rejection?.label()),
+        AccessField::Denied => text(context.denied?.label()),
+        AccessField::Consumer => {
+            text(&escape(context.identity.as_ref()?.consumer.as_bytes(), LOG_TEXT_BYTES_MAX))
+        }
         AccessField::UserAgent => text(context.details.user_agent.as_deref()?),
         AccessField::Referer => text(context.details.referer.as_deref()?),
     })

@@ -44,6 +44,7 @@ use crate::{
     clients::Clients,
     context::{Protocol, RequestId},
     figures::{Meter, one},
+    identity::Identifier,
     limits::{self, Limits},
     observe::Observation,
     pipeline,
@@ -73,6 +74,8 @@ pub struct Client {
     pub limits: Arc<Limits>,
     /// Which request goes where.
     pub router: Arc<Router>,
+    /// Who sends requests.
+    pub identifier: Rc<Identifier>,
     /// How answers look.
     pub answers: Arc<AnswerTable>,
     /// Where lines of requests go.

@@ -11,8 +11,14 @@ use std::{
 use http::{HeaderValue, Method, Uri};
 
 use crate::{
-    access_log::Details, clients::forwarded::Origin, limits::REQUEST_IDS_AT_ONCE,
-    rejection::Rejection, rollout::Choice, route::Missing, tls::ClientCertificate,
+    access_log::Details,
+    clients::forwarded::Origin,
+    identity::{Denied, Identity},
+    limits::REQUEST_IDS_AT_ONCE,
+    rejection::Rejection,
+    rollout::Choice,
+    route::Missing,
+    tls::ClientCertificate,
     trace::TraceContext,
 };
 
@@ -37,6 +43,10 @@ pub struct RequestContext {
     pub start: Instant,
     /// The route that took it.
     pub route: Option<Arc<str>>,
+    /// Who sent it, where its route asks.
+    pub identity: Option<Identity>,
+    /// Why nobody was recognised.
+    pub denied: Option<Denied>,
     /// Where it went.
     pub choice: Option<Choice>,
     /// Method, where the head was whole.

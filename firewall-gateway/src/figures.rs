@@ -29,6 +29,14 @@ pub struct Figures {
     pub request_duration: DurationHistogram,
     /// Refusals by label; the labels are those of `Rejection`.
     pub rejections: Vec<LabelCount>,
+    /// Requests without a good credential, by reason; the labels are those of `Denied`.
+    pub denied: Vec<LabelCount>,
+    /// Tokens that a thread remembered.
+    pub tokens_cached: u64,
+    /// Tokens that were looked at whole, good or not.
+    pub tokens_verified: u64,
+    /// Tokens that made us ask for newer keys.
+    pub token_keys_wanted: u64,
     /// TLS handshakes that ended well.
     pub tls_handshakes_ok: u64,
     /// TLS handshakes that did not, for whatever reason.
@@ -192,11 +200,15 @@ impl Figures {
         add_rows(&mut self.upstreams, &other.upstreams);
         add_rows(&mut self.standings, &other.standings);
         add_labels(&mut self.rejections, &other.rejections);
+        add_labels(&mut self.denied, &other.denied);
         add_labels(&mut self.http2_floods, &other.http2_floods);
         self.rollouts.add(&other.rollouts);
         add_labels(&mut self.upstream_failures, &other.upstream_failures);
         add_labels(&mut self.tls_failures, &other.tls_failures);
         for (ours, theirs) in [
+            (&mut self.tokens_cached, other.tokens_cached),
+            (&mut self.tokens_verified, other.tokens_verified),
+            (&mut self.token_keys_wanted, other.token_keys_wanted),
             (&mut self.tls_handshakes_ok, other.tls_handshakes_ok),
             (&mut self.tls_handshakes_failed, other.tls_handshakes_failed),
             (&mut self.tls_resumptions, other.tls_resumptions),

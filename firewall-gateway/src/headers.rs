@@ -83,6 +83,44 @@ pub fn is_ours(name: &str) -> bool {
         || OURS.iter().any(|ours| name.len() == ours.len() && begins(ours))
 }
 
+/// A name as CGI-like upstreams tell it from others.
+#[must_use]
+pub fn plain(name: &str) -> String {
+    name.replace(['_', '.'], "-")
+}
+
+/// Whether a request's header frames it, or holds what a client brings for itself: a claim must not stand
+/// there.
+#[must_use]
+pub fn is_framing(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name)
+        || [
+            header::HOST,
+            header::CONTENT_LENGTH,
+            header::EXPECT,
+            header::AUTHORIZATION,
+            header::COOKIE,
+        ]
+        .contains(name)
+}
+
+/// Tells the upstream who it is. `is_ours` knows every header that does: a client's own is removed on every
+/// route, whether it asks or not.
+pub fn identify(
+    headers: &mut HeaderMap,
+    is_ours: impl Fn(&str) -> bool,
+    identity: Vec<(HeaderName, HeaderValue)>,
+) {
+    let spoofed: Vec<HeaderName> =
+        headers.keys().filter(|name| is_ours(name.as_str())).cloned().collect();
+    for name in spoofed {
+        headers.remove(name);
+    }
+    for (name, value) in identity {
+        headers.insert(name, value);
+    }
+}
+
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> =
         connection_tokens(headers).filter_map(|token| HeaderName::from_bytes(token).ok()).collect();

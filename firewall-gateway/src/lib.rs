@@ -31,6 +31,8 @@ mod request;
 
 pub mod route;
 
+pub mod identity;
+
 mod rollout;
 
 mod body;

@@ -285,6 +285,50 @@ pub const HASH_LOAD_PERCENT_MAX: u64 = 150;
 pub const HASH_IN_FLIGHT_MIN: u32 = 16;
 /// A latency that was measured so long ago counts half.
 pub const LATENCY_HALF_LIFE_MS: u64 = 1_000;
+/// Issuers of tokens; the keys of each travel to a worker in a message.
+pub const JWTS_MAX: usize = 16;
+/// Credentials that one route takes: each bad token is held against all of them.
+pub const AUTHENTICATIONS_MAX: usize = 4;
+/// A token; RFC 7519 knows no bound, servers take some 8 KiB of a header.
+pub const JWT_TOKEN_BYTES_MAX: usize = 8_192;
+/// The header of a token: objects within objects...
+pub const JWT_HEADER_DEPTH_MAX: u32 = 3;
+/// ...and values, itself among them.
+pub const JWT_HEADER_VALUES_MAX: u32 = 32;
+/// The claims of a token, likewise: roles of a client in Keycloak stand at the fourth level.
+pub const JWT_CLAIMS_DEPTH_MAX: u32 = 8;
+/// See [`JWT_CLAIMS_DEPTH_MAX`].
+pub const JWT_CLAIMS_VALUES_MAX: u32 = 1_024;
+/// A set of keys, likewise.
+pub const JWT_KEYS_DEPTH_MAX: u32 = 6;
+/// See [`JWT_KEYS_DEPTH_MAX`].
+pub const JWT_KEYS_VALUES_MAX: u32 = 4_096;
+/// Kinds of token that are taken where nothing is said (RFC 7519, 5.1; RFC 9068, 2.1).
+pub const JWT_TYPES: [&str; 2] = ["jwt", "at+jwt"];
+/// The name of a key.
+pub const JWT_KID_BYTES_MAX: usize = 256;
+/// Keys of an issuer: it has two or three, and a few more while they rotate.
+pub const JWT_KEYS_MAX: usize = 64;
+/// The keys of an issuer as text: twice this, as JSON in JSON may be, is still one message.
+pub const JWT_KEYS_TEXT_BYTES_MAX: usize = 65_536;
+/// Names of keys that are not there, of each issuer, that are remembered.
+pub const JWT_UNKNOWN_KIDS_MAX: usize = 1_024;
+/// How long such a name asks for no newer keys.
+pub const JWT_UNKNOWN_KID_REST_S: u64 = 60;
+/// Tokens that a thread has verified and remembers...
+pub const JWT_CACHE_TOKENS_MAX: usize = 4_096;
+/// ...and their bytes together; their claims take some five times this.
+pub const JWT_CACHE_BYTES_MAX: usize = 4_194_304;
+/// Scopes, and likewise roles, of a token...
+pub const JWT_GRANTS_MAX: usize = 256;
+/// ...and the bytes of each.
+pub const JWT_GRANT_BYTES_MAX: usize = 256;
+/// The name of a consumer: it stands in log lines.
+pub const CONSUMER_BYTES_MAX: usize = 256;
+/// Headers that tell backends claims, of one issuer...
+pub const CLAIM_HEADERS_MAX: usize = 16;
+/// ...and the bytes of each value.
+pub const CLAIM_HEADER_BYTES_MAX: usize = 2_048;
 /// Path in an access-log line; the rest is cut and marked.
 pub const LOG_PATH_BYTES_MAX: usize = 1_024;
 /// Host, user agent and referer in an access-log line, each.

@@ -15,6 +15,7 @@ use crate::{
     connection::{Activity, Client, Unread},
     context::{RequestContext, RequestId},
     figures::{Meter, one},
+    identity::Denied,
     rejection::{Rejection, UpstreamFailure},
     route::Route,
     trace::export::Tracer,
@@ -66,6 +67,8 @@ impl Observation {
                 method,
                 uri,
                 route: None,
+                identity: None,
+                denied: None,
                 choice: None,
                 details: Details::default(),
                 trace: None,
@@ -106,6 +109,12 @@ impl Observation {
     #[must_use]
     pub fn route(&self) -> Option<usize> {
         self.route
+    }
+
+    /// Nobody was recognised.
+    pub fn denied(&mut self, denied: Denied) -> Rejection {
+        self.context.denied = Some(denied);
+        Rejection::Unauthenticated
     }
 
     /// The status of the answer is known.
@@ -188,6 +197,9 @@ impl Drop for Observation {
         self.meter.request(self.context.protocol, status, duration_us, self.route);
         if let Some(rejection) = self.context.rejection {
             self.meter.rejection(rejection);
+        }
+        if let Some(denied) = self.context.denied {
+            self.meter.denied(denied);
         }
         // Where the client or we ended the request, nothing is known about the upstream.
         if let (Some(choice), Some(error)) = (&self.context.choice, self.upstream_erred(status)) {

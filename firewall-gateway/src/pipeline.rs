@@ -4,7 +4,7 @@ use std::{
     net::IpAddr,
     rc::Rc,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
@@ -117,6 +117,17 @@ async fn stages(
         ClientCertificateUse::Required if observation.context.certificate.is_some() => {}
         ClientCertificateUse::Required => return Err(Rejection::ClientCertificateMissing),
     }
+    // 5. identity: who it is, where the route asks
+    let now_epoch_s = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
+    let recognised = client
+        .identifier
+        .recognise(route.place, request.headers(), now_epoch_s)
+        .map_err(|denied| observation.denied(denied))?;
+    let mut told = Vec::new();
+    if let Some(recognised) = recognised {
+        observation.context.identity = Some(recognised.identity);
+        told = recognised.headers;
+    }
     let forward = match &route.action {
         Action::Forward(forward) => forward,
         Action::Redirect(redirect) => return Ok(Outcome::Own(elsewhere(redirect, &target)?)),
@@ -126,21 +137,22 @@ async fn stages(
             return Err(Rejection::Maintenance);
         }
     };
-    // 5. rollout: to which of its upstreams
+    // 6. rollout: to which of its upstreams
     let choice = forward.choose(request.headers(), observation.context.origin.client);
     let upstream = client.upstreams.get(choice.upstream).ok_or(Rejection::UpstreamFailed)?;
     observation.context.choice = Some(choice);
     let answers = client.answers.of(observation.route());
     let asked = answers.compression().map(|_| Asked::of(request.method(), request.headers()));
-    // 6. body: bounded in size and time
+    // 7. body: bounded in size and time
     let limits = &route.limits;
     let protocol = route.upgrades.asked(&request);
     let (mut head, body) = request.into_parts();
     let body_deadline = Instant::now() + Duration::from_millis(limits.body_timeout_ms);
     let mut body = RequestBody::new(body, limits, body_deadline.into(), fate.clone())?;
     body.gather(limits.body_gather_bytes as usize).await?;
-    // 7. headers: what ends here is removed, who asks is set by us
+    // 8. headers: what ends here is removed, who asks is set by us
     headers::to_upstream(&mut head.headers, &observation.context, &target.host, upstream.host());
+    headers::identify(&mut head.headers, |name| client.identifier.is_ours(name), told);
     if let Some(protocol) = &protocol {
         upgrade::set(&mut head.headers, protocol);
     }
@@ -159,7 +171,7 @@ async fn stages(
         None => mirrored(forwarded, forward, client, from),
         Some(_) => forwarded.map(BodyExt::boxed_unsync),
     };
-    // 8. upstream
+    // 9. upstream
     let sent = Instant::now();
     observation.context.upstream_sent = Some(sent);
     let sending =
@@ -170,7 +182,7 @@ async fn stages(
         observation.upstream_failed(failure);
         observation.context.rejection.unwrap_or(failure.rejection())
     })?;
-    // 9. response: nothing of the inside
+    // 10. response: nothing of the inside
     observation.context.backend = Some(answer.backend);
     let mut response = answer.response;
     if let Some(protocol) =
@@ -299,6 +311,9 @@ fn refuse(
         && let Ok(allow) = HeaderValue::from_str(allow)
     {
         head.headers.insert(header::ALLOW, allow);
+    }
+    if let Some(denied) = observation.context.denied {
+        head.headers.insert(header::WWW_AUTHENTICATE, denied.challenge());
     }
     if rejection == Rejection::UpstreamBusy {
         head.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

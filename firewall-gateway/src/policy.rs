@@ -16,6 +16,8 @@ pub mod route;
 
 pub mod rollout;
 
+pub mod jwt;
+
 mod clients;
 
 use serde::{Deserialize, Serialize};
@@ -28,11 +30,13 @@ pub use self::{
         BalancePolicy, BreakerPolicy, DeliveryPolicy, EjectionPolicy, HashKey, HealthPolicy,
         HedgePolicy, RetryPolicy, SheddingPolicy, StickyCookiePolicy,
     },
+    jwt::{ClaimHeader, JwtPolicy, KeyOrigin, KeyText},
     rollout::{
         CanaryPolicy, ForwardPolicy, MirrorPolicy, OverridePolicy, SharePolicy, Source, Sticky,
     },
     route::{
-        ClientCertificateUse, HeaderCondition, HeaderTest, RouteAction, RouteLimits, RoutePolicy,
+        AuthenticationPolicy, ClientCertificateUse, HeaderCondition, HeaderTest, RouteAction,
+        RouteLimits, RoutePolicy,
     },
     tls::{
         CertificatePolicy, ChallengePolicy, ClientCertificatePolicy, TICKET_KEY_BYTES, TicketKey,
@@ -53,6 +57,9 @@ pub struct GatewayPolicy {
     pub upstreams: Vec<UpstreamPolicy>,
     /// Which request goes where: the first that matches, in this order.
     pub routes: Vec<RoutePolicy>,
+    /// Whose tokens are taken; a route names one of them.
+    #[serde(default)]
+    pub jwts: Vec<JwtPolicy>,
     /// Whom to believe about a client's address, and what one address may have.
     pub clients: ClientsPolicy,
     /// How answers look, where a route says nothing else.
@@ -68,6 +75,15 @@ pub struct GatewayPolicy {
     pub limits: Limits,
     /// How the worker writes its lines.
     pub log: LogPolicy,
+}
+
+impl GatewayPolicy {
+    /// Gives an issuer its keys; of one that is not there they are nobody's.
+    pub fn set_keys(&mut self, jwt: &str, keys: KeyText) {
+        if let Some(found) = self.jwts.iter_mut().find(|found| found.name == jwt) {
+            found.keys = Some(keys);
+        }
+    }
 }
 
 /// How much is written, and in which form.

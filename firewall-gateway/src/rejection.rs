@@ -40,11 +40,12 @@ pub enum Rejection {
     StreamRefused,
     Http2Flood,
     ClientCertificateMissing,
+    Unauthenticated,
 }
 
 impl Rejection {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Rejection; 32] = [
+    pub const ALL: [Rejection; 33] = [
         Rejection::RequestMalformed,
         Rejection::FramingAmbiguous,
         Rejection::HostMissing,
@@ -77,6 +78,7 @@ impl Rejection {
         Rejection::StreamRefused,
         Rejection::Http2Flood,
         Rejection::ClientCertificateMissing,
+        Rejection::Unauthenticated,
     ];
 
     /// The value of the metric label and of the access log's `rejection`.
@@ -252,6 +254,12 @@ impl Rejection {
                 "client_certificate_missing",
                 "Forbidden",
                 "This service is for clients that show a certificate at the TLS handshake.",
+            ),
+            Self::Unauthenticated => (
+                401,
+                "unauthenticated",
+                "Unauthorized",
+                "The request has no credential that is accepted here.",
             ),
         }
     }

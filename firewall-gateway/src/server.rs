@@ -17,6 +17,10 @@ use crate::{
     answer::{AnswerError, AnswerTable},
     clients::Clients,
     figures::{Figures, Meter, add_rows},
+    identity::{
+        Identities,
+        jwt::{Issuers, JwtError},
+    },
     limits::LimitError,
     listener::BoundListener,
     policy::{BackendPolicy, ChallengePolicy, GatewayPolicy, TicketKey},
@@ -67,6 +71,7 @@ pub fn serve_logging(
         checks: None,
         meters: Vec::new(),
         router: shared.router.clone(),
+        issuers: shared.identities.issuers.clone(),
         upstreams: shared.upstreams.clone(),
         drain,
         traces,
@@ -122,6 +127,7 @@ fn shared(
         router: Arc::new(Router::new(policy)?),
         access_log: Arc::new(AccessLog::new(&policy.access_log, access_log)),
         tracer: None,
+        identities: Arc::new(Identities::new(policy)?),
         answers: Arc::new(AnswerTable::new(policy)?),
         upstreams: upstreams.collect::<Result<_, _>>()?,
         connections: Arc::default(),
@@ -136,6 +142,7 @@ pub struct Gateway {
     checks: Option<JoinHandle<()>>,
     meters: Vec<Arc<Meter>>,
     router: Arc<Router>,
+    issuers: Arc<Issuers>,
     upstreams: Arc<[Arc<SharedUpstream>]>,
     drain: watch::Sender<bool>,
     traces: Arc<TraceCounts>,
@@ -160,6 +167,12 @@ impl Gateway {
         // Counted where the certificate is chosen, which no thread owns.
         sum.tls_unknown_names = self.acceptor.unknown_names();
         sum
+    }
+
+    /// Whose tokens are taken, and their keys.
+    #[must_use]
+    pub fn issuers(&self) -> &Issuers {
+        &self.issuers
     }
 
     /// Puts other backends in place of an upstream's; what is in flight to one that goes finishes.
@@ -223,6 +236,8 @@ pub enum ServeError {
     Tls(#[from] TlsError),
     #[error(transparent)]
     Route(#[from] RouteError),
+    #[error(transparent)]
+    Jwt(#[from] JwtError),
     #[error(transparent)]
     Answer(#[from] AnswerError),
     #[error(transparent)]

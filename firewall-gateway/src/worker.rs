@@ -84,6 +84,12 @@ fn attend(
                 gateway.show(&challenges);
                 channel.send(&FromWorker::Shown { number }, &[])?;
             }
+            Ok(Some((ToWorker::Keys { jwt, keys }, _))) => {
+                // The daemon has read them before; what it could not use does not come here.
+                if let Err(error) = gateway.issuers().renew(&jwt, &keys) {
+                    tracing::error!(%error, "an issuer keeps the keys it had");
+                }
+            }
             Ok(Some((ToWorker::Start { .. }, _))) => return Err(AttendError::SecondStart),
             // The supervisor is gone; nobody else could tell us to end.
             Ok(None) => {
@@ -95,6 +101,9 @@ fn attend(
                     return Err(AttendError::ThreadEnded);
                 }
                 send_figures(channel, gateway.figures())?;
+                for jwt in gateway.issuers().newer_wanted() {
+                    channel.send(&FromWorker::KeysWanted { jwt }, &[])?;
+                }
             }
             Err(error) => return Err(error.into()),
         }

@@ -46,6 +46,7 @@ pub mod upstream;
 // What happens there, and who counted what.
 pub mod client;
 pub mod flood;
+pub mod forge;
 pub mod h2raw;
 pub mod limit_scopes;
 pub mod peer;

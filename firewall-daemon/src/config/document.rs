@@ -12,6 +12,7 @@ pub mod feeds;
 pub mod gateway;
 pub mod tls;
 pub mod routes;
+pub mod jwt;
 pub mod clients;
 pub mod answers;
 

@@ -10,7 +10,10 @@ use firewall_gateway::{
     },
 };
 
-use super::tls::{AcmeConfig, CertificateConfig, TlsConfig};
+use super::{
+    JwtConfig,
+    tls::{AcmeConfig, CertificateConfig, TlsConfig},
+};
 
 /// The `gateway` section.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +40,8 @@ pub struct GatewayConfig {
     pub upstreams: Vec<UpstreamConfig>,
     /// Which request goes where: the first that matches.
     pub routes: Vec<RoutePolicy>,
+    /// Whose tokens are taken.
+    pub jwts: Vec<JwtConfig>,
     /// Whom to believe about a client's address, and what one address may have.
     pub clients: ClientsPolicy,
     /// How answers look.

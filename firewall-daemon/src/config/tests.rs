@@ -15,6 +15,7 @@ mod gateway;
 mod routes;
 mod clients;
 mod answers;
+mod jwt;
 
 const LEAST: &str = "interfaces: [{name: eth0}]\npacket: {}\n";
 

@@ -44,6 +44,7 @@ impl SnapshotSource for Daemon {
             reloads: lock(&self.reloads).clone(),
             audit: self.audit.figures(),
             feeds: self.refresh.feeds(&packet),
+            keys: self.keys.status(),
             databases: self.refresh.databases(&packet),
             gateway,
             ..Snapshot::default()

@@ -14,6 +14,7 @@ use super::{
     Daemon,
     change::Prepared,
     host,
+    keys::KeyRefresh,
     names::Names,
     pending,
     refresh::Refresh,
@@ -116,6 +117,7 @@ pub fn start(config: Config, kept: Vec<TcpListener>) -> anyhow::Result<Daemon> {
         watchers: Watchers::default(),
         names,
         refresh: Refresh::default(),
+        keys: KeyRefresh::default(),
         switched: Notify::new(),
         detached: Notify::new(),
     };

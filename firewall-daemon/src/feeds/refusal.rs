@@ -86,7 +86,7 @@ mod tests {
         let refusals = [
             Refusal::from(FetchError::Connect { found: text() }),
             FetchError::Tls { found: text() }.into(),
-            FetchError::Timeout { stage: text() }.into(),
+            FetchError::Timeout { stage: text(), within_s: 1 }.into(),
             FetchError::Status { found: 404 }.into(),
             FetchError::Redirect { found: "" }.into(),
             FetchError::TooLarge { bytes_max: 1 }.into(),

@@ -42,6 +42,7 @@ pub fn prepare(
     // Of another source it says nothing.
     let old = kept.as_ref().filter(|copy| copy.header.source == source);
     let wanted = Wanted {
+        timeout: fetch::TIMEOUT,
         url: feed.url.clone(),
         ca: feed.ca.clone(),
         bytes_max: feed.bytes_max,

@@ -1,6 +1,6 @@
 //! The client: whom it trusts and how long it waits.
 
-use std::{fs::File, io::Read as _, path::Path, sync::Arc};
+use std::{fs::File, io::Read as _, path::Path, sync::Arc, time::Duration};
 
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use ureq::{
@@ -8,7 +8,7 @@ use ureq::{
     tls::{Certificate, RootCerts, TlsConfig, TlsProvider},
 };
 
-use super::{CONNECT_TIMEOUT, FetchError, REDIRECTS_MAX, TIMEOUT};
+use super::{CONNECT_TIMEOUT, FetchError, REDIRECTS_MAX};
 
 /// Debian's bundle of authorities has a quarter of it.
 const AUTHORITIES_BYTES_MAX: u64 = 1 << 20;
@@ -16,7 +16,7 @@ const AUTHORITIES_BYTES_MAX: u64 = 1 << 20;
 const HEAD_BYTES_MAX: usize = 32 << 10;
 
 /// A client for one request: nothing is kept from one to the next.
-pub fn agent(authorities: &Path) -> Result<Agent, FetchError> {
+pub fn agent(authorities: &Path, timeout: Duration) -> Result<Agent, FetchError> {
     let roots = certificates(authorities)?;
     let tls = TlsConfig::builder()
         .provider(TlsProvider::Rustls)
@@ -27,9 +27,9 @@ pub fn agent(authorities: &Path) -> Result<Agent, FetchError> {
         .https_only(true)
         .http_status_as_error(false)
         .max_redirects(REDIRECTS_MAX)
-        .timeout_resolve(Some(CONNECT_TIMEOUT))
-        .timeout_connect(Some(CONNECT_TIMEOUT))
-        .timeout_global(Some(TIMEOUT))
+        .timeout_resolve(Some(CONNECT_TIMEOUT.min(timeout)))
+        .timeout_connect(Some(CONNECT_TIMEOUT.min(timeout)))
+        .timeout_global(Some(timeout))
         .max_response_header_size(HEAD_BYTES_MAX)
         .user_agent(concat!("seawall/", env!("CARGO_PKG_VERSION")))
         // Nothing in the environment changes where root's daemon connects to.

@@ -1,8 +1,8 @@
 //! Why there is no file, in words that say what to do.
 
-use std::{error::Error as _, io, path::PathBuf};
+use std::{error::Error as _, io, path::PathBuf, time::Duration};
 
-use super::{REDIRECTS_MAX, TIMEOUT};
+use super::REDIRECTS_MAX;
 
 /// Why there is no file. Whoever reports it says what was to be fetched, and from where.
 #[derive(Debug, thiserror::Error)]
@@ -33,10 +33,14 @@ pub enum FetchError {
         found: String,
     },
     /// It takes too long.
-    #[error("expected the whole answer within {} s, found the {stage} unfinished; try again later", TIMEOUT.as_secs())]
+    #[error(
+        "expected the whole answer within {within_s} s, found the {stage} unfinished; try again later"
+    )]
     Timeout {
         /// What took too long.
         stage: String,
+        /// How long it may take.
+        within_s: u64,
     },
     /// It is not there.
     #[error("expected status 200, found {found}; {}", remedy(*found))]
@@ -104,13 +108,15 @@ fn remedy(status: u16) -> &'static str {
     }
 }
 
-impl From<ureq::Error> for FetchError {
-    fn from(error: ureq::Error) -> Self {
+impl FetchError {
+    /// What the client met, of a request that may take so long.
+    pub(super) fn of(error: ureq::Error, timeout: Duration) -> Self {
+        let within_s = timeout.as_secs();
         match error {
             ureq::Error::Timeout(ureq::Timeout::Resolve | ureq::Timeout::Connect) => {
                 Self::Connect { found: "no answer within the time for a connection".to_owned() }
             }
-            ureq::Error::Timeout(stage) => Self::Timeout { stage: stage.to_string() },
+            ureq::Error::Timeout(stage) => Self::Timeout { stage: stage.to_string(), within_s },
             ureq::Error::HostNotFound => Self::Connect { found: "no such name".to_owned() },
             ureq::Error::ConnectionFailed => Self::Connect { found: "no connection".to_owned() },
             ureq::Error::TooManyRedirects | ureq::Error::RedirectFailed => {
@@ -120,13 +126,13 @@ impl From<ureq::Error> for FetchError {
             ureq::Error::RequireHttpsOnly(_) => Self::Redirect { found: "one to another scheme" },
             ureq::Error::Rustls(error) => Self::Tls { found: error.to_string() },
             ureq::Error::Tls(found) => Self::Tls { found: found.to_owned() },
-            ureq::Error::Io(error) => io_error(&error),
+            ureq::Error::Io(error) => io_error(&error, within_s),
             other => Self::Protocol { found: other.to_string() },
         }
     }
 }
 
-fn io_error(error: &io::Error) -> FetchError {
+fn io_error(error: &io::Error, within_s: u64) -> FetchError {
     let inner = error.get_ref();
     if let Some(tls) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         return FetchError::Tls { found: tls.to_string() };
@@ -134,7 +140,7 @@ fn io_error(error: &io::Error) -> FetchError {
     let found = error.source().map_or_else(|| error.to_string(), ToString::to_string);
     match error.kind() {
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
-            FetchError::Timeout { stage: "answer".to_owned() }
+            FetchError::Timeout { stage: "answer".to_owned(), within_s }
         }
         io::ErrorKind::UnexpectedEof => {
             FetchError::Protocol { found: "an answer that ends in the middle".to_owned() }

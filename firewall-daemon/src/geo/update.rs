@@ -148,6 +148,7 @@ fn fetched(
         let shown = fetch::shown(&url);
         let same = known.as_ref().filter(|known| known.url == shown);
         let wanted = Wanted {
+            timeout: fetch::TIMEOUT,
             url,
             ca: update.and_then(|update| update.ca.clone()),
             bytes_max: update.map_or(BYTES_MAX, |update| update.bytes_max),

@@ -59,6 +59,24 @@ pub struct DatabaseStatus {
     pub updates: UpdateStatus,
 }
 
+/// Keys of an issuer of tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeysStatus {
+    /// Its name in `gateway.jwt`.
+    pub jwt: String,
+    /// Where they come from, without the query.
+    pub url: String,
+    /// When the endpoint last said that these are its keys, in seconds since 1970; nothing where it never
+    /// did.
+    pub confirmed_epoch_s: Option<u64>,
+    /// When they came.
+    pub fetched_epoch_s: Option<u64>,
+    /// How often a worker asked for newer ones.
+    pub wanted: u64,
+    /// How its updates went.
+    pub updates: UpdateStatus,
+}
+
 /// How an update that was asked for ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpdateReport {

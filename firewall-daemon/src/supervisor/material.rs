@@ -8,8 +8,8 @@ use std::{
 
 use firewall_gateway::{
     policy::{
-        CertificatePolicy, ClientCertificatePolicy, ClientCertificateUse, GatewayPolicy, LogPolicy,
-        RoutePolicy, TlsPolicy, UpstreamPolicy, UpstreamTlsPolicy,
+        CertificatePolicy, ClientCertificatePolicy, ClientCertificateUse, GatewayPolicy, JwtPolicy,
+        KeyText, LogPolicy, RoutePolicy, TlsPolicy, UpstreamPolicy, UpstreamTlsPolicy,
     },
     server::ServeError,
     tls::{CertificateFacts, TlsError},
@@ -18,7 +18,11 @@ use firewall_gateway::{
 use super::sticky;
 use crate::{
     acme::{AcmeError, Store},
-    config::{CertificateConfig, GatewayConfig, LogConfig, TlsConfig, UpstreamConfig},
+    config::{
+        CertificateConfig, GatewayConfig, JwtConfig, KeysConfig, LogConfig, TlsConfig,
+        UpstreamConfig,
+    },
+    jwks::store,
     state::StateError,
     status::now_epoch_s,
 };
@@ -112,6 +116,7 @@ pub fn material(config: &GatewayConfig, log: LogConfig) -> Result<Material, Mate
         tls: tls(config, &config.tls)?,
         upstreams: upstreams.collect::<Result<_, _>>()?,
         routes: config.routes.clone(),
+        jwts: config.jwts.iter().map(jwt).collect::<Result<_, _>>()?,
         clients: config.clients.clone(),
         answers: config.answers.clone(),
         access_log: config.access_log.clone(),
@@ -237,4 +242,21 @@ fn bytes(key: &str, path: &Path, bytes_max: u64) -> Result<Vec<u8>, MaterialErro
         }
         Ok(_) => Ok(bytes),
     }
+}
+
+fn jwt(config: &JwtConfig) -> Result<JwtPolicy, MaterialError> {
+    let name = &config.policy.name;
+    let keys = match &config.keys {
+        KeysConfig::Inline(text) => Some(KeyText { text: text.clone(), confirmed_epoch_s: 0 }),
+        KeysConfig::File(path) => {
+            let key = format!("gateway.jwt.{name}.jwks_file");
+            Some(KeyText { text: text(&key, path, FILE_BYTES_MAX)?, confirmed_epoch_s: 0 })
+        }
+        // What is wrong with the copy is told where it is fetched anew.
+        KeysConfig::Url(endpoint) => {
+            let copy = store::read(&endpoint.copy, &endpoint.url).ok().flatten();
+            copy.map(|copy| copy.keys())
+        }
+    };
+    Ok(JwtPolicy { keys, ..config.policy.clone() })
 }

@@ -1,6 +1,7 @@
 //! One worker process, from its start to its end.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io,
     os::{
@@ -17,7 +18,9 @@ use std::{
 use firewall_gateway::{
     figures::{Figures, replace_rows},
     listener::BoundListener,
-    policy::{BackendPolicy, ChallengePolicy, GatewayPolicy, TicketKey},
+    policy::{
+        BackendPolicy, ChallengePolicy, GatewayPolicy, JwtPolicy, KeyOrigin, KeyText, TicketKey,
+    },
     worker::{
         channel::{Channel, ChannelError},
         message::{FromWorker, ToWorker},
@@ -25,9 +28,8 @@ use firewall_gateway::{
     },
 };
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use tokio::sync::Notify;
 
-use super::user::WorkerUser;
+use super::{told::Told, user::WorkerUser};
 
 /// From the start of the process to its `ready`.
 const READY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -74,6 +76,8 @@ pub enum WorkerError {
 /// A worker process.
 pub struct Worker {
     channel: Channel<OwnedFd>,
+    /// What tells the endpoints of its issuers, by their names.
+    endpoints: BTreeMap<String, String>,
     drain_timeout: Duration,
     started: Instant,
     state: Mutex<State>,
@@ -103,7 +107,7 @@ enum Phase {
 }
 
 impl Worker {
-    /// Starts a process and waits until it serves. `died` is notified when it ends untold later.
+    /// Starts a process and waits until it serves. `told` hears what it says, and when it ends untold.
     ///
     /// # Errors
     ///
@@ -112,7 +116,7 @@ impl Worker {
         listeners: &[BoundListener],
         user: WorkerUser,
         policy: &GatewayPolicy,
-        died: &Arc<Notify>,
+        told: &Arc<Told>,
     ) -> Result<Arc<Self>, WorkerError> {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
@@ -122,6 +126,7 @@ impl Worker {
         channel.set_send_timeout(SEND_TIMEOUT)?;
         let worker = Arc::new(Self {
             channel,
+            endpoints: endpoints(policy),
             drain_timeout: Duration::from_millis(policy.limits.drain_timeout_ms),
             started: Instant::now(),
             state: Mutex::default(),
@@ -131,12 +136,20 @@ impl Worker {
         let log = access_log.as_ref().map(|log| log.as_fd());
         start::send(&worker.channel, policy, listeners, log)?;
 
-        let (this, died) = (worker.clone(), died.clone());
+        let (this, told) = (worker.clone(), told.clone());
         // The kernel kills the worker when the thread that started it ends (PR_SET_PDEATHSIG): so the
         // thread that reads from it is the one that starts it, and lives as long as it does.
         thread::Builder::new()
             .name("gateway-worker".to_owned())
-            .spawn(move || this.attend(theirs, user, &died))?;
+            .spawn(move || this.attend(theirs, user, &told))?;
+        // Sent while it reads: together they may be more than the kernel holds for it.
+        let sent = keys
+            .into_iter()
+            .try_for_each(|(jwt, keys)| worker.channel.send(&ToWorker::Keys { jwt, keys }, &[]));
+        // Where it could not be told, it says itself why.
+        if let Err(error) = sent {
+            tracing::debug!(%error, "the gateway worker did not take its keys");
+        }
         match worker.await_ready() {
             Ok(()) => Ok(worker),
             Err(error) => {
@@ -190,6 +203,17 @@ impl Worker {
         // One that has ended resumes nothing.
         if let Err(error) = self.channel.send(&message, &[]) {
             tracing::debug!(%error, "the gateway worker cannot be told its ticket keys");
+        }
+    }
+
+    /// Gives it other keys of an issuer, where its issuer has that endpoint.
+    pub fn renew_keys(&self, jwt: &str, endpoint: &str, keys: KeyText) {
+        if self.endpoints.get(jwt).is_none_or(|known| known != endpoint) || !self.is_alive() {
+            return;
+        }
+        let message = ToWorker::Keys { jwt: jwt.to_owned(), keys };
+        if let Err(error) = self.channel.send(&message, &[]) {
+            tracing::warn!(jwt, %error, "the gateway worker did not take an issuer's keys");
         }
     }
 
@@ -273,24 +297,24 @@ impl Worker {
     }
 
     /// The life of the thread that belongs to the process.
-    fn attend(&self, theirs: OwnedFd, user: WorkerUser, died: &Notify) {
+    fn attend(&self, theirs: OwnedFd, user: WorkerUser, told: &Told) {
         match spawn(theirs, user) {
             Ok(child) => {
                 let pid = child.id();
                 self.state().child = Some(child);
-                self.listen();
+                self.listen(told);
                 self.reap();
                 let dismissed = self.state().dismissed;
                 tracing::info!(pid, dismissed, "the gateway worker has ended");
                 if !dismissed {
-                    died.notify_one();
+                    told.died.notify_one();
                 }
             }
             Err(error) => self.enter(Phase::Failed(error.into())),
         }
     }
 
-    fn listen(&self) {
+    fn listen(&self, told: &Told) {
         loop {
             match self.channel.receive() {
                 Ok(Some((FromWorker::Ready { sandbox }, _))) => {
@@ -319,6 +343,7 @@ impl Worker {
                     replace_rows(&mut self.state().figures.standings, rows);
                 }
                 Ok(Some((FromWorker::Shown { number }, _))) => self.state().shown = number,
+                Ok(Some((FromWorker::KeysWanted { jwt }, _))) => told.want_keys(jwt),
                 Ok(Some((FromWorker::Drained, _))) | Ok(None) => return,
                 // A worker that says nonsense may be in an attacker's hands.
                 Err(error) => {
@@ -361,6 +386,14 @@ impl Worker {
         self.state().phase = phase;
         self.changed.notify_all();
     }
+}
+
+fn endpoints(policy: &GatewayPolicy) -> BTreeMap<String, String> {
+    let endpoint = |jwt: &JwtPolicy| match &jwt.origin {
+        KeyOrigin::Fetched { endpoint, .. } => Some((jwt.name.clone(), endpoint.clone())),
+        KeyOrigin::Local => None,
+    };
+    policy.jwts.iter().filter_map(endpoint).collect()
 }
 
 /// Opened anew for each worker: after a reload, what was renamed by log rotation gets no more lines once

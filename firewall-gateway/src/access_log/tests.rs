@@ -79,6 +79,8 @@ fn lines() {
             certificate: None,
             start: Instant::now(),
             route: Some("user".into()),
+            identity: None,
+            denied: None,
             choice: None,
             method: Some(Method::GET),
             uri: uri.clone(),

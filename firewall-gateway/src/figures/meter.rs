@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     context::Protocol,
+    identity::Denied,
     rejection::{Flood, Rejection, UpstreamFailure},
     tls::HandshakeFailure,
 };
@@ -26,8 +27,12 @@ pub struct Meter {
     no_route: RouteCells,
     backends: Mutex<Backends>,
     rejections: [AtomicU64; Rejection::ALL.len()],
+    denied: [AtomicU64; Denied::COUNT],
     http2_floods: [AtomicU64; Flood::ALL.len()],
     upstream_failures: [AtomicU64; UpstreamFailure::ALL.len()],
+    pub tokens_cached: AtomicU64,
+    pub tokens_verified: AtomicU64,
+    pub token_keys_wanted: AtomicU64,
     tls_handshakes_ok: AtomicU64,
     tls_resumptions: AtomicU64,
     tls_failures: [AtomicU64; HandshakeFailure::ALL.len()],
@@ -72,8 +77,12 @@ impl Meter {
             no_route: RouteCells::default(),
             backends: Mutex::default(),
             rejections: Default::default(),
+            denied: std::array::from_fn(|_| AtomicU64::new(0)),
             http2_floods: Default::default(),
             upstream_failures: Default::default(),
+            tokens_cached: AtomicU64::default(),
+            tokens_verified: AtomicU64::default(),
+            token_keys_wanted: AtomicU64::default(),
             tls_handshakes_ok: AtomicU64::default(),
             tls_resumptions: AtomicU64::default(),
             tls_failures: Default::default(),
@@ -121,6 +130,11 @@ impl Meter {
     /// Counts one refusal.
     pub fn rejection(&self, rejection: Rejection) {
         one(&self.rejections[rejection as usize]);
+    }
+
+    /// Counts one request without a good credential.
+    pub fn denied(&self, denied: Denied) {
+        one(&self.denied[denied.number()]);
     }
 
     /// Counts one connection that ended for a flood.
@@ -179,6 +193,10 @@ impl Meter {
             requests,
             request_duration: self.durations.histogram(),
             rejections: labels(&mut Rejection::ALL.iter().map(|one| one.label()), &self.rejections),
+            denied: labels(&mut Denied::all().map(Denied::label), &self.denied),
+            tokens_cached: read(&self.tokens_cached),
+            tokens_verified: read(&self.tokens_verified),
+            token_keys_wanted: read(&self.token_keys_wanted),
             tls_handshakes_ok: read(&self.tls_handshakes_ok),
             tls_handshakes_failed: self.tls_failures.iter().map(read).sum(),
             tls_failures: labels(

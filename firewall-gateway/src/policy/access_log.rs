@@ -58,13 +58,15 @@ pub enum AccessField {
     DurationUs,
     UpstreamDurationUs,
     Rejection,
+    Denied,
+    Consumer,
     UserAgent,
     Referer,
 }
 
 impl AccessField {
     /// All of them.
-    pub const ALL: [AccessField; 21] = [
+    pub const ALL: [AccessField; 23] = [
         Self::RequestId,
         Self::TraceId,
         Self::Peer,
@@ -84,6 +86,8 @@ impl AccessField {
         Self::DurationUs,
         Self::UpstreamDurationUs,
         Self::Rejection,
+        Self::Denied,
+        Self::Consumer,
         Self::UserAgent,
         Self::Referer,
     ];
@@ -111,6 +115,8 @@ impl AccessField {
             Self::DurationUs => "duration_us",
             Self::UpstreamDurationUs => "upstream_duration_us",
             Self::Rejection => "rejection",
+            Self::Denied => "denied",
+            Self::Consumer => "consumer",
             Self::UserAgent => "user_agent",
             Self::Referer => "referer",
         }
@@ -118,7 +124,7 @@ impl AccessField {
 }
 
 /// Nothing here is more than an administrator needs to find a request again.
-pub const DEFAULT_FIELDS: [AccessField; 17] = [
+pub const DEFAULT_FIELDS: [AccessField; 19] = [
     AccessField::RequestId,
     AccessField::TraceId,
     AccessField::Peer,
@@ -136,4 +142,6 @@ pub const DEFAULT_FIELDS: [AccessField; 17] = [
     AccessField::DurationUs,
     AccessField::UpstreamDurationUs,
     AccessField::Rejection,
+    AccessField::Denied,
+    AccessField::Consumer,
 ];

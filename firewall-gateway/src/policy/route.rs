@@ -28,6 +28,9 @@ pub struct RoutePolicy {
     /// Protocols that its clients may change to, such as `websocket`; see [`crate::upgrade`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub upgrades: Vec<String>,
+    /// Credentials of which a request must have one; none is asked for where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authentication: Vec<AuthenticationPolicy>,
     /// What becomes of the requests.
     pub action: RouteAction,
     /// Where it differs from the gateway's limits.
@@ -50,6 +53,7 @@ impl RoutePolicy {
             headers: Vec::new(),
             client_certificate: ClientCertificateUse::default(),
             upgrades: Vec::new(),
+            authentication: Vec::new(),
             action: RouteAction::Forward(ForwardPolicy::to(upstream)),
             limits: RouteLimits::default(),
             answers: AnswerPolicy::default(),
@@ -68,6 +72,14 @@ pub enum ClientCertificateUse {
     Optional,
     /// The same, and without one the request is refused.
     Required,
+}
+
+/// A credential that a route takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum AuthenticationPolicy {
+    /// A token, as the settings of this name ask for it.
+    Jwt(String),
 }
 
 /// What a header must say.

@@ -40,6 +40,7 @@ fn router(routes: Vec<RoutePolicy>) -> Result<Router, String> {
         tls: TlsPolicy::default(),
         upstreams: vec![upstream],
         routes,
+        jwts: Vec::new(),
         clients: ClientsPolicy::default(),
         answers: AnswerPolicy::default(),
         access_log: AccessLogPolicy::default(),

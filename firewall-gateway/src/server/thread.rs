@@ -27,6 +27,7 @@ use crate::{
     clients::{Clients, arrival::Arrival},
     connection::{self, Activity, Client},
     figures::{Meter, one},
+    identity::{Identifier, Identities},
     limits::{ACCEPT_PAUSE_MS, Limits, UNSENT_BYTES_MAX, UPSTREAM_SWEEP_INTERVAL_MS},
     listener::BoundListener,
     route::Router,
@@ -46,6 +47,8 @@ pub struct Shared {
     pub acceptor: Acceptor,
     /// Which request goes where.
     pub router: Arc<Router>,
+    /// Who may send requests.
+    pub identities: Arc<Identities>,
     /// How answers look.
     pub answers: Arc<AnswerTable>,
     /// Where lines of requests go.
@@ -78,6 +81,7 @@ pub fn run(
         };
         let thread = Rc::new(Thread {
             upstreams: shared.upstreams.iter().map(upstream).collect(),
+            identifier: Rc::new(Identifier::new(shared.identities.clone(), meter.clone())),
             shared,
             meter,
             drain,
@@ -109,6 +113,7 @@ pub fn run(
 struct Thread {
     shared: Shared,
     upstreams: Rc<[Upstream]>,
+    identifier: Rc<Identifier>,
     meter: Arc<Meter>,
     drain: watch::Receiver<bool>,
     drain_over: Rc<Cell<bool>>,
@@ -174,6 +179,7 @@ impl Thread {
             certificate: accepted.client_certificate.clone(),
             limits: self.shared.limits.clone(),
             router: self.shared.router.clone(),
+            identifier: self.identifier.clone(),
             answers: self.shared.answers.clone(),
             access_log: self.shared.access_log.clone(),
             tracer: self.shared.tracer.clone(),

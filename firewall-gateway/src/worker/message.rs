@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     figures::{BackendFigures, BackendStanding, Figures, RouteFigures, UpstreamStanding},
-    policy::{BackendPolicy, ChallengePolicy, TicketKey},
+    policy::{BackendPolicy, ChallengePolicy, KeyText, TicketKey},
 };
 
 /// What the supervisor says.
@@ -42,6 +42,13 @@ pub enum ToWorker {
         /// All of them.
         backends: Vec<BackendPolicy>,
     },
+    /// The keys of an issuer of tokens, in place of those before.
+    Keys {
+        /// The issuer's name in the policy.
+        jwt: String,
+        /// Its keys.
+        keys: KeyText,
+    },
     /// Accept nothing more, finish what is in flight, say `Drained`, end.
     Drain,
 }
@@ -75,6 +82,11 @@ pub enum FromWorker {
         /// See [`ToWorker::Challenges`].
         number: u64,
     },
+    /// A token named a key of this issuer that is not there: newer ones may be.
+    KeysWanted {
+        /// The issuer's name in the policy.
+        jwt: String,
+    },
     /// Nothing is in flight any more, or the drain time is over; the worker ends.
     Drained,
 }
@@ -89,7 +101,8 @@ pub struct ListenerShape {
     pub address: SocketAddr,
 }
 
-/// The largest message is that of the challenges: some 1,000 bytes for each of 100. The default socket
+/// The largest messages are that of the challenges, some 1,000 bytes for each of 100, and that of an issuer's
+/// keys, up to twice `JWT_KEYS_TEXT_BYTES_MAX`. The default socket
 /// buffer of the kernel (212,992 bytes) must hold the packet.
 pub const MESSAGE_BYTES_MAX: usize = 192 * 1024;
 

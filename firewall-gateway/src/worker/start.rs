@@ -64,7 +64,8 @@ pub fn receive<S: AsFd>(channel: &Channel<S>) -> Result<Orders, StartError> {
         ToWorker::Start { policy_bytes, listeners, access_log } => {
             (policy_bytes, listeners, access_log)
         }
-        ToWorker::TicketKeys { .. }
+        ToWorker::Keys { .. }
+        | ToWorker::TicketKeys { .. }
         | ToWorker::Challenges { .. }
         | ToWorker::Backends { .. }
         | ToWorker::Drain => return Err(StartError::NoStart),

@@ -15,6 +15,12 @@ mod clients;
 #[path = "../../../tests/src/h2raw.rs"]
 mod h2raw;
 
+#[path = "../../../tests/src/forge.rs"]
+#[allow(dead_code, reason = "others use the rest")]
+mod forge;
+
+mod tokens;
+
 mod http2_hygiene;
 
 mod floods;

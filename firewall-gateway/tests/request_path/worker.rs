@@ -80,7 +80,9 @@ fn serves_reports_and_drains() {
             }
             FromWorker::Shown { number } => shown = number,
             FromWorker::Drained => break,
-            other @ (FromWorker::Ready { .. } | FromWorker::Failed { .. }) => panic!("{other:?}"),
+            other @ (FromWorker::Ready { .. }
+            | FromWorker::Failed { .. }
+            | FromWorker::KeysWanted { .. }) => panic!("{other:?}"),
         }
     }
     assert_eq!(shown, 7);

@@ -160,6 +160,7 @@ pub fn gateway_policy(upstream: UpstreamPolicy, limits: Limits) -> GatewayPolicy
         tls: tls_policy(vec![certificate]),
         upstreams: vec![upstream],
         routes: vec![route_policy("/*")],
+        jwts: Vec::new(),
         clients: ClientsPolicy::default(),
         answers: AnswerPolicy::default(),
         access_log: AccessLogPolicy { format: AccessFormat::Off, ..AccessLogPolicy::default() },

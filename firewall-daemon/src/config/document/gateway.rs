@@ -2,6 +2,8 @@
 
 mod delivery;
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
@@ -13,6 +15,7 @@ use crate::config::{
             UpstreamErrorsDocument,
         },
         clients::ClientsDocument,
+        jwt::JwtDocument,
         routes::RouteDocument,
         tls::{AcmeDocument, CertificateDocument, TlsDocument},
     },
@@ -43,6 +46,7 @@ pub struct GatewayDocument {
     pub upstream: Option<Spanned<SoleUpstreamDocument>>,
     pub upstreams: Option<Entries<UpstreamDocument>>,
     pub routes: Option<Entries<RouteDocument>>,
+    pub jwt: Option<Spanned<BTreeMap<Name, JwtDocument>>>,
     pub response_headers: Option<ResponseHeadersDocument>,
     pub upstream_errors: Option<UpstreamErrorsDocument>,
     pub compression: Option<CompressionDocument>,

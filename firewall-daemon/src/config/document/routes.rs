@@ -8,6 +8,7 @@ use crate::config::{
         Entries,
         answers::{CompressionDocument, ResponseHeadersDocument, UpstreamErrorsDocument},
         gateway::WaitMs,
+        jwt::AuthenticationDocument,
         tls::ClientCertificateDocument,
     },
     scalar::{Flag, Given, Name, Number},
@@ -28,6 +29,8 @@ pub struct RouteDocument {
     pub client_certificate: Option<Spanned<ClientCertificateDocument>>,
     #[serde(default)]
     pub upgrades: Given<Entries<String>>,
+    #[serde(default)]
+    pub authentication: Given<Entries<AuthenticationDocument>>,
     pub upstream: Option<Spanned<Name>>,
     #[serde(default)]
     pub split: Given<Entries<ShareDocument>>,

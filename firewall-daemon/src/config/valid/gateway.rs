@@ -5,6 +5,7 @@ mod answers;
 mod ways;
 mod routes;
 mod rollout;
+mod jwt;
 
 mod delivery;
 
@@ -43,8 +44,12 @@ impl Check<'_> {
         };
         let place = gateway.listen.referenced;
         let client_ca = gateway.tls.client_ca.is_some();
+        let jwt_place = gateway.jwt.as_ref().map(|jwt| jwt.referenced);
+        let jwts = self.jwts(gateway.jwt, state)?;
+        let known = Known { client_ca, jwts: &jwts };
         let (upstreams, routes) =
-            self.ways(place, client_ca, gateway.upstream, gateway.upstreams, gateway.routes)?;
+            self.ways(place, known, gateway.upstream, gateway.upstreams, gateway.routes)?;
+        self.jwts_act(jwt_place.unwrap_or(place), &jwts, &routes)?;
         Ok(GatewayConfig {
             listen: self.listen(gateway.listen)?,
             certificate: self.file(gateway.certificate),
@@ -57,6 +62,7 @@ impl Check<'_> {
             threads,
             upstreams,
             routes,
+            jwts,
             clients: self.clients(gateway.clients)?,
             answers: self.answers(
                 Some(true),

@@ -128,6 +128,7 @@ fn policy(certificates: usize, chain: &str) -> GatewayPolicy {
         },
         upstreams: Vec::new(),
         routes: Vec::new(),
+        jwts: Vec::new(),
         clients: crate::policy::ClientsPolicy::default(),
         answers: Default::default(),
         access_log: Default::default(),

@@ -15,7 +15,7 @@ use serde_saphyr::{Location, Spanned};
 
 use super::{rollout::ForwardDocument, ways::is_host_name};
 use crate::config::{
-    ConfigError, UpstreamConfig,
+    ConfigError, JwtConfig, UpstreamConfig,
     document::{
         Entries,
         gateway::WaitMs,
@@ -42,14 +42,14 @@ impl Check<'_> {
         &self,
         routes: Entries<RouteDocument>,
         upstreams: &[UpstreamConfig],
-        client_ca: bool,
+        known: Known<'_>,
     ) -> Result<Vec<RoutePolicy>, ConfigError> {
         let (mut checked, mut places) = (Vec::<RoutePolicy>::new(), Vec::new());
         let whole = routes.referenced;
         for route in self.counted("routes", 1..=ROUTES_MAX, routes)? {
             self.new_name(&route.value.name, checked.iter().map(|other| &other.name))?;
             places.push(route.value.name.referenced);
-            checked.push(self.route(route.value, upstreams, client_ca)?);
+            checked.push(self.route(route.value, upstreams, known)?);
         }
         // Each route was checked by itself, so there is nothing to say but this.
         if let Ok(Some((earlier, later))) = route::shadowed(&checked)
@@ -78,7 +78,7 @@ impl Check<'_> {
         &self,
         route: RouteDocument,
         upstreams: &[UpstreamConfig],
-        client_ca: bool,
+        known: Known<'_>,
     ) -> Result<RoutePolicy, ConfigError> {
         let path = match Pattern::parse(&route.path.value) {
             Ok(path) => path,
@@ -123,11 +123,13 @@ impl Check<'_> {
                 Some(headers) => self.conditions(headers)?,
                 None => Vec::new(),
             },
-            client_certificate: self.client_certificate(route.client_certificate, client_ca)?,
+            client_certificate: self
+                .client_certificate(route.client_certificate, known.client_ca)?,
             upgrades: match route.upgrades.0 {
                 Some(upgrades) => self.upgrades(place, upgrades, &action)?,
                 None => Vec::new(),
             },
+            authentication: self.authentication(route.authentication, known.jwts)?,
             action,
             limits: limits(&route.limits.0.unwrap_or_default()),
             answers: self.answers(

@@ -7,7 +7,7 @@ use firewall_gateway::{
 use serde_saphyr::{Location, Spanned};
 
 use crate::config::{
-    ConfigError, UpstreamConfig, UpstreamTlsConfig,
+    ConfigError, JwtConfig, UpstreamConfig, UpstreamTlsConfig,
     document::{
         Entries,
         gateway::{ConnectionsMax, SoleUpstreamDocument, UpstreamDocument, UpstreamTlsDocument},
@@ -31,7 +31,7 @@ impl Check<'_> {
     pub(super) fn ways(
         &self,
         place: Location,
-        client_ca: bool,
+        known: Known<'_>,
         sole: Option<Spanned<SoleUpstreamDocument>>,
         upstreams: Option<Entries<UpstreamDocument>>,
         routes: Option<Entries<RouteDocument>>,
@@ -40,7 +40,7 @@ impl Check<'_> {
             (Some(sole), None, None) => self.sole(sole.value),
             (None, Some(upstreams), Some(routes)) => {
                 let upstreams = self.upstreams(upstreams)?;
-                let routes = self.routes(routes, &upstreams, client_ca)?;
+                let routes = self.routes(routes, &upstreams, known)?;
                 Ok((upstreams, routes))
             }
             (Some(sole), upstreams, routes) => {

@@ -1,0 +1,36 @@
+//! What workers tell beside their figures.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
+
+use firewall_gateway::limits::JWTS_MAX;
+use tokio::sync::Notify;
+
+/// What was told and not attended to yet.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Notified when a worker dies that was not told to.
+    pub died: Notify,
+    /// Notified when one wants newer keys.
+    pub keys_wanted: Notify,
+    wanted: Mutex<BTreeSet<String>>,
+}
+
+impl Told {
+    /// A worker wants newer keys of an issuer.
+    pub fn want_keys(&self, jwt: String) {
+        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        // There are no more issuers: one that names more is not to be believed.
+        if wanted.len() < JWTS_MAX {
+            wanted.insert(jwt);
+        }
+        self.keys_wanted.notify_one();
+    }
+
+    /// Of which issuers, since this was last asked.
+    pub fn take_keys_wanted(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *self.wanted.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,38 @@
+//! Tokens that an issuer signed (RFC 7519, as JWS in its compact form): a request is who its token says,
+//! or nobody.
+//!
+//! The modules stand in the order in which a token meets them.
+
+mod bearer;
+
+mod cache;
+
+mod json;
+
+mod header;
+
+mod algorithm;
+
+pub mod keys;
+
+mod unknown;
+
+mod issuer;
+
+mod claims;
+
+mod mapping;
+
+mod verify;
+
+mod error;
+
+pub use self::{
+    algorithm::Algorithm,
+    error::TokenError,
+    issuer::{Issuers, JwtError, is_header_for_claims},
+    verify::Verifier,
+};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,193 @@
+//! The order in which a token is verified: its signature before anything that it says is believed.
+
+use std::{cell::RefCell, sync::Arc};
+
+use aws_lc_rs::digest;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use http::HeaderMap;
+use serde_json::{Map, Value};
+
+use super::{
+    Issuers, TokenError, bearer,
+    cache::{Cache, CacheKey, Verified},
+    claims,
+    header::Header,
+    issuer::Issuer,
+    json, mapping,
+};
+use crate::{
+    figures::{Meter, one},
+    identity::{Denied, Identity},
+    limits::{JWT_CLAIMS_DEPTH_MAX, JWT_CLAIMS_VALUES_MAX},
+};
+
+/// Verifies tokens, in one thread.
+#[derive(Debug)]
+pub struct Verifier {
+    issuers: Arc<Issuers>,
+    cache: RefCell<Cache>,
+    meter: Arc<Meter>,
+}
+
+impl Verifier {
+    /// For a thread.
+    #[must_use]
+    pub fn new(issuers: Arc<Issuers>, meter: Arc<Meter>) -> Self {
+        Self { issuers, cache: RefCell::default(), meter }
+    }
+
+    /// Who sent a request, by its token, as the settings at this place ask for it.
+    ///
+    /// # Errors
+    /// Why nobody did.
+    pub fn verify(
+        &self,
+        headers: &HeaderMap,
+        place: usize,
+        now_epoch_s: u64,
+    ) -> Result<Identity, Denied> {
+        let token = bearer::token(headers)?;
+        let issuer = self.issuers.at(place).ok_or(Denied::Missing)?;
+        self.token(token, issuer, place, now_epoch_s).map_err(Denied::Jwt)
+    }
+
+    fn token(
+        &self,
+        token: &str,
+        issuer: &Issuer,
+        place: usize,
+        now_epoch_s: u64,
+    ) -> Result<Identity, TokenError> {
+        let generation = issuer.generation();
+        if generation > 0 && issuer.is_stale(now_epoch_s) {
+            return Err(TokenError::KeysStale);
+        }
+        let key = cache_key(token, place);
+        if let Some(identity) = self.cache.borrow_mut().find(&key, generation, now_epoch_s) {
+            one(&self.meter.tokens_cached);
+            return Ok(identity);
+        }
+        one(&self.meter.tokens_verified);
+        let verified = self.verified(token, &key, issuer, now_epoch_s)?;
+        let identity = verified.identity.clone();
+        self.cache.borrow_mut().keep(key, token.len(), verified);
+        Ok(identity)
+    }
+
+    fn verified(
+        &self,
+        token: &str,
+        key: &CacheKey,
+        issuer: &Issuer,
+        now_epoch_s: u64,
+    ) -> Result<Verified, TokenError> {
+        let policy = &issuer.policy;
+        let parts = Parts::of(token)?;
+        let header = Header::read(&decoded(parts.header).ok_or(TokenError::Encoding)?)?;
+        if !policy.algorithms.contains(&header.algorithm) {
+            return Err(TokenError::AlgorithmRefused);
+        }
+        let payload = decoded(parts.payload).ok_or(TokenError::Encoding)?;
+        let signature = decoded(parts.signature).ok_or(TokenError::Encoding)?;
+        header.check_type(&policy.types)?;
+        let keys = issuer.keys();
+        let found = match &keys {
+            Some(keys) => keys.set.find(header.kid.as_deref(), header.algorithm),
+            None => Err(TokenError::KeysMissing),
+        };
+        let found =
+            found.map_err(|error| self.missed(error, &header, &payload, issuer, now_epoch_s))?;
+        if !found.holds(parts.signed, &signature) {
+            return Err(TokenError::SignatureWrong);
+        }
+        let claims = read_claims(&payload)?;
+        let times = claims::check(&claims, policy, now_epoch_s)?;
+        let identity = mapping::identity(claims, policy, credential(key))?;
+        Ok(Verified {
+            identity,
+            generation: keys.as_ref().map_or(0, |keys| keys.generation),
+            from_epoch_s: times.from_epoch_s,
+            until_epoch_s: times.until_epoch_s,
+        })
+    }
+
+    /// There is no key for a token. Where it says that it is of this issuer, newer keys are asked for: one of
+    /// another issuer, of which a route may take both, would ask in vain.
+    fn missed(
+        &self,
+        error: TokenError,
+        header: &Header,
+        payload: &[u8],
+        issuer: &Issuer,
+        now_epoch_s: u64,
+    ) -> TokenError {
+        if !matches!(error, TokenError::KeyUnknown | TokenError::KeysMissing) {
+            return error;
+        }
+        match read_claims(payload).and_then(|claims| claims::issuer(&claims, &issuer.policy)) {
+            Ok(()) => {}
+            Err(wrong) => return wrong,
+        }
+        if issuer.missed(header.kid.as_deref().unwrap_or_default(), now_epoch_s) {
+            one(&self.meter.token_keys_wanted);
+        }
+        error
+    }
+}
+
+/// The parts of a token, as they stand in it.
+struct Parts<'a> {
+    header: &'a [u8],
+    payload: &'a [u8],
+    signature: &'a [u8],
+    signed: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    fn of(token: &'a str) -> Result<Self, TokenError> {
+        match token.bytes().filter(|byte| *byte == b'.').count() {
+            2 => {}
+            // RFC 7516, 3.1.
+            4 => return Err(TokenError::Encrypted),
+            _ => return Err(TokenError::Malformed),
+        }
+        let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
+        let (header, payload) = signed.split_once('.').ok_or(TokenError::Malformed)?;
+        Ok(Self {
+            header: header.as_bytes(),
+            payload: payload.as_bytes(),
+            signature: signature.as_bytes(),
+            signed: signed.as_bytes(),
+        })
+    }
+}
+
+fn read_claims(payload: &[u8]) -> Result<Map<String, Value>, TokenError> {
+    json::object(payload, BOUNDS).map_err(|error| match error {
+        json::JsonError::Malformed => TokenError::ClaimsMalformed,
+        json::JsonError::Repeated => TokenError::ClaimsRepeated,
+        json::JsonError::TooLarge => TokenError::ClaimsTooLarge,
+    })
+}
+
+const BOUNDS: json::Bounds =
+    json::Bounds { depth: JWT_CLAIMS_DEPTH_MAX, values: JWT_CLAIMS_VALUES_MAX };
+
+/// base64url to the letter: no padding, no other alphabet, no bits behind the last byte. One token has one
+/// text, or what was revoked by its text would come back as another.
+pub fn decoded(text: &[u8]) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+fn cache_key(token: &str, place: usize) -> CacheKey {
+    let digest = digest::digest(&digest::SHA256, token.as_bytes());
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest.as_ref());
+    (bytes, place)
+}
+
+/// The first half of the hash: enough to tell tokens apart, and no token.
+fn credential((digest, _): &CacheKey) -> Arc<str> {
+    let shown = digest.iter().take(16);
+    shown.map(|byte| format!("{byte:02x}")).collect::<String>().into()
+}
