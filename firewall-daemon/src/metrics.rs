@@ -13,6 +13,7 @@ use crate::status::{GatewayStatus, Snapshot};
 
 mod server;
 mod feeds;
+mod keys;
 mod rollout;
 mod standings;
 mod state;
@@ -34,6 +35,7 @@ pub fn encode(snapshot: &Snapshot) -> Result<String, fmt::Error> {
     families.state(snapshot);
     families.packets(snapshot);
     families.feeds(snapshot);
+    families.keys(snapshot);
     if let Some(gateway) = &snapshot.gateway {
         families.gateway(gateway);
     }
@@ -240,6 +242,21 @@ impl Families<'_> {
             figures.rejections.iter().map(|row| (vec![("reason", row.label.clone())], row.count)),
         );
         let result = |result: &str, count| (vec![("result", result.to_owned())], count);
+        self.counters(
+            "gateway_denied",
+            "Requests without a good credential",
+            figures.denied.iter().map(|row| (vec![("reason", row.label.clone())], row.count)),
+        );
+        self.counters(
+            "gateway_tokens",
+            "Tokens that a thread remembered, and those that it looked at whole",
+            [result("cached", figures.tokens_cached), result("verified", figures.tokens_verified)],
+        );
+        self.counter(
+            "gateway_token_keys_wanted",
+            "Tokens whose key is not there, of a name that did not ask lately",
+            figures.token_keys_wanted,
+        );
         self.counters(
             "gateway_tls_handshakes",
             "TLS handshakes of clients",

@@ -24,5 +24,7 @@ mod log;
 
 mod clients;
 
+mod identity_provider;
+
 mod h2spec;
 mod seen;

@@ -9,6 +9,7 @@
 //! `cargo xtask bench changes`: a gateway that is reloaded, upgraded and changed under load.
 //! `cargo xtask bench control`: what a change by a verb takes, end to end.
 //! `cargo xtask bench balance`: where requests go, by each rule.
+//! `cargo xtask bench tokens`: what a token adds to a request.
 
 pub mod link;
 
@@ -51,6 +52,8 @@ mod gateway;
 mod changes;
 
 mod balance;
+
+mod tokens;
 
 use std::{
     fmt::Display,
@@ -109,6 +112,8 @@ enum What {
     Changes,
     /// Where requests go, by each rule.
     Balance,
+    /// What a token adds to a request.
+    Tokens,
 }
 
 /// Every receiver takes a turn so many times: the machine's mood changes, and the median forgives it.
@@ -141,6 +146,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
             return told(&table, &problems, arguments.json);
         }
         What::Balance => balance::run()?,
+        What::Tokens => tokens::run()?,
     };
     told(&report, &problems, arguments.json)
 }

@@ -76,6 +76,8 @@ enum What {
     },
     /// A gateway that is reloaded, upgraded and changed in every way under load: no request is lost.
     Changes {
+    /// What a signed token adds to a request, verified and remembered, by algorithm.
+    Tokens {
         /// One object of JSON instead of a table.
         #[arg(long)]
         json: bool,
@@ -95,6 +97,7 @@ pub fn run(options: &Options) -> Result<()> {
         What::Slow { json } => ("slow", json),
         What::Changes { json } => ("changes", json),
         What::Balance { json } => ("balance", json),
+        What::Tokens { json } => ("tokens", json),
     };
     build::run()?;
     let toolchain = setup::bench()?;

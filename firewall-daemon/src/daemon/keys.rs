@@ -26,13 +26,12 @@ use crate::{
         update::{self, Said},
     },
     status::{FeedResult, KeysStatus},
-    supervisor::Supervisor,
 };
 
 /// How often it is asked what is due.
 const BEAT: Duration = Duration::from_secs(1);
-/// However many tokens name unknown keys, and whatever a worker says: an issuer is not asked sooner than so
-/// long after the last time.
+/// However many tokens name unknown keys, and whatever a worker says: for their sake an issuer is asked once in
+/// so long.
 const ASKED_INTERVAL: Duration = Duration::from_secs(30);
 
 /// What is known of the issuers' endpoints.
@@ -49,8 +48,8 @@ struct Issuer {
     endpoint: KeysUrlConfig,
     copy: Option<store::Copy>,
     due: Instant,
-    /// When it was last asked.
-    begun: Option<Instant>,
+    /// When it was last asked as tokens named keys that are not there.
+    asked: Option<Instant>,
     asking: bool,
     /// Tokens named keys that are not there.
     wanted: bool,
@@ -70,17 +69,26 @@ impl Issuer {
             endpoint: endpoint.clone(),
             copy,
             due: now + wait,
-            begun: None,
+            asked: None,
             asking: false,
             wanted: false,
             wanted_count: 0,
         }
     }
 
-    /// Whether to ask it at this moment.
-    fn is_due(&self, now: Instant) -> bool {
-        let rested = self.begun.is_none_or(|begun| now.duration_since(begun) >= ASKED_INTERVAL);
-        !self.asking && (now >= self.due || self.wanted && rested)
+    /// Whether to ask it at this moment; from here on it is being asked.
+    fn begin(&mut self, now: Instant) -> bool {
+        let rested = self.asked.is_none_or(|asked| now.duration_since(asked) >= ASKED_INTERVAL);
+        let due = now >= self.due;
+        if self.asking || !(due || self.wanted && rested) {
+            return false;
+        }
+        if !due {
+            self.asked = Some(now);
+        }
+        self.wanted = false;
+        self.asking = true;
+        true
     }
 }
 
@@ -127,14 +135,9 @@ impl KeyRefresh {
 
     /// Takes those that are due.
     fn begin(&self, now: Instant) -> Vec<String> {
-        let mut due = Vec::new();
-        for (name, issuer) in lock(&self.issuers).iter_mut() {
-            if issuer.is_due(now) {
-                (issuer.asking, issuer.wanted, issuer.begun) = (true, false, Some(now));
-                due.push(name.clone());
-            }
-        }
-        due
+        let mut issuers = lock(&self.issuers);
+        let due = issuers.iter_mut().filter_map(|(name, issuer)| issuer.begin(now).then_some(name));
+        due.cloned().collect()
     }
 
     /// Notes how it ended, and when to ask again.
@@ -291,7 +294,7 @@ mod tests {
                 refresh.end("a", &endpoint, None, now);
             }
         }
-        assert_eq!(asked, (1..20).map(|time| 30 * time).collect::<Vec<_>>());
+        assert_eq!(asked, (0..20).map(|time| 5 + 30 * time).collect::<Vec<_>>());
         assert_eq!(refresh.status()[0].wanted, 5_999);
     }
 

@@ -50,7 +50,7 @@ impl Families<'_> {
     }
 }
 
-fn results(of: (&'static str, String), updates: &UpdateStatus) -> Vec<(Labels, u64)> {
+pub(super) fn results(of: (&'static str, String), updates: &UpdateStatus) -> Vec<(Labels, u64)> {
     let row = |result: &str, count| (vec![of.clone(), ("result", result.to_owned())], count);
     vec![
         row("new", updates.new),
@@ -59,7 +59,7 @@ fn results(of: (&'static str, String), updates: &UpdateStatus) -> Vec<(Labels, u
     ]
 }
 
-fn reasons(of: (&'static str, String), updates: &UpdateStatus) -> Vec<(Labels, u64)> {
+pub(super) fn reasons(of: (&'static str, String), updates: &UpdateStatus) -> Vec<(Labels, u64)> {
     let row = |reason: &str, count| (vec![of.clone(), ("reason", reason.to_owned())], count);
     updates.refused.iter().map(|one| row(&one.reason, one.count)).collect()
 }

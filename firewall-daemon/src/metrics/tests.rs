@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::*;
 use crate::status::{
     AcmeStatus, CertificateStatus, DatabaseStatus, FeedOutcome, FeedResult, FeedStatus, GeoStatus,
-    InterfaceStatus, LimitStatus, PacketCount, ReasonCount, ReloadOutcome, RuleStatus,
+    InterfaceStatus, KeysStatus, LimitStatus, PacketCount, ReasonCount, ReloadOutcome, RuleStatus,
     UpdateStatus,
 };
 
@@ -23,6 +23,9 @@ fn full() -> Snapshot {
     let mut gateway = GatewayStatus { restarts: 2, ..GatewayStatus::default() };
     gateway.figures.requests = vec![RequestCount { status: 200, protocol: "h2".into(), count: 5 }];
     gateway.figures.rejections = vec![LabelCount { label: "body_too_large".into(), count: 3 }];
+    gateway.figures.denied = vec![LabelCount { label: "expired".into(), count: 7 }];
+    (gateway.figures.tokens_cached, gateway.figures.tokens_verified) = (10, 9);
+    gateway.figures.token_keys_wanted = 3;
     gateway.figures.http2_floods = vec![LabelCount { label: "ping".into(), count: 2 }];
     gateway.figures.upstream_failures = vec![LabelCount { label: "refused".into(), count: 1 }];
     gateway.figures.upstreams =
@@ -127,6 +130,13 @@ fn full() -> Snapshot {
         updates: updates.clone(),
         ..FeedStatus::default()
     }];
+    snapshot.keys = vec![KeysStatus {
+        jwt: "main".into(),
+        confirmed_epoch_s: Some(1_780_000_002),
+        wanted: 8,
+        updates: updates.clone(),
+        ..KeysStatus::default()
+    }];
     snapshot.databases = vec![DatabaseStatus { database: "country".into(), updates }];
     snapshot.policy.geo = Some(GeoStatus {
         mode: "only".into(),
@@ -208,6 +218,15 @@ fn lines() {
         "seawall_rule_packets_total{rule=\"no-ssh\"} 3",
         "seawall_rule_bytes_total{rule=\"no-ssh\"} 180",
         "seawall_bans 4",
+        "seawall_jwt_keys_confirmed_timestamp_seconds{jwt=\"main\"} 1780000002",
+        "seawall_jwt_keys_last_update_ok{jwt=\"main\"} 0",
+        "seawall_jwt_keys_updates_total{jwt=\"main\",result=\"unchanged\"} 5",
+        "seawall_jwt_keys_refusals_total{jwt=\"main\",reason=\"html\"} 1",
+        "seawall_jwt_keys_wanted_total{jwt=\"main\"} 8",
+        "seawall_gateway_denied_total{reason=\"expired\"} 7",
+        "seawall_gateway_tokens_total{result=\"cached\"} 10",
+        "seawall_gateway_tokens_total{result=\"verified\"} 9",
+        "seawall_gateway_token_keys_wanted_total 3",
         "seawall_feed_prefixes{feed=\"ipsum\"} 120000",
         "seawall_feed_confirmed_timestamp_seconds{feed=\"ipsum\"} 1780000001",
         "seawall_feed_last_update_ok{feed=\"ipsum\"} 0",

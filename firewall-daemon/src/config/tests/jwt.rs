@@ -28,7 +28,10 @@ fn what_is_left_out_has_its_default() {
     let policy = &jwt.policy;
     assert_eq!((policy.name.as_str(), policy.issuer.as_str()), ("main", "i"));
     assert_eq!((policy.leeway_s, policy.age_max_s), (60, None));
-    assert_eq!((policy.consumer_claim.as_str(), &policy.scopes_claim, &policy.roles_claim), ("sub", &None, &None));
+    assert_eq!(
+        (policy.consumer_claim.as_str(), &policy.scopes_claim, &policy.roles_claim),
+        ("sub", &None, &None)
+    );
     assert_eq!((policy.types.len(), policy.authorized_parties.len()), (0, 0));
     assert_eq!((policy.claims_required.len(), policy.headers.len()), (0, 0));
     let KeyOrigin::Fetched { endpoint, stale_max_s } = &policy.origin else { panic!("{policy:?}") };
@@ -113,16 +116,43 @@ fn what_is_wrong_with_an_issuer_is_said() {
         (jwt(&format!("audience: [a], algorithms: [ES256], {url}")), "issuer"),
         (jwt(&format!("issuer: i, algorithms: [ES256], {url}")), "audience"),
         (jwt(&format!("issuer: i, audience: [a], {url}")), "algorithms"),
-        (jwt(&format!("issuer: '', audience: [a], algorithms: [ES256], {url}")), "issuer: expected 1 to 512 bytes"),
-        (jwt(&format!("issuer: ' i', audience: [a], algorithms: [ES256], {url}")), "without spaces around them"),
-        (jwt(&format!("issuer: i, audience: [], algorithms: [ES256], {url}")), "audience: expected 1 to 32 entries, found 0"),
-        (jwt(&format!("issuer: i, audience: [a, a], algorithms: [ES256], {url}")), "audience: expected each once, found a again"),
-        (jwt(&format!("issuer: i, audience: [a], algorithms: [none], {url}")), "algorithms: expected RS256, RS384"),
+        (
+            jwt(&format!("issuer: '', audience: [a], algorithms: [ES256], {url}")),
+            "issuer: expected 1 to 512 bytes",
+        ),
+        (
+            jwt(&format!("issuer: ' i', audience: [a], algorithms: [ES256], {url}")),
+            "without spaces around them",
+        ),
+        (
+            jwt(&format!("issuer: i, audience: [], algorithms: [ES256], {url}")),
+            "audience: expected 1 to 32 entries, found 0",
+        ),
+        (
+            jwt(&format!("issuer: i, audience: [a, a], algorithms: [ES256], {url}")),
+            "audience: expected each once, found a again",
+        ),
+        (
+            jwt(&format!("issuer: i, audience: [a], algorithms: [none], {url}")),
+            "algorithms: expected RS256, RS384",
+        ),
         (jwt(&format!("issuer: i, audience: [a], algorithms: [es256], {url}")), "found \"es256\""),
-        (jwt(&format!("issuer: i, audience: [a], algorithms: [], {url}")), "algorithms: expected 1 to 14 entries"),
-        (jwt(&format!("issuer: i, audience: [a], algorithms: [ES256, ES256], {url}")), "found ES256 again"),
-        (jwt("issuer: i, audience: [a], algorithms: [ES256, HS256], keys: x"), "HS256, HS384 and HS512 alone or none of them"),
-        (jwt(&format!("issuer: i, audience: [a], algorithms: [HS256], {url}")), "a secret that is to be fetched is none"),
+        (
+            jwt(&format!("issuer: i, audience: [a], algorithms: [], {url}")),
+            "algorithms: expected 1 to 14 entries",
+        ),
+        (
+            jwt(&format!("issuer: i, audience: [a], algorithms: [ES256, ES256], {url}")),
+            "found ES256 again",
+        ),
+        (
+            jwt("issuer: i, audience: [a], algorithms: [ES256, HS256], keys: x"),
+            "HS256, HS384 and HS512 alone or none of them",
+        ),
+        (
+            jwt(&format!("issuer: i, audience: [a], algorithms: [HS256], {url}")),
+            "a secret that is to be fetched is none",
+        ),
         (least("jwks_url: 'http://a/b'"), "a URL that begins with https://"),
         (least("keys: x, refresh_s: 60"), "refresh_s: expected it with jwks_url alone"),
         (least("keys: x, stale_max_s: 300"), "stale_max_s: expected it with jwks_url alone"),
@@ -133,23 +163,34 @@ fn what_is_wrong_with_an_issuer_is_said() {
         (least(&format!("{url}, age_max_s: 0")), "a whole number from 1 to 31536000"),
         (least(&format!("{url}, types: []")), "types: expected 1 to 32 entries, found 0"),
         (least(&format!("{url}, consumer_claim: ''")), "consumer_claim: expected 1 to 512 bytes"),
-        (least(&format!("{url}, headers: {{Host: sub}}")), "the gateway may set, such as X-User, found \"Host\""),
+        (
+            least(&format!("{url}, headers: {{Host: sub}}")),
+            "the gateway may set, such as X-User, found \"Host\"",
+        ),
         (least(&format!("{url}, headers: {{X-Forwarded-For: sub}}")), "found \"X-Forwarded-For\""),
         (least(&format!("{url}, headers: {{X_Real_Ip: sub}}")), "found \"X_Real_Ip\""),
         (least(&format!("{url}, headers: {{Connection: sub}}")), "found \"Connection\""),
         (least(&format!("{url}, headers: {{Authorization: sub}}")), "found \"Authorization\""),
         (least(&format!("{url}, headers: {{'a b': sub}}")), "found \"a b\""),
-        (least(&format!("{url}, headers: {{X-User: sub, x_user: sub}}")), "headers: expected each once, found x-user again"),
+        (
+            least(&format!("{url}, headers: {{X-User: sub, x_user: sub}}")),
+            "headers: expected each once, found x-user again",
+        ),
         (least(&format!("{url}, headers: {{X-User: ''}}")), "headers: expected 1 to 512 bytes"),
         (least(&format!("{url}, key: x")), "key"),
         (format!("{ROUTES}  jwt: {{}}\n"), "jwt: expected 1 to 16 issuers, found 0"),
         (format!("{ROUTES}  jwt: {{{many}}}\n"), "jwt: expected 1 to 16 issuers, found 17"),
         (route("[]"), "authentication: expected 1 to 4 entries, found 0"),
         (route("[{jwt: other}]"), "jwt: expected a name of gateway.jwt, found \"other\""),
-        (route("[{jwt: main}, {jwt: main}]"), "authentication: expected each once, found main again"),
+        (
+            route("[{jwt: main}, {jwt: main}]"),
+            "authentication: expected each once, found main again",
+        ),
         (route("[{}]"), "jwt"),
         (
-            format!("  routes: [{{name: r, path: /, upstream: a}}]\n  jwt: {{main: {{{LEAST_JWT}, {url}}}}}\n"),
+            format!(
+                "  routes: [{{name: r, path: /, upstream: a}}]\n  jwt: {{main: {{{LEAST_JWT}, {url}}}}}\n"
+            ),
             "jwt: expected a route that asks for \"main\", found none",
         ),
     ] {
@@ -160,6 +201,7 @@ fn what_is_wrong_with_an_issuer_is_said() {
 
 #[test]
 fn keys_in_the_configuration_are_shown_nowhere() {
-    let gateway = gateway(&format!("{ROUTES}  jwt: {{main: {{{LEAST_JWT}, keys: very-secret}}}}\n"));
+    let gateway =
+        gateway(&format!("{ROUTES}  jwt: {{main: {{{LEAST_JWT}, keys: very-secret}}}}\n"));
     assert!(!format!("{gateway:?}").contains("very-secret"));
 }

@@ -46,7 +46,7 @@ impl Check<'_> {
         let client_ca = gateway.tls.client_ca.is_some();
         let jwt_place = gateway.jwt.as_ref().map(|jwt| jwt.referenced);
         let jwts = self.jwts(gateway.jwt, state)?;
-        let known = Known { client_ca, jwts: &jwts };
+        let known = ways::Known { client_ca, jwts: &jwts };
         let (upstreams, routes) =
             self.ways(place, known, gateway.upstream, gateway.upstreams, gateway.routes)?;
         self.jwts_act(jwt_place.unwrap_or(place), &jwts, &routes)?;

@@ -60,12 +60,8 @@ impl Cache {
     /// Keeps a token, whose length stands for what it takes; others that were not used lately give way.
     pub fn keep(&mut self, key: CacheKey, token_bytes: usize, verified: Verified) {
         let slot = Slot { key, verified, bytes: token_bytes, used: false };
-        if let Some(place) = self.places.get(&key)
-            && let Some(old) = self.slots.get_mut(*place)
-        {
-            self.bytes = self.bytes - old.bytes + token_bytes;
-            *old = slot;
-            return;
+        if let Some(place) = self.places.get(&key) {
+            self.forget(*place);
         }
         while self.slots.len() >= JWT_CACHE_TOKENS_MAX
             || (self.bytes + token_bytes > JWT_CACHE_BYTES_MAX && !self.slots.is_empty())
@@ -89,13 +85,17 @@ impl Cache {
                 self.hand += 1;
                 continue;
             }
-            let gone = self.slots.swap_remove(self.hand);
-            self.bytes -= gone.bytes;
-            self.places.remove(&gone.key);
-            if let Some(moved) = self.slots.get(self.hand) {
-                self.places.insert(moved.key, self.hand);
-            }
-            return;
+            return self.forget(self.hand);
+        }
+    }
+
+    // The last one takes the place of the one that goes.
+    fn forget(&mut self, place: usize) {
+        let gone = self.slots.swap_remove(place);
+        self.bytes -= gone.bytes;
+        self.places.remove(&gone.key);
+        if let Some(moved) = self.slots.get(place) {
+            self.places.insert(moved.key, place);
         }
     }
 

@@ -13,6 +13,7 @@ use super::{
     keys::{KeyError, KeySet, Source},
     mapping,
     unknown::UnknownKids,
+    verify::sha256,
 };
 use crate::{
     headers,
@@ -51,7 +52,8 @@ pub struct Keys {
     pub generation: u64,
     /// The keys.
     pub set: KeySet,
-    text: String,
+    /// Of the text that they were read from, which may hold a secret.
+    digest: [u8; 32],
 }
 
 impl Issuers {
@@ -162,7 +164,8 @@ impl Issuer {
             }
         };
         // The same keys again, confirmed: tokens that were verified with them stay so.
-        let same = self.keys.load().as_ref().is_some_and(|now| now.text == keys.text);
+        let digest = sha256(keys.text.as_bytes());
+        let same = self.keys.load().as_ref().is_some_and(|now| now.digest == digest);
         if !same {
             let set = KeySet::read(&keys.text, &self.policy.algorithms, source)?;
             for error in set.left_out() {
@@ -171,7 +174,7 @@ impl Issuer {
             }
             // Only the thread that attends to the daemon renews keys: nobody else adds here.
             let generation = self.generation.load(Relaxed) + 1;
-            self.keys.store(Some(Arc::new(Keys { generation, set, text: keys.text.clone() })));
+            self.keys.store(Some(Arc::new(Keys { generation, set, digest })));
             self.generation.store(generation, Relaxed);
         }
         self.stale_epoch_s.store(stale_epoch_s, Relaxed);

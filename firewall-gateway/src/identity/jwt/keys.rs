@@ -38,9 +38,9 @@ struct Key {
 /// A key that is ready for one algorithm.
 pub enum Verification {
     /// With a public key.
-    Public(Box<ParsedPublicKey>),
+    Public(ParsedPublicKey),
     /// With a shared secret.
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
 }
 
 impl KeySet {

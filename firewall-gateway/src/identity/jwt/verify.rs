@@ -62,7 +62,7 @@ impl Verifier {
         if generation > 0 && issuer.is_stale(now_epoch_s) {
             return Err(TokenError::KeysStale);
         }
-        let key = cache_key(token, place);
+        let key = (sha256(token.as_bytes()), place);
         if let Some(identity) = self.cache.borrow_mut().find(&key, generation, now_epoch_s) {
             one(&self.meter.tokens_cached);
             return Ok(identity);
@@ -179,11 +179,11 @@ pub fn decoded(text: &[u8]) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
 }
 
-fn cache_key(token: &str, place: usize) -> CacheKey {
-    let digest = digest::digest(&digest::SHA256, token.as_bytes());
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest.as_ref());
-    (bytes, place)
+/// SHA-256.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut digest = [0; 32];
+    digest.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+    digest
 }
 
 /// The first half of the hash: enough to tell tokens apart, and no token.

@@ -13,7 +13,10 @@ use firewall_gateway::{
 };
 use serde_saphyr::{Location, Spanned};
 
-use super::{rollout::ForwardDocument, ways::is_host_name};
+use super::{
+    rollout::ForwardDocument,
+    ways::{Known, is_host_name},
+};
 use crate::config::{
     ConfigError, JwtConfig, UpstreamConfig,
     document::{

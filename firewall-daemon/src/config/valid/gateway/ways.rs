@@ -24,6 +24,15 @@ const UPSTREAM_CONNECTIONS_MAX: u32 = 256;
 /// The name of `gateway.upstream` and of its route.
 const SOLE_NAME: &str = "api";
 
+/// What routes may ask for.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    /// Whether there are authorities of clients' certificates.
+    pub client_ca: bool,
+    /// Issuers of tokens.
+    pub jwts: &'a [JwtConfig],
+}
+
 type Ways = (Vec<UpstreamConfig>, Vec<RoutePolicy>);
 
 impl Check<'_> {

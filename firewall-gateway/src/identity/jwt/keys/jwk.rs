@@ -143,7 +143,7 @@ impl Jwk<'_> {
             let Family::Rsa(parameters) = algorithm.family() else { return None };
             let parsed = parts.to_parsed_public_key(parameters);
             refused |= parsed.is_err();
-            parsed.ok().map(|key| Verification::Public(Box::new(key)))
+            parsed.ok().map(Verification::Public)
         });
         if refused { Err(self.wrong("an RSA key", "numbers that are none")) } else { Ok(key) }
     }
@@ -170,7 +170,7 @@ impl Jwk<'_> {
             }
             let parsed = ParsedPublicKey::new(verification, &point);
             refused |= parsed.is_err();
-            parsed.ok().map(|key| Verification::Public(Box::new(key)))
+            parsed.ok().map(Verification::Public)
         });
         if refused { Err(self.wrong("a point of the curve", "one beside it")) } else { Ok(key) }
     }
@@ -189,7 +189,7 @@ impl Jwk<'_> {
             let Family::Ed25519 = algorithm.family() else { return None };
             let parsed = ParsedPublicKey::new(&aws_lc_rs::signature::ED25519, &x);
             refused |= parsed.is_err();
-            parsed.ok().map(|key| Verification::Public(Box::new(key)))
+            parsed.ok().map(Verification::Public)
         });
         if refused { Err(self.wrong("an Ed25519 key", "bytes that are none")) } else { Ok(key) }
     }
@@ -207,7 +207,7 @@ impl Jwk<'_> {
         }
         Ok(Key::new(kid, algorithms, |algorithm| match algorithm.family() {
             Family::Hmac(algorithm) => {
-                Some(Verification::Secret(hmac::Key::new(algorithm, &secret)))
+                Some(Verification::Secret(Box::new(hmac::Key::new(algorithm, &secret))))
             }
             _ => None,
         }))

@@ -48,7 +48,7 @@ fn one(der: &[u8], algorithms: &[Algorithm]) -> Read {
             // A public key as a secret is how anyone would sign (RFC 8725, 2.1).
             Family::Hmac(_) => return None,
         };
-        parsed.ok().map(|key| Verification::Public(Box::new(key)))
+        parsed.ok().map(Verification::Public)
     }))
 }
 
