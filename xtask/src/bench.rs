@@ -76,6 +76,10 @@ enum What {
     },
     /// A gateway that is reloaded, upgraded and changed in every way under load: no request is lost.
     Changes {
+        /// One object of JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
     /// What a signed token adds to a request, verified and remembered, by algorithm.
     Tokens {
         /// One object of JSON instead of a table.
