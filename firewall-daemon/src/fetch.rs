@@ -78,8 +78,7 @@ pub enum Fetched {
 /// Where there is no connection, no certificate to be trusted, or no answer of status 200 or 304, whole and
 /// within the bounds; and where the answer is a page for people.
 pub fn fetch(wanted: &Wanted) -> Result<Fetched, FetchError> {
-    let agent =
-        agent::agent(wanted.ca.as_deref().unwrap_or(Path::new(AUTHORITIES)), wanted.timeout)?;
+    let agent = agent(wanted.ca.as_deref().unwrap_or(Path::new(AUTHORITIES)), wanted.timeout)?;
     let mut request = agent.get(&wanted.url);
     let Validators { etag, last_modified } = &wanted.known;
     for (name, value) in [

@@ -21,7 +21,7 @@ use std::{
     convert::Infallible,
     future::poll_fn,
     net::SocketAddr,
-    pin::{Pin, pin},
+    pin::Pin,
     rc::Rc,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -145,8 +145,9 @@ pub async fn serve(accepted: Accepted, client: Rc<Client>, mut drain: watch::Rec
             let mut draining = false;
             let mut watch = Watch::new(&client);
             let io = TokioIo::new(wire);
+            // Boxed: HTTP/1 connections are not to have room for one.
             let mut connection =
-                pin!(http2_builder(&client.limits, streams).serve_connection(io, service));
+                Box::pin(http2_builder(&client.limits, streams).serve_connection(io, service));
             loop {
                 tokio::select! {
                     biased;

@@ -116,9 +116,11 @@ impl Acceptor {
     /// # Errors
     /// Why that failed, or that it took too long.
     pub async fn accept(&self, stream: Opening) -> Result<Option<Accepted>, HandshakeFailure> {
-        let stream = match timeout(self.timeout, self.acceptor.accept(ReadAhead::new(stream))).await
-        {
-            Ok(Ok(stream)) => stream,
+        // In boxes, both: what a connection keeps does not have the size of its handshake, and each hand
+        // that the stream goes through would have room for another one.
+        let handshake = Box::pin(self.acceptor.accept(ReadAhead::new(stream)));
+        let stream = match timeout(self.timeout, handshake).await {
+            Ok(Ok(stream)) => Box::new(stream),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "a TLS handshake failed");
                 return Err(HandshakeFailure::of(&error));
@@ -187,7 +189,7 @@ impl Acceptor {
 /// A connection ready for HTTP.
 pub struct Accepted {
     /// The bytes inside TLS.
-    pub stream: TlsStream<ReadAhead<Opening>>,
+    pub stream: Box<TlsStream<ReadAhead<Opening>>>,
     /// What ALPN settled on.
     pub protocol: Protocol,
     /// `1.2` or `1.3`.

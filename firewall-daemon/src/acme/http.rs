@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 use ureq::Agent;
 
 use super::AcmeError;
-use crate::fetch::{self, AUTHORITIES};
+use crate::fetch::{self, AUTHORITIES, TIMEOUT};
 
 /// A directory, an order or a chain has a tenth of it.
 const ANSWER_BYTES_MAX: u64 = 256 << 10;
@@ -23,7 +23,7 @@ pub struct Client {
 impl Client {
     /// Trusts the certificates in `ca`, else those of the host.
     pub fn new(ca: Option<&Path>) -> Result<Self, AcmeError> {
-        Ok(Self { agent: fetch::agent(ca.unwrap_or(Path::new(AUTHORITIES)))? })
+        Ok(Self { agent: fetch::agent(ca.unwrap_or(Path::new(AUTHORITIES)), TIMEOUT)? })
     }
 }
 

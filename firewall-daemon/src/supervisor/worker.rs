@@ -142,14 +142,6 @@ impl Worker {
         thread::Builder::new()
             .name("gateway-worker".to_owned())
             .spawn(move || this.attend(theirs, user, &told))?;
-        // Sent while it reads: together they may be more than the kernel holds for it.
-        let sent = keys
-            .into_iter()
-            .try_for_each(|(jwt, keys)| worker.channel.send(&ToWorker::Keys { jwt, keys }, &[]));
-        // Where it could not be told, it says itself why.
-        if let Err(error) = sent {
-            tracing::debug!(%error, "the gateway worker did not take its keys");
-        }
         match worker.await_ready() {
             Ok(()) => Ok(worker),
             Err(error) => {

@@ -76,7 +76,7 @@ impl Meter {
             routes: routes.into_iter().map(|name| (name, RouteCells::default())).collect(),
             no_route: RouteCells::default(),
             backends: Mutex::default(),
-            rejections: Default::default(),
+            rejections: std::array::from_fn(|_| AtomicU64::default()),
             denied: std::array::from_fn(|_| AtomicU64::new(0)),
             http2_floods: Default::default(),
             upstream_failures: Default::default(),

@@ -35,8 +35,9 @@ const PER_COOKIE: u64 = 100;
 const QUOTA: u64 = 2;
 /// Chance: of 16,000 runs one would be further off.
 const SIGMAS: f64 = 4.0;
-/// Of a server among equals, in percent of its fair share. What each is measured to take differs by chance.
-const LEAST_BUSY_PERCENT: u64 = 20;
+/// Of a server among equals, in percent of its fair share: the rule goes by the time that each is measured to take,
+/// which is not the same on a machine whose cores all do something else too.
+const LEAST_BUSY_PERCENT: u64 = 40;
 
 const GATEWAY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(SERVER_IPV4), 443);
 const NAME: &str = "api.example";
@@ -162,6 +163,10 @@ impl Bench<'_> {
 
     /// As many clients as quotas have room: one fills the first alone, four fill two, six fill three.
     fn quota(&self) -> Result<Outcome> {
+        // What other rules made busy is no matter of this one.
+        for server in self.servers {
+            server.busiest();
+        }
         let mut outcome = Outcome {
             counts: vec![0; SERVERS],
             expected: Vec::new(),

@@ -5,7 +5,7 @@
 //! against that without the slow ones, each server after the other in every round.
 
 use std::{
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -154,10 +154,25 @@ impl Slow {
     fn go_on(&mut self) -> bool {
         let mut byte = [0; 1];
         if self.number % 3 == 2 {
-            return self.stream.sock.read(&mut byte).is_ok_and(|length| length > 0);
+            return match self.stream.sock.read(&mut byte) {
+                Ok(length) => length > 0,
+                Err(error) => error.kind() == ErrorKind::WouldBlock,
+            };
         }
         let written = self.stream.write_all(b"a").and_then(|()| self.stream.flush());
-        // An answer in the middle of a request is a refusal, and its end follows.
-        written.is_ok() && self.stream.sock.peek(&mut byte).is_err()
+        written.is_ok() && !self.is_answered()
+    }
+
+    /// An answer in the middle of a request is a refusal, and its end follows. The tickets of the handshake
+    /// are none.
+    fn is_answered(&mut self) -> bool {
+        match self.stream.conn.read_tls(&mut self.stream.sock) {
+            Ok(0) => true,
+            Ok(_) => match self.stream.conn.process_new_packets() {
+                Ok(state) => state.plaintext_bytes_to_read() > 0 || state.peer_has_closed(),
+                Err(_) => true,
+            },
+            Err(error) => error.kind() != ErrorKind::WouldBlock,
+        }
     }
 }

@@ -18,7 +18,7 @@ use super::{
     ways::{Known, is_host_name},
 };
 use crate::config::{
-    ConfigError, JwtConfig, UpstreamConfig,
+    ConfigError, UpstreamConfig,
     document::{
         Entries,
         gateway::WaitMs,
