@@ -212,7 +212,9 @@ fn rows(place: &Place) -> Vec<Row> {
         main(&format!("{head}=.{body}.{signature}"), "token_encoding"),
         main(&format!("{head}.{body}==.{signature}"), "token_encoding"),
         main(&format!("{head}.{body}.+{}", &signature[1..]), "token_encoding"),
-        main(&format!("{head}.{body}.{signature}A"), "token_encoding"),
+        main(&format!("{head}.{body}.{signature}AAA"), "token_encoding"),
+        // A byte more, in good form.
+        main(&format!("{head}.{body}.{signature}A"), "signature_wrong"),
         main(&format!(".{body}.{signature}"), "header_malformed"),
         // Its header
         texts("", &plain_claims, "header_malformed"),
