@@ -165,7 +165,7 @@ fn tokens_outlive_their_provider_and_follow_its_keys() {
     assert_eq!(get(&site, &old), 401);
     let answer = site.ground.get("/other").send(site.ground.client()).unwrap();
     assert_eq!(answer.status, 200);
-    site.wait_for_metric("seawall_gateway_denied_total", &[("reason", "keys_missing")], 1);
+    site.wait_for_metric("seawall_gateway_denied_total", &[("reason", "signing_keys_missing")], 1);
     site.wait_for_metric("seawall_jwt_keys_last_update_ok", &[("jwt", "main")], 0);
     // It comes back; a token asks for it at once.
     provider.says("/keys", Reply::body(jwks([&first])));
@@ -234,7 +234,7 @@ fn a_storm_of_unknown_keys_hardly_reaches_the_provider() {
     assert!((1..=bound).contains(&fetches), "{fetches} in {took:?}");
     site.wait_for_metric(
         "seawall_gateway_denied_total",
-        &[("reason", "key_unknown")],
+        &[("reason", "signing_key_unknown")],
         STORM as u64,
     );
 }
