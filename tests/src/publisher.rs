@@ -130,7 +130,7 @@ fn serve(
             }
         }
         Some(Reply::Drip) => {
-            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")?;
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n")?;
             loop {
                 stream.write_all(b"#")?;
                 stream.flush()?;

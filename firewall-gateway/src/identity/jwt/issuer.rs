@@ -201,12 +201,17 @@ impl Issuer {
 
     /// A token of this issuer names a key that is not there; whether newer ones are asked for.
     pub fn missed(&self, kid: &str, now_epoch_s: u64) -> bool {
+        self.unknown.asks(kid, now_epoch_s) && self.want_newer()
+    }
+
+    /// Asks for newer keys, where they are fetched. Where it has none that are believed, every token asks: how
+    /// often the issuer is asked then is the daemon's bound alone.
+    pub fn want_newer(&self) -> bool {
         let fetched = matches!(self.policy.origin, KeyOrigin::Fetched { .. });
-        let asks = fetched && self.unknown.asks(kid, now_epoch_s);
-        if asks {
+        if fetched && !self.newer_wanted.load(Relaxed) {
             self.newer_wanted.store(true, Relaxed);
         }
-        asks
+        fetched
     }
 }
 

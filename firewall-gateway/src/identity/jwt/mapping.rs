@@ -120,7 +120,7 @@ enum Words {
     Whole,
 }
 
-fn grants(value: Option<&Value>, words: Words) -> Result<Vec<String>, TokenError> {
+fn grants(value: Option<&Value>, words: Words) -> Result<Vec<Arc<str>>, TokenError> {
     let found: Vec<&str> = match value {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::String(text)) => match words {
@@ -136,7 +136,7 @@ fn grants(value: Option<&Value>, words: Words) -> Result<Vec<String>, TokenError
     if found.len() > JWT_GRANTS_MAX || found.iter().any(|one| one.len() > JWT_GRANT_BYTES_MAX) {
         return Err(TokenError::ClaimsTooLarge);
     }
-    Ok(found.into_iter().map(str::to_owned).collect())
+    Ok(found.into_iter().map(Arc::from).collect())
 }
 
 #[cfg(test)]

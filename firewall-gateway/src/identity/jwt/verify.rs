@@ -60,6 +60,7 @@ impl Verifier {
     ) -> Result<Identity, TokenError> {
         let generation = issuer.generation();
         if generation > 0 && issuer.is_stale(now_epoch_s) {
+            issuer.want_newer();
             return Err(TokenError::KeysStale);
         }
         let key = (sha256(token.as_bytes()), place);
@@ -128,7 +129,11 @@ impl Verifier {
             Ok(()) => {}
             Err(wrong) => return wrong,
         }
-        if issuer.missed(header.kid.as_deref().unwrap_or_default(), now_epoch_s) {
+        let asks = match error {
+            TokenError::KeysMissing => issuer.want_newer(),
+            _ => issuer.missed(header.kid.as_deref().unwrap_or_default(), now_epoch_s),
+        };
+        if asks {
             one(&self.meter.token_keys_wanted);
         }
         error

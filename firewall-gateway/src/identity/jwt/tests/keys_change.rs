@@ -29,6 +29,9 @@ fn without_keys_nobody_is_anybody() {
     assert_eq!(world.refused(&token, NOW), Some(TokenError::KeysMissing));
     assert_eq!(world.issuers.newer_wanted(), ["main"]);
     assert_eq!(world.issuers.newer_wanted(), [""; 0]);
+    // The same token asks again: there is nothing that it could be verified with.
+    assert_eq!(world.refused(&token, NOW), Some(TokenError::KeysMissing));
+    assert_eq!(world.issuers.newer_wanted(), ["main"]);
     world.issuers.renew("main", &text(&jwks([&signer]), NOW)).unwrap();
     assert_eq!(world.refused(&token, NOW), None);
 }
@@ -84,7 +87,9 @@ fn keys_that_nobody_confirms_are_not_believed_for_ever() {
     let world = World::new(&fetched(Some(&keys)));
     let token = signer.token("ES256", &claims(json!({"exp": NOW + 100_000})));
     assert_eq!(world.refused(&token, NOW + 999), None);
+    assert_eq!(world.issuers.newer_wanted(), [""; 0]);
     assert_eq!(world.refused(&token, NOW + 1_000), Some(TokenError::KeysStale));
+    assert_eq!(world.issuers.newer_wanted(), ["main"]);
     world.issuers.renew("main", &text(&keys, NOW + 1_000)).unwrap();
     assert_eq!(world.refused(&token, NOW + 1_999), None);
     assert_eq!(world.figures().tokens_cached, 1, "it was remembered all the while");
