@@ -35,9 +35,10 @@ const POLICY: &str = "  deny: { prefixes: [203.0.113.0/24] }\n  \
     limits: { source: { rate_pps: 10000, burst_packets: 20000, rate_bytes_per_s: 100000000, burst_bytes: 100000000 } }\n";
 /// Where feed and database come from.
 const PUBLISHER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8444);
-/// Present where a route has a canary, or the configuration names an authority; their alerts have tests of their
-/// own.
-const WHERE_CONFIGURED: [&str; 2] = ["seawall_gateway_canary_", "seawall_gateway_acme_"];
+/// Present where a route has a canary, the configuration names an authority, or keys of tokens are fetched; their
+/// alerts have tests of their own.
+const WHERE_CONFIGURED: [&str; 3] =
+    ["seawall_gateway_canary_", "seawall_gateway_acme_", "seawall_jwt_keys_"];
 /// Nothing is in shadow here, and nobody brings a bad token.
 const WHERE_ANY: [&str; 2] = ["verdict=\"shadow\"", "seawall_gateway_denied_total"];
 
