@@ -158,6 +158,9 @@ fn value(field: AccessField, record: &Record<'_>) -> Option<String> {
         AccessField::Path => text(&context.path),
         AccessField::Query => text(context.details.query.as_deref()?),
         AccessField::Route => text(context.route.as_deref()?),
+        AccessField::Consumer => text(&name(&context.identity.as_ref()?.consumer)),
+        AccessField::Credential => text(&name(&context.identity.as_ref()?.credential)),
+        AccessField::Denied => text(&name(context.denied.as_deref()?)),
         AccessField::Status => number(record.status.into()),
         AccessField::Protocol => text(context.protocol.label()),
         AccessField::Tls => text(context.tls_version),
@@ -184,8 +187,9 @@ fn combined(record: &Record<'_>, at: SystemTime) -> String {
     let details = &context.details;
     let query = details.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
     format!(
-        "{client} - - [{time}] \"{method} {path}{query} {version}\" {status} {bytes} \"{referer}\" \"{agent}\"\n",
+        "{client} - {user} [{time}] \"{method} {path}{query} {version}\" {status} {bytes} \"{referer}\" \"{agent}\"\n",
         client = context.origin.client,
+        user = context.identity.as_ref().map_or("-".to_owned(), |one| name(&one.consumer)),
         time = date::common_log(at),
         method = context.method,
         path = context.path,
@@ -194,6 +198,11 @@ fn combined(record: &Record<'_>, at: SystemTime) -> String {
         referer = details.referer.as_deref().unwrap_or("-"),
         agent = details.user_agent.as_deref().unwrap_or("-"),
     )
+}
+
+// A token chooses names too.
+fn name(text: &str) -> String {
+    escape(text.as_bytes(), LOG_TEXT_BYTES_MAX)
 }
 
 // A line break would forge a line, an escape sequence would steer the reader's terminal.

@@ -45,6 +45,7 @@ use crate::{
     clients::Clients,
     context::{Protocol, request_id},
     figures::{Meter, one},
+    identity::Identities,
     limits::{self, Limits},
     observe::Observation,
     pipeline,
@@ -71,6 +72,8 @@ pub struct Client {
     pub limits: Arc<Limits>,
     /// Which request goes where.
     pub router: Arc<Router>,
+    /// Who is known.
+    pub identities: Arc<Identities>,
     /// How answers look.
     pub answers: Arc<AnswerTable>,
     /// Where lines of requests go.

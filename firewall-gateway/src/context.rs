@@ -7,9 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use http::HeaderValue;
+
 use crate::{
-    access_log::Details, clients::forwarded::Origin, rejection::Rejection, rollout::Choice,
-    route::Missing, trace::TraceContext,
+    access_log::Details, clients::forwarded::Origin, identity::Identity, rejection::Rejection,
+    rollout::Choice, route::Missing, trace::TraceContext,
 };
 
 /// One request. Everything that the log line or a later stage needs is here.
@@ -31,6 +33,12 @@ pub struct RequestContext {
     pub start: Instant,
     /// The route that took it.
     pub route: Option<Arc<str>>,
+    /// Who asks, where that is known.
+    pub identity: Option<Identity>,
+    /// Why they are not known or may not: for the log, never for the client.
+    pub denied: Option<Arc<str>>,
+    /// How they could say who they are.
+    pub challenges: Vec<HeaderValue>,
     /// Where it went.
     pub choice: Option<Choice>,
     /// Method, bounded and escaped.

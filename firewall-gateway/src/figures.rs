@@ -26,6 +26,16 @@ pub struct Figures {
     pub request_duration: DurationHistogram,
     /// Refusals by label; the labels are those of `Rejection`.
     pub rejections: Vec<LabelCount>,
+    /// Requests whose sender is known, by how; the labels are those of `Method`.
+    pub authenticated: Vec<LabelCount>,
+    /// Credentials that did not hold, by why; the labels are those of `Denied`.
+    pub authentication_denied: Vec<LabelCount>,
+    /// Requests that no rule lets pass, by what did not hold; the labels are those of `Kind`.
+    pub authorise_denied: Vec<LabelCount>,
+    /// API keys that the worker knows, ended ones among them (a gauge).
+    pub api_keys: u64,
+    /// API keys that found no room.
+    pub api_keys_refused: u64,
     /// TLS handshakes that ended well.
     pub tls_handshakes_ok: u64,
     /// TLS handshakes that did not, for whatever reason.
@@ -149,10 +159,16 @@ impl Figures {
         add_rows(&mut self.routes, &other.routes);
         add_rows(&mut self.backends, &other.backends);
         add_labels(&mut self.rejections, &other.rejections);
+        add_labels(&mut self.authenticated, &other.authenticated);
+        add_labels(&mut self.authentication_denied, &other.authentication_denied);
+        add_labels(&mut self.authorise_denied, &other.authorise_denied);
+        // Workers and threads have the same keys.
+        self.api_keys = self.api_keys.max(other.api_keys);
         add_labels(&mut self.http2_floods, &other.http2_floods);
         self.rollouts.add(&other.rollouts);
         add_labels(&mut self.upstream_failures, &other.upstream_failures);
         for (ours, theirs) in [
+            (&mut self.api_keys_refused, other.api_keys_refused),
             (&mut self.tls_handshakes_ok, other.tls_handshakes_ok),
             (&mut self.tls_handshakes_failed, other.tls_handshakes_failed),
             (&mut self.connections_accepted, other.connections_accepted),
@@ -183,6 +199,7 @@ impl Figures {
     #[must_use]
     pub fn retired(mut self) -> Figures {
         self.connections_active = 0;
+        self.api_keys = 0;
         self.upstream_connections_active = 0;
         self.rollouts.retire();
         for backend in &mut self.backends {

@@ -33,6 +33,12 @@ pub fn to_upstream(
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
     set(headers, &X_FORWARDED_HOST, host);
     set(headers, &header::FORWARDED, &forwarded(context.origin.client, host));
+    if let Some(identity) = &context.identity {
+        set(headers, &X_CONSUMER, &identity.consumer);
+        set(headers, &X_CONSUMER_SCOPES, &identity.scopes.join(" "));
+        set(headers, &X_CONSUMER_ROLES, &identity.roles.join(" "));
+        set(headers, &X_CONSUMER_CREDENTIAL, &identity.credential);
+    }
 }
 
 /// Prepares the upstream's headers for the client: nothing that names its software or its hops.
@@ -73,7 +79,9 @@ pub fn connection_tokens(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
 #[must_use]
 pub fn is_ours(name: &str) -> bool {
     let plain = name.replace(['_', '.'], "-");
-    plain.starts_with("x-forwarded-") || plain == "x-forwarded" || OURS.contains(&plain.as_str())
+    plain.starts_with("x-forwarded-")
+        || plain.starts_with("x-consumer-")
+        || OURS.contains(&plain.as_str())
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
@@ -104,6 +112,10 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_CONSUMER: HeaderName = HeaderName::from_static("x-consumer");
+const X_CONSUMER_SCOPES: HeaderName = HeaderName::from_static("x-consumer-scopes");
+const X_CONSUMER_ROLES: HeaderName = HeaderName::from_static("x-consumer-roles");
+const X_CONSUMER_CREDENTIAL: HeaderName = HeaderName::from_static("x-consumer-credential");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// Software, versions, machines and debug pages; and `Alt-Svc`, which would lead clients past us.
@@ -129,7 +141,9 @@ const INSIDE: [&str; 18] = [
 ];
 
 /// Set by us, or read by common frameworks as if a proxy in front had set them.
-const OURS: [&str; 10] = [
+const OURS: [&str; 12] = [
+    "x-forwarded",
+    "x-consumer",
     "forwarded",
     "x-request-id",
     "x-real-ip",

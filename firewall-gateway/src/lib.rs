@@ -25,6 +25,10 @@ mod request;
 
 pub mod route;
 
+pub mod identity;
+
+pub mod authorise;
+
 mod rollout;
 
 mod body;

@@ -262,3 +262,30 @@ pub const START_TIMEOUT_MS: u64 = 10_000;
 /// Descriptors a worker needs beside its connections: the channel, stderr, one epoll and one event
 /// descriptor a thread, and room for what a library opens for a moment.
 pub const SPARE_DESCRIPTORS: u64 = 256;
+/// Consumers of a policy; they travel to the worker in one message with its routes.
+pub const CONSUMERS_MAX: usize = 1_024;
+/// Scopes, and likewise roles and networks, of one consumer, one key or one rule.
+pub const GRANTED_MAX: usize = 64;
+/// Rules of a route.
+pub const RULES_MAX: usize = 16;
+/// Kinds of credentials that one route takes.
+pub const METHODS_MAX: usize = 8;
+/// API keys, revoked ones among them that are still remembered: some 110 bytes each in a worker.
+pub const KEYS_MAX: usize = 1_048_576;
+/// Keys that came since the large table was made: each one more costs that many copies.
+pub const RECENT_KEYS_MAX: usize = 1_024;
+/// Changes of keys in one message: at most some 10 KB each.
+pub const KEY_CHANGES_AT_ONCE: usize = 16;
+/// Uses of keys in one message.
+pub const KEY_USES_AT_ONCE: usize = 2_048;
+/// How often a worker tells which keys were used. To the minute is exact enough to find those that nobody
+/// uses any more.
+pub const KEY_USES_INTERVAL_MS: u64 = 60_000;
+/// Messages of uses in one go; the rest is told the next time.
+pub const KEY_USE_MESSAGES_MAX: usize = 32;
+/// A credential in a request: ten times what a key has.
+pub const CREDENTIAL_BYTES_MAX: usize = 8_192;
+/// Slots of the table of failures: addresses, networks and consumers. 16 bytes each, 1 MiB.
+pub const FAILURE_SLOTS: usize = 65_536;
+/// A condition that did not hold, in a line of the access log.
+pub const LOG_DENIED_BYTES_MAX: usize = 256;

@@ -3,7 +3,7 @@
 use std::{
     rc::Rc,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
@@ -13,17 +13,19 @@ use hyper::body::{Body as _, Incoming};
 
 use crate::{
     answer::{Answers, Asked},
+    authorise,
     body::{BodyFate, RequestBody},
     connection::{Client, Unread},
     context::request_id,
     figures::{Meter, one},
     headers,
+    identity::Refused,
     observe::Observation,
     rejection::{self, Rejection},
     request::{self, METHODS_TEXT, Target, with_query},
     response::{ResponseBody, Source, UpstreamBody},
     rollout::{Forward, Mirrored},
-    route::{Action, Redirect},
+    route::{Action, Redirect, Route},
     trace::TraceContext,
     upstream::SentBody,
 };
@@ -101,6 +103,9 @@ async fn stages(
         .find(&target, request.method(), request.headers())
         .map_err(|missing| observation.context.unrouted(missing))?;
     observation.routed(route);
+    // 5. identity: who is it
+    // 6. authorise: may they
+    admit(&request, &target, route, client, observation)?;
     let forward = match &route.action {
         Action::Forward(forward) => forward,
         Action::Redirect(redirect) => return Ok(Outcome::Own(elsewhere(redirect, &target)?)),
@@ -110,19 +115,22 @@ async fn stages(
             return Err(Rejection::Maintenance);
         }
     };
-    // 5. rollout: to which of its upstreams
+    // 7. rollout: to which of its upstreams
     let choice = forward.choose(request.headers(), observation.context.origin.client);
     let upstream = client.upstreams.get(choice.upstream).ok_or(Rejection::UpstreamFailed)?;
     observation.context.choice = Some(choice);
     let answers = client.answers.of(observation.route());
     let asked = answers.compression().map(|_| Asked::of(request.method(), request.headers()));
-    // 6. body: bounded in size and time
+    // 8. body: bounded in size and time
     let limits = &route.limits;
     let (mut head, body) = request.into_parts();
     let body_deadline = Instant::now() + Duration::from_millis(limits.body_timeout_ms);
     let mut body = RequestBody::new(body, limits, body_deadline.into(), fate.clone())?;
     body.gather(limits.body_gather_bytes as usize).await?;
-    // 7. headers: what ends here is removed, who asks is set by us
+    // 9. headers: what ends here is removed, who asks is set by us
+    if let Some(authentication) = &route.authentication {
+        authentication.withhold(&mut head.headers);
+    }
     headers::to_upstream(&mut head.headers, &observation.context, &target.host, upstream.host());
     let path = match forward.rewritten(target.path.path()) {
         Some(path) => with_query(path, target.path.query()).ok_or(Rejection::TargetInvalid)?,
@@ -136,7 +144,7 @@ async fn stages(
     *forwarded.uri_mut() = path.into();
     *forwarded.headers_mut() = head.headers;
     let forwarded = mirrored(forwarded, forward, client);
-    // 8. upstream
+    // 10. upstream
     let sent = Instant::now();
     observation.context.upstream_sent = Some(sent);
     let outcome = upstream.send(forwarded, fate, &route.own_limits).await;
@@ -145,7 +153,7 @@ async fn stages(
         observation.upstream_failed(failure);
         observation.context.rejection.unwrap_or(failure.rejection())
     })?;
-    // 9. response: nothing of the inside
+    // 11. response: nothing of the inside
     let (mut head, body) = answer.into_parts();
     headers::to_client(&mut head.headers);
     let wait = Duration::from_millis(limits.upstream_response_timeout_ms);
@@ -155,6 +163,49 @@ async fn stages(
     let (mut head, body) = shaped(head, body, asked, answers, id, &client.meter);
     answers.apply(&mut head.headers);
     Ok(Outcome::Upstream(head, body))
+}
+
+/// Lets those pass who are known and may, where the route asks.
+fn admit(
+    request: &Request<Incoming>,
+    target: &Target,
+    route: &Route,
+    client: &Client,
+    observation: &mut Observation,
+) -> Result<(), Rejection> {
+    if route.authentication.is_none() && route.authorise.is_none() {
+        return Ok(());
+    }
+    let (now, address) = (SystemTime::now(), observation.context.origin.client);
+    let context = &mut observation.context;
+    if let Some(asks) = &route.authentication {
+        let headers = request.headers();
+        match client.identities.identify(asks, headers, address, &route.name, now) {
+            Ok(identity) => {
+                client.meter.authenticated(identity.method);
+                context.identity = Some(identity);
+            }
+            Err(Refused::Denied(denied)) => {
+                client.meter.denied(denied);
+                context.denied = Some(Arc::from(denied.label()));
+                context.challenges = asks.challenges(headers);
+                return Err(Rejection::Unauthenticated);
+            }
+            Err(Refused::Failures(wait)) => {
+                context.retry_after = Some(wait);
+                return Err(Rejection::AuthenticationFailures);
+            }
+        }
+    }
+    let Some(authorise) = &route.authorise else { return Ok(()) };
+    let identity = context.identity.as_ref();
+    let (method, path) = (request.method(), target.path.path());
+    let asked = authorise::Asked { identity, address, method, path, now };
+    authorise.check(&asked).map_err(|forbidden| {
+        client.meter.forbidden(forbidden.kind);
+        context.denied = Some(forbidden.text);
+        Rejection::Forbidden
+    })
 }
 
 /// What the client gets.
@@ -255,6 +306,9 @@ fn refuse(
         && let Ok(allow) = HeaderValue::from_str(allow)
     {
         head.headers.insert(header::ALLOW, allow);
+    }
+    for challenge in &observation.context.challenges {
+        head.headers.append(header::WWW_AUTHENTICATE, challenge.clone());
     }
     if rejection == Rejection::UpstreamBusy {
         head.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

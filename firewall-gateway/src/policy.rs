@@ -10,6 +10,8 @@ pub mod upstream;
 
 pub mod route;
 
+pub mod identity;
+
 pub mod rollout;
 
 mod clients;
@@ -22,6 +24,10 @@ pub use self::{
     access_log::AccessLogPolicy,
     answer::AnswerPolicy,
     clients::{AddressHeader, ClientsPolicy, ProxyProtocol, RequestRate},
+    identity::{
+        ApiKeyPolicy, AuthenticationPolicy, ConsumerPolicy, Day, FailuresPolicy, MethodPolicy,
+        OwnerPolicy, RulePolicy, TimePolicy,
+    },
     rollout::{
         CanaryPolicy, ForwardPolicy, MirrorPolicy, OverridePolicy, SharePolicy, Source, Sticky,
     },
@@ -45,6 +51,12 @@ pub struct GatewayPolicy {
     pub routes: Vec<RoutePolicy>,
     /// Whom to believe about a client's address, and what one address may have.
     pub clients: ClientsPolicy,
+    /// Who uses the API, and what their credentials may have.
+    #[serde(default)]
+    pub consumers: Vec<ConsumerPolicy>,
+    /// How many credentials that do not hold are borne.
+    #[serde(default)]
+    pub authentication_failures: FailuresPolicy,
     /// How answers look, where a route says nothing else.
     #[serde(default)]
     pub answers: AnswerPolicy,
@@ -102,6 +114,8 @@ impl fmt::Debug for GatewayPolicy {
             .field("upstreams", &self.upstreams)
             .field("routes", &self.routes)
             .field("clients", &self.clients)
+            .field("consumers", &self.consumers)
+            .field("authentication_failures", &self.authentication_failures)
             .field("answers", &self.answers)
             .field("access_log", &self.access_log)
             .field("traces", &self.traces)

@@ -39,11 +39,14 @@ pub enum Rejection {
     SlowRead,
     StreamRefused,
     Http2Flood,
+    Unauthenticated,
+    AuthenticationFailures,
+    Forbidden,
 }
 
 impl Rejection {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Rejection; 31] = [
+    pub const ALL: [Rejection; 34] = [
         Rejection::RequestMalformed,
         Rejection::FramingAmbiguous,
         Rejection::HostMissing,
@@ -75,6 +78,9 @@ impl Rejection {
         Rejection::SlowRead,
         Rejection::StreamRefused,
         Rejection::Http2Flood,
+        Rejection::Unauthenticated,
+        Rejection::AuthenticationFailures,
+        Rejection::Forbidden,
     ];
 
     /// The value of the metric label and of the access log's `rejection`.
@@ -245,6 +251,21 @@ impl Rejection {
                 "Too many requests",
                 "The connection sent too many frames that ask for nothing.",
             ),
+            Self::Unauthenticated => (
+                401,
+                "unauthenticated",
+                "Unauthorized",
+                "This address is served to those who show a credential that holds here.",
+            ),
+            Self::AuthenticationFailures => (
+                429,
+                "authentication_failures",
+                "Too many requests",
+                "Too many credentials that do not hold. Try again later.",
+            ),
+            Self::Forbidden => {
+                (403, "forbidden", "Forbidden", "You may not do this at this address.")
+            }
         }
     }
 }

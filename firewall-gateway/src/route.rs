@@ -22,18 +22,23 @@ use self::{
     condition::Condition,
     host::{Host, name},
     index::Index,
-    methods::Methods,
     shape::Shape,
 };
 pub use self::{
+    methods::Methods,
     pattern::{Pattern, PatternError},
     shape::shadowed,
     template::{Redirect, Template, TemplateError},
 };
 use crate::{
+    authorise::{Authorise, RuleError},
     figures::RolloutFigures,
+    identity::Authentication,
     limits::{LimitError, Limits},
-    policy::{GatewayPolicy, HeaderCondition, HeaderTest, RouteAction, RouteLimits, RoutePolicy},
+    policy::{
+        GatewayPolicy, HeaderCondition, HeaderTest, RouteAction, RouteLimits, RoutePolicy,
+        RulePolicy,
+    },
     request::Target,
     rollout::Forward,
 };
@@ -56,6 +61,10 @@ pub struct Route {
     pub action: Action,
     /// The gateway's limits with its own.
     pub limits: Arc<Limits>,
+    /// How it finds out who asks, where it does.
+    pub authentication: Option<Authentication>,
+    /// Its rules, where not everyone may.
+    pub authorise: Option<Authorise>,
     /// Its own alone.
     pub own_limits: RouteLimits,
     shape: Shape,
@@ -212,9 +221,22 @@ impl Route {
             own.validate().map_err(|error| RouteError::Limits { name: name(), error })?;
             Arc::new(own)
         };
+        let authentication = policy.authentication.as_ref().map(Authentication::new).transpose();
+        let authentication =
+            authentication.map_err(|found| RouteError::Authentication { name: name(), found })?;
+        let authorise = match policy.authorise.as_slice() {
+            [] => None,
+            rules => Some(
+                Authorise::new(rules, &shape.path)
+                    .map_err(|error| RouteError::Authorise { name: name(), error })?,
+            ),
+        };
+        if authentication.is_none() && policy.authorise.iter().any(RulePolicy::needs_identity) {
+            return Err(RouteError::Nobody { name: name() });
+        }
         let own_limits = policy.limits.clone();
         let name = policy.name.as_str().into();
-        Ok(Self { name, place, action, limits, own_limits, shape })
+        Ok(Self { name, place, action, limits, authentication, authorise, own_limits, shape })
     }
 }
 
@@ -240,6 +262,16 @@ pub enum RouteError {
     Rewrite { name: String, error: TemplateError },
     #[error("gateway.routes: route {name:?}: redirect: {error}")]
     Redirect { name: String, error: TemplateError },
+    #[error(
+        "gateway.routes: route {name:?}: authentication: expected a header that can carry a key, found {found:?}"
+    )]
+    Authentication { name: String, found: String },
+    #[error("gateway.routes: route {name:?}: authorise: {error}")]
+    Authorise { name: String, error: RuleError },
+    #[error(
+        "gateway.routes: route {name:?}: authorise: expected authentication beside rules about who asks, found none"
+    )]
+    Nobody { name: String },
     #[error("gateway.routes: route {name:?}: {error}")]
     Limits { name: String, error: LimitError },
 }

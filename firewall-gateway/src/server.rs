@@ -4,7 +4,7 @@ mod thread;
 
 use std::{
     fs::File,
-    io,
+    io::{self, BufReader},
     sync::{Arc, mpsc},
     thread::JoinHandle,
 };
@@ -17,6 +17,10 @@ use crate::{
     answer::{AnswerError, AnswerTable},
     clients::Clients,
     figures::{Figures, Meter},
+    identity::{
+        Identities,
+        api_key::{handed, store::KeyStore},
+    },
     limits::LimitError,
     listener::BoundListener,
     policy::GatewayPolicy,
@@ -31,22 +35,34 @@ use crate::{
 /// # Errors
 /// A policy that cannot be served, or a thread that cannot be started; nothing is served then.
 pub fn serve(policy: &GatewayPolicy, listeners: Vec<BoundListener>) -> Result<Gateway, ServeError> {
-    serve_logging(policy, listeners, None)
+    serve_handed(policy, listeners, Handed::default())
 }
 
-/// The same, with the access log in a file.
+/// Files that are opened elsewhere.
+#[derive(Debug, Default)]
+pub struct Handed {
+    /// Where lines of requests go; to standard error where there is none.
+    pub access_log: Option<File>,
+    /// The API keys; see [`crate::identity::api_key::handed`].
+    pub keys: Option<File>,
+}
+
+/// The same, with files.
 ///
 /// # Errors
-/// As [`serve`].
-pub fn serve_logging(
+/// As [`serve`], and where the keys cannot be read.
+pub fn serve_handed(
     policy: &GatewayPolicy,
     listeners: Vec<BoundListener>,
-    access_log: Option<File>,
+    handed: Handed,
 ) -> Result<Gateway, ServeError> {
     if listeners.is_empty() {
         return Err(ServeError::NoListener);
     }
-    let mut shared = shared(policy, access_log)?;
+    let mut shared = shared(policy, handed.access_log)?;
+    if let Some(keys) = handed.keys {
+        handed::read(BufReader::new(keys), shared.identities.keys()).map_err(ServeError::Keys)?;
+    }
     let traces = Arc::new(TraceCounts::default());
     let mut exporter = None;
     if let Some(policy) = &policy.traces {
@@ -61,9 +77,9 @@ pub fn serve_logging(
         by_thread[usize::from(listener.shape.thread)].push(listener);
     }
     let (drain, _) = watch::channel(false);
-    let router = shared.router.clone();
-    let mut gateway =
-        Gateway { threads: Vec::new(), meters: Vec::new(), router, drain, traces, exporter };
+    let (router, identities) = (shared.router.clone(), shared.identities.clone());
+    let (threads, meters) = (Vec::new(), Vec::new());
+    let mut gateway = Gateway { threads, meters, router, identities, drain, traces, exporter };
     let (started, starts) = mpsc::channel();
     for listeners in by_thread {
         let meter = Arc::new(Meter::new(shared.router.names()));
@@ -100,6 +116,7 @@ fn shared(policy: &GatewayPolicy, access_log: Option<File>) -> Result<Shared, Se
         clients: Arc::new(Clients::new(&policy.clients, &policy.limits)),
         acceptor: Acceptor::new(policy)?,
         router: Arc::new(Router::new(policy)?),
+        identities: Arc::new(Identities::new(policy)),
         access_log: Arc::new(AccessLog::new(&policy.access_log, access_log)),
         tracer: None,
         answers: Arc::new(AnswerTable::new(policy)?),
@@ -114,6 +131,7 @@ pub struct Gateway {
     threads: Vec<JoinHandle<()>>,
     meters: Vec<Arc<Meter>>,
     router: Arc<Router>,
+    identities: Arc<Identities>,
     drain: watch::Sender<bool>,
     traces: Arc<TraceCounts>,
     exporter: Option<Exporter>,
@@ -129,7 +147,14 @@ impl Gateway {
         }
         sum.rollouts = self.router.rollouts();
         self.traces.add_to(&mut sum);
+        (sum.api_keys, sum.api_keys_refused) = self.identities.keys().counts();
         sum
+    }
+
+    /// The API keys, which may change while it serves.
+    #[must_use]
+    pub fn keys(&self) -> &KeyStore {
+        self.identities.keys()
     }
 
     /// Accepts nothing more; what is in flight may finish within `drain_timeout_ms`.
@@ -177,6 +202,8 @@ pub enum ServeError {
     Answer(#[from] AnswerError),
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
+    #[error("the API keys that the daemon handed over cannot be read: {0}")]
+    Keys(io::Error),
     #[error("the gateway was given no listening socket")]
     NoListener,
     #[error("a gateway thread cannot be started: {0}")]

@@ -8,7 +8,14 @@ mod sandbox;
 
 mod logging;
 
-use std::{fs::File, io, net::TcpListener, os::fd::OwnedFd, process::ExitCode, time::Duration};
+use std::{
+    fs::File,
+    io,
+    net::TcpListener,
+    os::fd::OwnedFd,
+    process::ExitCode,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 use self::{
     channel::{Channel, ChannelError},
@@ -16,9 +23,12 @@ use self::{
 };
 use crate::{
     figures::Figures,
-    limits::{FIGURE_ROWS_AT_ONCE, FIGURES_INTERVAL_MS, START_TIMEOUT_MS},
+    limits::{
+        FIGURE_ROWS_AT_ONCE, FIGURES_INTERVAL_MS, KEY_USE_MESSAGES_MAX, KEY_USES_INTERVAL_MS,
+        START_TIMEOUT_MS,
+    },
     listener::BoundListener,
-    server::{Gateway, serve_logging},
+    server::{Gateway, Handed, serve_handed},
 };
 
 /// The whole life of a worker. The supervisor starts it with its end of the channel as stdin.
@@ -58,11 +68,14 @@ fn start(channel: &Channel<io::Stdin>) -> Result<(Gateway, Vec<String>), StartEr
         Some(received) => received,
         None => return Err(StartError::NoStart),
     };
-    let (policy, shapes) = match message {
-        ToWorker::Start { policy, listeners } => (policy, listeners),
-        ToWorker::Drain => return Err(StartError::NoStart),
+    let ToWorker::Start { policy, listeners: shapes, keys } = message else {
+        return Err(StartError::NoStart);
     };
-    // The log comes last, where there is one: the worker could not open it.
+    // What the worker could not open itself comes last: the log and the keys, where there are some.
+    let keys = match keys {
+        true => Some(File::from(sockets.pop().ok_or(StartError::NoKeys)?)),
+        false => None,
+    };
     let access_log = match &policy.access_log.file {
         Some(_) => Some(File::from(sockets.pop().ok_or(StartError::NoLog)?)),
         None => None,
@@ -71,7 +84,7 @@ fn start(channel: &Channel<io::Stdin>) -> Result<(Gateway, Vec<String>), StartEr
     logging::start(policy.log);
     // Before the first thread: no_new_privs and Landlock hold for a thread and those it starts.
     let sandbox = sandbox::enter(&policy, listeners.len())?;
-    let gateway = serve_logging(&policy, listeners, access_log)?;
+    let gateway = serve_handed(&policy, listeners, Handed { access_log, keys })?;
     Ok((gateway, sandbox))
 }
 
@@ -94,29 +107,92 @@ fn attend(
     sandbox: Vec<String>,
 ) -> Result<(), AttendError> {
     channel.send(&FromWorker::Ready { sandbox }, &[])?;
-    channel.set_receive_timeout(Duration::from_millis(FIGURES_INTERVAL_MS))?;
+    let beat = Duration::from_millis(FIGURES_INTERVAL_MS);
+    let (mut told, mut uses) = (Instant::now(), KeyUses::new());
     loop {
+        // However many messages come, the figures go out in time.
+        let wait = beat.saturating_sub(told.elapsed()).max(Duration::from_millis(1));
+        channel.set_receive_timeout(wait)?;
         match channel.receive::<ToWorker>() {
             Ok(Some((ToWorker::Drain, _))) => break,
+            Ok(Some((ToWorker::Keys(changes), _))) => gateway.keys().change(&changes),
             Ok(Some((ToWorker::Start { .. }, _))) => return Err(AttendError::SecondStart),
             // The supervisor is gone; nobody else could tell us to end.
             Ok(None) => {
                 gateway.finish();
                 return Ok(());
             }
-            Err(ChannelError::TimedOut) => {
-                if gateway.is_ended() {
-                    return Err(AttendError::ThreadEnded);
-                }
-                send_figures(channel, gateway.figures())?;
-            }
+            Err(ChannelError::TimedOut) => {}
             Err(error) => return Err(error.into()),
         }
+        if told.elapsed() >= beat {
+            if gateway.is_ended() {
+                return Err(AttendError::ThreadEnded);
+            }
+            send_figures(channel, gateway.figures())?;
+            uses.tell(channel, &gateway, false)?;
+            told = Instant::now();
+        }
     }
+    // Before the figures, which the supervisor takes for the end of a worker's news.
+    uses.tell(channel, &gateway, true)?;
     let figures = gateway.finish();
     send_figures(channel, figures)?;
     channel.send(&FromWorker::Drained, &[])?;
     Ok(())
+}
+
+/// What was told of the uses of keys.
+struct KeyUses {
+    /// When a walk through all keys began last.
+    began: SystemTime,
+    at: Instant,
+    since_min: u32,
+    /// Where a walk goes on that was too long for one go.
+    from: Option<usize>,
+}
+
+impl KeyUses {
+    fn new() -> Self {
+        let began = SystemTime::now();
+        Self { began, at: Instant::now(), since_min: minute(began), from: None }
+    }
+
+    fn tell(
+        &mut self,
+        channel: &Channel<io::Stdin>,
+        gateway: &Gateway,
+        now: bool,
+    ) -> Result<(), ChannelError> {
+        let due = self.at.elapsed() >= Duration::from_millis(KEY_USES_INTERVAL_MS);
+        let mut from = match self.from {
+            Some(from) => from,
+            None if due || now => {
+                (self.began, self.at) = (SystemTime::now(), Instant::now());
+                0
+            }
+            None => return Ok(()),
+        };
+        for _ in 0..KEY_USE_MESSAGES_MAX {
+            let (uses, next) = gateway.keys().used_since(self.since_min, from);
+            if !uses.is_empty() {
+                channel.send(&FromWorker::KeysUsed(uses), &[])?;
+            }
+            let Some(next) = next else {
+                // What is used within this minute is told again: it costs less than to miss it.
+                (self.since_min, self.from) = (minute(self.began), None);
+                return Ok(());
+            };
+            from = next;
+        }
+        self.from = Some(from);
+        Ok(())
+    }
+}
+
+fn minute(at: SystemTime) -> u32 {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u32::try_from(since.as_secs() / 60).unwrap_or(u32::MAX)
 }
 
 fn send_figures(channel: &Channel<io::Stdin>, mut figures: Figures) -> Result<(), ChannelError> {
@@ -139,6 +215,8 @@ enum StartError {
     Sockets { expected: usize, found: usize },
     #[error("the gateway worker expected the access log's file and did not get it")]
     NoLog,
+    #[error("the gateway worker expected the file of API keys and did not get it")]
+    NoKeys,
     #[error("the gateway worker cannot use its channel: {0}")]
     Channel(#[from] ChannelError),
     #[error(transparent)]

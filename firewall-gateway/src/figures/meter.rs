@@ -11,7 +11,9 @@ use super::{
     cells::{BackendCells, DurationCells, RouteCells},
 };
 use crate::{
+    authorise::Kind,
     context::Protocol,
+    identity::{Denied, Method},
     rejection::{Flood, Rejection, UpstreamFailure},
 };
 
@@ -25,6 +27,9 @@ pub struct Meter {
     no_route: RouteCells,
     backends: Mutex<Backends>,
     rejections: [AtomicU64; Rejection::ALL.len()],
+    authenticated: [AtomicU64; Method::ALL.len()],
+    authentication_denied: [AtomicU64; Denied::ALL.len()],
+    authorise_denied: [AtomicU64; Kind::ALL.len()],
     http2_floods: [AtomicU64; Flood::ALL.len()],
     upstream_failures: [AtomicU64; UpstreamFailure::ALL.len()],
     pub tls_handshakes_ok: AtomicU64,
@@ -67,6 +72,9 @@ impl Meter {
             no_route: RouteCells::default(),
             backends: Mutex::default(),
             rejections: Default::default(),
+            authenticated: Default::default(),
+            authentication_denied: Default::default(),
+            authorise_denied: Default::default(),
             http2_floods: Default::default(),
             upstream_failures: Default::default(),
             tls_handshakes_ok: AtomicU64::default(),
@@ -112,6 +120,21 @@ impl Meter {
     /// Counts one refusal.
     pub fn rejection(&self, rejection: Rejection) {
         one(&self.rejections[rejection as usize]);
+    }
+
+    /// Counts one request whose sender is known.
+    pub fn authenticated(&self, method: Method) {
+        one(&self.authenticated[method as usize]);
+    }
+
+    /// Counts one credential that did not hold.
+    pub fn denied(&self, denied: Denied) {
+        one(&self.authentication_denied[denied as usize]);
+    }
+
+    /// Counts one request that no rule lets pass.
+    pub fn forbidden(&self, kind: Kind) {
+        one(&self.authorise_denied[kind as usize]);
     }
 
     /// Counts one connection that ended for a flood.
@@ -169,6 +192,21 @@ impl Meter {
             upstream_connections_opened: read(&self.upstream_connections_opened),
             upstream_connections_reused: read(&self.upstream_connections_reused),
             upstream_connections_active: read(&self.upstream_connections_active),
+            authenticated: labels(
+                &mut Method::ALL.iter().map(|one| one.label()),
+                &self.authenticated,
+            ),
+            authentication_denied: labels(
+                &mut Denied::ALL.iter().map(|one| one.label()),
+                &self.authentication_denied,
+            ),
+            authorise_denied: labels(
+                &mut Kind::ALL.iter().map(|one| one.label()),
+                &self.authorise_denied,
+            ),
+            // Of the store, which all threads share.
+            api_keys: 0,
+            api_keys_refused: 0,
             http2_floods: labels(&mut Flood::ALL.iter().map(|one| one.label()), &self.http2_floods),
             upstream_failures: labels(
                 &mut UpstreamFailure::ALL.iter().map(|one| one.label()),

@@ -48,6 +48,9 @@ pub enum AccessField {
     Path,
     Query,
     Route,
+    Consumer,
+    Credential,
+    Denied,
     Status,
     Protocol,
     Tls,
@@ -63,7 +66,7 @@ pub enum AccessField {
 
 impl AccessField {
     /// All of them.
-    pub const ALL: [AccessField; 20] = [
+    pub const ALL: [AccessField; 23] = [
         Self::RequestId,
         Self::TraceId,
         Self::Peer,
@@ -73,6 +76,9 @@ impl AccessField {
         Self::Path,
         Self::Query,
         Self::Route,
+        Self::Consumer,
+        Self::Credential,
+        Self::Denied,
         Self::Status,
         Self::Protocol,
         Self::Tls,
@@ -99,6 +105,9 @@ impl AccessField {
             Self::Path => "path",
             Self::Query => "query",
             Self::Route => "route",
+            Self::Consumer => "consumer",
+            Self::Credential => "credential",
+            Self::Denied => "denied",
             Self::Status => "status",
             Self::Protocol => "protocol",
             Self::Tls => "tls",
@@ -115,7 +124,7 @@ impl AccessField {
 }
 
 /// Nothing here is more than an administrator needs to find a request again.
-pub const DEFAULT_FIELDS: [AccessField; 16] = [
+pub const DEFAULT_FIELDS: [AccessField; 19] = [
     AccessField::RequestId,
     AccessField::TraceId,
     AccessField::Peer,
@@ -123,6 +132,9 @@ pub const DEFAULT_FIELDS: [AccessField; 16] = [
     AccessField::Method,
     AccessField::Path,
     AccessField::Route,
+    AccessField::Consumer,
+    AccessField::Credential,
+    AccessField::Denied,
     AccessField::Status,
     AccessField::Protocol,
     AccessField::Tls,

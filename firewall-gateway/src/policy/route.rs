@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AnswerPolicy, rollout::ForwardPolicy};
+use super::{AnswerPolicy, AuthenticationPolicy, RulePolicy, rollout::ForwardPolicy};
 
 /// One route. A request must match each thing that is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,12 @@ pub struct RoutePolicy {
     /// Where it differs from the gateway's limits.
     #[serde(default, skip_serializing_if = "RouteLimits::is_empty")]
     pub limits: RouteLimits,
+    /// How it finds out who asks; it does not where this is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authentication: Option<AuthenticationPolicy>,
+    /// The rules of which one must hold; everyone may where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorise: Vec<RulePolicy>,
     /// How its answers look; what it leaves out is as the gateway's.
     #[serde(default)]
     pub answers: AnswerPolicy,
@@ -44,6 +50,8 @@ impl RoutePolicy {
             headers: Vec::new(),
             action: RouteAction::Forward(ForwardPolicy::to(upstream)),
             limits: RouteLimits::default(),
+            authentication: None,
+            authorise: Vec::new(),
             answers: AnswerPolicy::default(),
         }
     }

@@ -40,6 +40,8 @@ fn router(routes: Vec<RoutePolicy>) -> Result<Router, String> {
         upstreams: vec![upstream],
         routes,
         clients: ClientsPolicy::default(),
+        consumers: Vec::new(),
+        authentication_failures: Default::default(),
         answers: AnswerPolicy::default(),
         access_log: AccessLogPolicy::default(),
         traces: None,

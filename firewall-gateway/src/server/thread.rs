@@ -27,6 +27,7 @@ use crate::{
     clients::{Clients, arrival::Arrival},
     connection::{self, Activity, Client},
     figures::{Meter, one},
+    identity::Identities,
     limits::{ACCEPT_PAUSE_MS, Limits, UNSENT_BYTES_MAX, UPSTREAM_SWEEP_INTERVAL_MS},
     listener::BoundListener,
     route::Router,
@@ -46,6 +47,8 @@ pub struct Shared {
     pub acceptor: Acceptor,
     /// Which request goes where.
     pub router: Arc<Router>,
+    /// Who is known: what changes there is changed for all threads at once.
+    pub identities: Arc<Identities>,
     /// How answers look.
     pub answers: Arc<AnswerTable>,
     /// Where lines of requests go.
@@ -170,6 +173,7 @@ impl Thread {
             tls_version: accepted.version,
             limits: self.shared.limits.clone(),
             router: self.shared.router.clone(),
+            identities: self.shared.identities.clone(),
             answers: self.shared.answers.clone(),
             access_log: self.shared.access_log.clone(),
             tracer: self.shared.tracer.clone(),

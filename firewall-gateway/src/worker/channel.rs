@@ -44,10 +44,18 @@ impl<S: AsFd> Channel<S> {
         Ok(sockopt::set_socket_timeout(&self.socket, sockopt::Timeout::Recv, Some(wait))?)
     }
 
+    /// Bounds every later wait in [`Channel::send`].
+    ///
+    /// # Errors
+    /// The kernel's reason.
+    pub fn set_send_timeout(&self, wait: Duration) -> Result<(), ChannelError> {
+        Ok(sockopt::set_socket_timeout(&self.socket, sockopt::Timeout::Send, Some(wait))?)
+    }
+
     /// Sends a message and duplicates of `sockets`.
     ///
     /// # Errors
-    /// The message is too large, or the other side is gone.
+    /// The message is too large, the other side is gone or took nothing in time.
     pub fn send<M: Serialize>(
         &self,
         message: &M,
@@ -114,7 +122,7 @@ pub enum ChannelError {
     #[error("no message came in time")]
     TimedOut,
     #[error(
-        "a message of {bytes} bytes and {sockets} sockets is over the limit of {MESSAGE_BYTES_MAX} bytes and {MESSAGE_SOCKETS_MAX} sockets; shorten the certificate chains"
+        "a message of {bytes} bytes and {sockets} sockets is over the limit of {MESSAGE_BYTES_MAX} bytes and {MESSAGE_SOCKETS_MAX} sockets; shorten the certificate chains, or name fewer routes and consumers"
     )]
     TooLarge { bytes: usize, sockets: usize },
     #[error("a message was cut off by the kernel")]

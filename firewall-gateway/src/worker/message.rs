@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     figures::{BackendFigures, Figures, RouteFigures},
+    identity::api_key::store::{KeyChange, KeyUse},
     policy::GatewayPolicy,
 };
 
@@ -15,13 +16,17 @@ use crate::{
 #[expect(clippy::large_enum_variant, reason = "one is sent in the life of a worker")]
 pub enum ToWorker {
     /// The first message; the listening sockets come with it, in the order of `listeners`, and
-    /// behind them the access log's file, where the policy names one.
+    /// behind them the access log's file, where the policy names one, and the file of the keys.
     Start {
         /// What to serve.
         policy: GatewayPolicy,
         /// One entry a socket.
         listeners: Vec<ListenerShape>,
+        /// Whether a file of keys comes along.
+        keys: bool,
     },
+    /// What becomes of API keys, at once.
+    Keys(Vec<KeyChange>),
     /// Accept nothing more, finish what is in flight, say `Drained`, end.
     Drain,
 }
@@ -46,6 +51,8 @@ pub enum FromWorker {
     Routes(Vec<RouteFigures>),
     /// Some backends' figures, likewise.
     Backends(Vec<BackendFigures>),
+    /// When API keys were used last.
+    KeysUsed(Vec<KeyUse>),
     /// Nothing is in flight any more, or the drain time is over; the worker ends.
     Drained,
 }
@@ -67,5 +74,5 @@ pub const MESSAGE_BYTES_MAX: usize = 192 * 1024;
 /// The kernel passes at most SCM_MAX_FD descriptors in one message.
 pub const MESSAGE_SOCKETS_MAX: usize = 253;
 
-/// Listening sockets leave room for the access log.
-pub const LISTENER_SOCKETS_MAX: usize = MESSAGE_SOCKETS_MAX - 1;
+/// Listening sockets leave room for the access log and the keys.
+pub const LISTENER_SOCKETS_MAX: usize = MESSAGE_SOCKETS_MAX - 2;

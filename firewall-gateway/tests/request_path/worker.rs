@@ -72,7 +72,9 @@ fn serves_reports_and_drains() {
                 backends = rows.iter().map(|row| (row.requests, row.in_flight)).collect();
             }
             FromWorker::Drained => break,
-            other @ (FromWorker::Ready { .. } | FromWorker::Failed { .. }) => panic!("{other:?}"),
+            other @ (FromWorker::Ready { .. }
+            | FromWorker::Failed { .. }
+            | FromWorker::KeysUsed(_)) => panic!("{other:?}"),
         }
     }
     assert_eq!(requests, 4, "the last figures before the end are complete");
@@ -192,7 +194,7 @@ impl Worker {
         let channel = Channel::new(ours).unwrap();
         let shapes = listeners.iter().map(|listener| listener.shape).collect();
         let sockets: Vec<_> = listeners.iter().map(|listener| listener.socket.as_fd()).collect();
-        let start = ToWorker::Start { policy: policy.clone(), listeners: shapes };
+        let start = ToWorker::Start { policy: policy.clone(), listeners: shapes, keys: false };
         channel.send(&start, &sockets).unwrap();
         Worker { child, channel }
     }

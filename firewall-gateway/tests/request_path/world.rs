@@ -148,6 +148,8 @@ pub fn gateway_policy(upstream: UpstreamPolicy, limits: Limits) -> GatewayPolicy
         upstreams: vec![upstream],
         routes: vec![route_policy("/*")],
         clients: ClientsPolicy::default(),
+        consumers: Vec::new(),
+        authentication_failures: Default::default(),
         answers: AnswerPolicy::default(),
         access_log: AccessLogPolicy { format: AccessFormat::Off, ..AccessLogPolicy::default() },
         traces: None,

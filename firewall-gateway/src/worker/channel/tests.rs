@@ -23,7 +23,8 @@ fn a_start_message_arrives_with_its_sockets() {
     let listeners = bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 2).unwrap();
     let shapes = listeners.iter().map(|listener| listener.shape).collect();
     let sockets: Vec<_> = listeners.iter().map(|listener| listener.socket.as_fd()).collect();
-    ours.send(&ToWorker::Start { policy: policy(""), listeners: shapes }, &sockets).unwrap();
+    ours.send(&ToWorker::Start { policy: policy(""), listeners: shapes, keys: false }, &sockets)
+        .unwrap();
     let (message, received) = theirs.receive::<ToWorker>().unwrap().unwrap();
     let text = format!("{message:?}");
     assert!(!text.contains("SECRET") && text.contains("redacted"), "{text}");
@@ -65,6 +66,8 @@ fn policy(certificate: &str) -> GatewayPolicy {
         upstreams: Vec::new(),
         routes: Vec::new(),
         clients: crate::policy::ClientsPolicy::default(),
+        consumers: Vec::new(),
+        authentication_failures: Default::default(),
         answers: Default::default(),
         access_log: Default::default(),
         traces: None,
