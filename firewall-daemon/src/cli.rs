@@ -28,6 +28,7 @@ mod lists;
 mod ban;
 mod geo;
 mod limit;
+mod key;
 mod audit;
 mod completions;
 mod detach;
@@ -74,6 +75,7 @@ enum Verb {
     Bans(ban::BansArgs),
     Geo(geo::GeoArgs),
     Limit(limit::LimitArgs),
+    Key(key::KeyArgs),
     Audit(audit::AuditArgs),
     Completions(completions::CompletionsArgs),
     Detach(detach::DetachArgs),
@@ -113,6 +115,7 @@ pub fn main() -> ExitCode {
         Verb::Bans(args) => ban::bans(&args),
         Verb::Geo(args) => geo::run(args),
         Verb::Limit(args) => limit::run(args),
+        Verb::Key(args) => key::run(args),
         Verb::Audit(args) => audit::run(&args),
         Verb::Completions(args) => completions::run(&args),
         Verb::Detach(args) => detach::run(&args),
@@ -252,6 +255,14 @@ mod tests {
             &["seawall", "limit", "set", "source", "--burst-packets", "1"],
             &["seawall", "limit", "set", "source", "--rate-pps", "-1", "--burst-packets", "1"],
             &["seawall", "limit", "clear"],
+            &["seawall", "key"],
+            &["seawall", "key", "create"],
+            &["seawall", "key", "create", "shop", "--network", "203.0.113.7/24"],
+            &["seawall", "key", "create", "shop", "--for", "2"],
+            &["seawall", "key", "rotate"],
+            &["seawall", "key", "rotate", "a", "--grace", "0s"],
+            &["seawall", "key", "revoke"],
+            &["seawall", "key", "list", "a", "b"],
             &["seawall", "audit"],
             &["seawall", "audit", "remove"],
             &["seawall", "audit", "verify", "a", "b"],

@@ -18,6 +18,7 @@ mod socket;
 mod caller;
 mod safe;
 mod asks;
+mod keys;
 mod server;
 mod dispatch;
 mod watchers;
@@ -30,6 +31,7 @@ pub use asks::{
 };
 pub use caller::Caller;
 pub use client::{ClientError, ask, explain, status, update_feeds, update_geo};
+pub use keys::{KEYS_LISTED_MAX, KeyCreate, KeyCreated, KeyRotate, KeyShown, KeysShown};
 pub use safe::{
     Applied, ApplyAsk, CONFIRM_S_MAX, CONFIRM_S_MIN, HistoryLine, HistoryShown, PlanAsk,
     RollbackAsk,
@@ -125,6 +127,20 @@ pub enum Request {
     Limit(LimitSet),
     /// The limits.
     LimitShow {},
+    /// Makes an API key.
+    KeyCreate(KeyCreate),
+    /// Makes one in the place of another.
+    KeyRotate(KeyRotate),
+    /// Takes keys back.
+    KeyRevoke {
+        /// Which.
+        ids: Vec<String>,
+    },
+    /// The keys.
+    KeyList {
+        /// Of this consumer alone.
+        consumer: Option<String>,
+    },
     /// The events as they come, a line each, until the caller leaves.
     Watch {},
     /// Takes the filter off and ends the daemon.
@@ -307,6 +323,30 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// Where it cannot be told.
     fn limit_show(&self) -> Result<LimitsShown, String>;
+
+    /// Makes an API key: it holds when this returns.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, and what to do.
+    fn key_create(&self, caller: &Caller, ask: &KeyCreate) -> Result<KeyCreated, String>;
+
+    /// Makes a key in the place of another, which holds for a while yet.
+    ///
+    /// # Errors
+    ///
+    /// Where the other one does not hold.
+    fn key_rotate(&self, caller: &Caller, ask: &KeyRotate) -> Result<KeyCreated, String>;
+
+    /// Takes keys back: all of them or none.
+    ///
+    /// # Errors
+    ///
+    /// Where one is not there, or it is not on the disk.
+    fn key_revoke(&self, caller: &Caller, ids: &[String]) -> Result<Changed, String>;
+
+    /// The keys of a consumer, or all.
+    fn key_list(&self, consumer: Option<&str>) -> KeysShown;
 
     /// Takes the filter off and ends the daemon.
     ///

@@ -21,7 +21,7 @@ use crate::{
     explain::Origin,
     metrics,
     policy::Sources,
-    state::{Changes, StateClaim, StateFolder, bans::BanJournal},
+    state::{Changes, StateClaim, StateFolder, bans::BanJournal, keys::Keyring},
     status::{EventLine, EventStatus, PolicyStatus, ReloadOutcome, ReloadStatus, SnapshotSource},
     supervisor::Supervisor,
 };
@@ -34,6 +34,7 @@ mod holders;
 mod lists;
 mod geo;
 mod limits;
+mod keys;
 mod turns;
 mod bans;
 mod record;
@@ -86,6 +87,10 @@ struct Daemon {
     audit: audit::Log,
     /// What of the bans outlives a restart of the host.
     journal: BanJournal,
+    /// The API keys that were given out.
+    keys: Arc<Keyring>,
+    /// Held by whoever takes a key back or rotates it.
+    key_turn: Mutex<()>,
     supervisor: Option<Supervisor>,
     policy: Mutex<PolicyStatus>,
     reloads: Mutex<ReloadStatus>,
@@ -135,6 +140,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tokio::spawn(pending::watch_over(daemon.clone(), stopped.clone())),
         tokio::spawn(refresh::follow(daemon.clone(), stopped.clone())),
         tokio::spawn(sweep::changes(daemon.clone(), stopped.clone())),
+        tokio::spawn(sweep::keys(daemon.clone(), stopped.clone())),
         tokio::spawn(revive::watch_over(daemon.clone(), stopped.clone())),
         tokio::spawn(canary::watch_over(daemon.clone(), stopped.clone())),
         tokio::spawn(watchdog::report(pulses.clone(), stopped)),
@@ -202,6 +208,9 @@ fn take_down(daemon: &Daemon) {
     daemon.audit_own("stop", "the daemon", "");
     if let Some(supervisor) = &daemon.supervisor {
         supervisor.stop();
+    }
+    if let Err(error) = daemon.sweep_keys() {
+        tracing::error!(%error, "when API keys were used last is not written");
     }
     let interfaces = lock(&daemon.datapath).interfaces().len();
     if interfaces > 0 {

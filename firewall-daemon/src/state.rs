@@ -13,6 +13,7 @@ pub mod swap;
 pub mod changes;
 pub mod history;
 pub mod bans;
+pub mod keys;
 
 pub use changes::{Changes, Entry, GeoChange, LimitChange};
 pub use claim::StateClaim;

@@ -11,6 +11,7 @@ use std::{
 
 use firewall_gateway::{
     figures::Figures,
+    identity::api_key::store::KeyChange,
     listener::{self, BoundListener},
     policy::GatewayPolicy,
 };
@@ -18,10 +19,12 @@ use tokio::sync::Notify;
 
 use crate::{
     config::GatewayConfig,
+    state::keys::Keyring,
     status::{GatewayStatus, RoutesShown},
 };
 
 mod material;
+mod told;
 mod user;
 mod worker;
 
@@ -29,6 +32,7 @@ pub use material::{MaterialError, policy};
 pub use user::UserError;
 pub use worker::{Worker, WorkerError};
 
+use told::Told;
 use user::WorkerUser;
 
 /// A worker that dies at once is started again after this wait, doubled each time...
@@ -60,6 +64,7 @@ pub struct Supervisor {
     addresses: Vec<SocketAddr>,
     listeners: Arc<Vec<BoundListener>>,
     user: WorkerUser,
+    told: Told,
     /// Notified when a worker dies that was not told to.
     died: Arc<Notify>,
     state: Mutex<State>,
@@ -82,11 +87,16 @@ impl Supervisor {
     /// # Errors
     ///
     /// Where one of them fails; nothing is left then.
-    pub fn start(config: &GatewayConfig, policy: GatewayPolicy) -> Result<Self, SupervisorError> {
+    pub fn start(
+        config: &GatewayConfig,
+        policy: GatewayPolicy,
+        keys: Arc<Keyring>,
+    ) -> Result<Self, SupervisorError> {
         let user = WorkerUser::find(&config.user)?;
         let listeners = Arc::new(listener::bind_listeners(&config.listen, config.threads)?);
         let died = Arc::new(Notify::new());
-        let live = Worker::start(&listeners, user, &policy, &died)?;
+        let told = Told::new(keys);
+        let live = told.start(&listeners, user, &policy, &died)?;
         let state = State {
             policy,
             live,
@@ -96,7 +106,7 @@ impl Supervisor {
             deaths_in_a_row: 0,
         };
         let addresses = config.listen.clone();
-        Ok(Self { addresses, listeners, user, died, state: Mutex::new(state) })
+        Ok(Self { addresses, listeners, user, told, died, state: Mutex::new(state) })
     }
 
     /// Starts a worker for a new policy beside the live one; returns when it serves.
@@ -105,7 +115,7 @@ impl Supervisor {
     ///
     /// Where it does not start; the live one goes on.
     pub fn stage(&self, policy: &GatewayPolicy) -> Result<Arc<Worker>, WorkerError> {
-        Worker::start(&self.listeners, self.user, policy, &self.died)
+        self.told.start(&self.listeners, self.user, policy, &self.died)
     }
 
     /// Makes a staged worker the live one and tells the old one to drain.
@@ -116,6 +126,11 @@ impl Supervisor {
         old.drain();
         state.draining.push(old);
         state.collect();
+    }
+
+    /// Tells every worker what became of keys.
+    pub fn tell_keys(&self, changes: &[KeyChange]) {
+        self.told.tell(changes);
     }
 
     /// Waits for a death.

@@ -13,6 +13,7 @@ pub mod gateway;
 pub mod routes;
 pub mod clients;
 pub mod answers;
+pub mod identity;
 
 use gateway::GatewayDocument;
 use packet::PacketDocument;

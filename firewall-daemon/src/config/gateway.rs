@@ -5,7 +5,8 @@ use std::{net::SocketAddr, path::PathBuf};
 use firewall_gateway::{
     limits::Limits,
     policy::{
-        AccessLogPolicy, AnswerPolicy, BackendPolicy, ClientsPolicy, RoutePolicy, TracePolicy,
+        AccessLogPolicy, AnswerPolicy, BackendPolicy, ClientsPolicy, ConsumerPolicy,
+        FailuresPolicy, RoutePolicy, TracePolicy,
     },
 };
 
@@ -28,6 +29,10 @@ pub struct GatewayConfig {
     pub routes: Vec<RoutePolicy>,
     /// Whom to believe about a client's address, and what one address may have.
     pub clients: ClientsPolicy,
+    /// Who uses the API.
+    pub consumers: Vec<ConsumerPolicy>,
+    /// How many credentials that do not hold are borne.
+    pub authentication_failures: FailuresPolicy,
     /// How answers look.
     pub answers: AnswerPolicy,
     /// What is written of requests.

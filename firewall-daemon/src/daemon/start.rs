@@ -25,7 +25,7 @@ use crate::{
     datapath::{Datapath, DatapathError, DatapathOptions, PacketOptions, bans::Bans},
     explain::Origin,
     policy::Sources,
-    state::{StateFolder, bans::BanJournal},
+    state::{StateFolder, bans::BanJournal, keys::Keyring},
     status::{EventStatus, ReloadStatus},
     supervisor::{self, Supervisor},
 };
@@ -40,6 +40,7 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
     let changes = state.changes()?.going_on(now_epoch_s());
     let audit = audit::Log::open_when_possible(&state.path().join(audit::FILE));
     let journal = BanJournal::open(state.path())?;
+    let keys = Arc::new(Keyring::open(state.path())?);
     updates::recover(&config);
     let mut sources = Sources::default();
     let prepared = Prepared::new(&config, &changes, &mut sources)?;
@@ -47,7 +48,7 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
     let supervisor = match &config.gateway {
         Some(gateway) => {
             let policy = supervisor::policy(gateway, config.log)?;
-            Some(Supervisor::start(gateway, policy)?)
+            Some(Supervisor::start(gateway, policy, keys.clone())?)
         }
         None => None,
     };
@@ -96,6 +97,8 @@ pub fn start(config: Config) -> anyhow::Result<Daemon> {
         turns: Turns::default(),
         audit,
         journal,
+        keys,
+        key_turn: Mutex::new(()),
         supervisor,
         policy: Mutex::new(policy),
         reloads: Mutex::new(ReloadStatus::default()),

@@ -55,6 +55,8 @@ pub fn policy(config: &GatewayConfig, log: LogConfig) -> Result<GatewayPolicy, M
         upstreams: config.upstreams.iter().map(upstream).collect::<Result<_, _>>()?,
         routes: config.routes.clone(),
         clients: config.clients.clone(),
+        consumers: config.consumers.clone(),
+        authentication_failures: config.authentication_failures,
         answers: config.answers.clone(),
         access_log: config.access_log.clone(),
         traces: config.traces.clone(),

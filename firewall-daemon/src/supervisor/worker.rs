@@ -16,6 +16,8 @@ use std::{
 
 use firewall_gateway::{
     figures::{Figures, replace_rows},
+    identity::api_key::store::KeyChange,
+    limits::KEY_CHANGES_AT_ONCE,
     listener::BoundListener,
     policy::GatewayPolicy,
     worker::{
@@ -27,9 +29,12 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use tokio::sync::Notify;
 
 use super::user::WorkerUser;
+use crate::state::keys::Keyring;
 
 /// From the start of the process to its `ready`.
 const READY_TIMEOUT: Duration = Duration::from_secs(10);
+/// A worker takes what it is told at once; one that does not is not well.
+const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 /// How much longer than its drain time a worker may take to end.
 const DRAIN_MARGIN: Duration = Duration::from_secs(2);
 /// How often an ending process is looked at.
@@ -43,6 +48,9 @@ pub enum WorkerError {
     /// The process or its channel could not be made.
     #[error("cannot start the gateway worker: {0}")]
     Spawn(#[from] io::Error),
+    /// The file of keys could not be made.
+    #[error("cannot hand the API keys to the gateway worker: {0}")]
+    Keys(io::Error),
     /// The access log could not be opened.
     #[error("gateway.access_log.file {path}: expected a file that can be written, found: {error}")]
     AccessLog {
@@ -68,6 +76,7 @@ pub enum WorkerError {
 /// A worker process.
 pub struct Worker {
     channel: Channel<OwnedFd>,
+    keyring: Arc<Keyring>,
     drain_timeout: Duration,
     started: Instant,
     state: Mutex<State>,
@@ -94,22 +103,28 @@ enum Phase {
 }
 
 impl Worker {
-    /// Starts a process and waits until it serves. `died` is notified when it ends untold later.
+    /// Starts a process, with its keys in a file; [`Self::served`] waits until it serves. `died` is notified when it
+    /// ends untold later.
     ///
     /// # Errors
     ///
-    /// Where it does not serve in time; the process is gone then.
-    pub fn start(
+    /// Where it cannot be started.
+    pub fn begin(
         listeners: &[BoundListener],
         user: WorkerUser,
         policy: &GatewayPolicy,
+        keys: (File, Arc<Keyring>),
         died: &Arc<Notify>,
     ) -> Result<Arc<Self>, WorkerError> {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .map_err(io::Error::from)?;
+        let channel = Channel::new(ours)?;
+        channel.set_send_timeout(SEND_TIMEOUT)?;
+        let (file, keyring) = keys;
         let worker = Arc::new(Self {
-            channel: Channel::new(ours)?,
+            channel,
+            keyring,
             drain_timeout: Duration::from_millis(policy.limits.drain_timeout_ms),
             started: Instant::now(),
             state: Mutex::default(),
@@ -118,10 +133,12 @@ impl Worker {
         let start = ToWorker::Start {
             policy: policy.clone(),
             listeners: listeners.iter().map(|listener| listener.shape).collect(),
+            keys: true,
         };
         let access_log = policy.access_log.file.as_deref().map(access_log).transpose()?;
         let sockets = listeners.iter().map(|listener| listener.socket.as_fd());
-        let sockets: Vec<_> = sockets.chain(access_log.as_ref().map(|log| log.as_fd())).collect();
+        let files = access_log.as_ref().map(|log| log.as_fd()).into_iter().chain([file.as_fd()]);
+        let sockets: Vec<_> = sockets.chain(files).collect();
         worker.channel.send(&start, &sockets)?;
 
         let (this, died) = (worker.clone(), died.clone());
@@ -130,11 +147,38 @@ impl Worker {
         thread::Builder::new()
             .name("gateway-worker".to_owned())
             .spawn(move || this.attend(theirs, user, &died))?;
-        match worker.await_ready() {
-            Ok(()) => Ok(worker),
+        Ok(worker)
+    }
+
+    /// Waits until it serves.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not serve in time; the process is gone then.
+    pub fn served(self: Arc<Self>) -> Result<Arc<Self>, WorkerError> {
+        match self.await_ready() {
+            Ok(()) => Ok(self),
             Err(error) => {
-                worker.kill();
+                self.kill();
                 Err(error)
+            }
+        }
+    }
+
+    /// Tells it what became of keys. One that cannot be told is killed: the next one knows.
+    pub fn tell_keys(&self, changes: &[KeyChange]) {
+        for part in changes.chunks(KEY_CHANGES_AT_ONCE) {
+            if !self.is_alive() {
+                return;
+            }
+            if let Err(error) = self.channel.send(&ToWorker::Keys(part.to_vec()), &[]) {
+                tracing::error!(%error, "the gateway worker is killed: it cannot be told of API keys");
+                let mut state = self.state();
+                if let Some(child) = &mut state.child {
+                    // Not yet reaped, so the number is still its own.
+                    let _ = child.kill();
+                }
+                return;
             }
         }
     }
@@ -266,6 +310,7 @@ impl Worker {
                 Ok(Some((FromWorker::Backends(rows), _))) => {
                     replace_rows(&mut self.state().figures.backends, rows);
                 }
+                Ok(Some((FromWorker::KeysUsed(uses), _))) => self.keyring.used(uses),
                 Ok(Some((FromWorker::Drained, _))) | Ok(None) => return,
                 // A worker that says nonsense may be in an attacker's hands.
                 Err(error) => {

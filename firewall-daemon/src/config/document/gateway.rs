@@ -11,6 +11,7 @@ use crate::config::{
             UpstreamErrorsDocument,
         },
         clients::ClientsDocument,
+        identity::{ConsumerDocument, FailuresDocument},
         routes::RouteDocument,
     },
     scalar::{Address, FilePath, Name, Number},
@@ -28,6 +29,9 @@ pub struct GatewayDocument {
     pub upstream: Option<Spanned<SoleUpstreamDocument>>,
     pub upstreams: Option<Entries<UpstreamDocument>>,
     pub routes: Option<Entries<RouteDocument>>,
+    pub consumers: Option<Entries<ConsumerDocument>>,
+    #[serde(default)]
+    pub authentication_failures: FailuresDocument,
     pub response_headers: Option<ResponseHeadersDocument>,
     pub upstream_errors: Option<UpstreamErrorsDocument>,
     pub compression: Option<CompressionDocument>,

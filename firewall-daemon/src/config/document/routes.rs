@@ -8,6 +8,7 @@ use crate::config::{
         Entries,
         answers::{CompressionDocument, ResponseHeadersDocument, UpstreamErrorsDocument},
         gateway::WaitMs,
+        identity::{MethodDocument, RuleDocument},
     },
     scalar::{Flag, Given, Name, Number},
 };
@@ -37,6 +38,11 @@ pub struct RouteDocument {
     pub maintenance: Option<Spanned<MaintenanceDocument>>,
     #[serde(default)]
     pub limits: Given<RouteLimitsDocument>,
+    #[serde(default)]
+    pub authentication: Given<Entries<MethodDocument>>,
+    pub keep_credential: Option<Spanned<Flag>>,
+    #[serde(default)]
+    pub authorise: Given<Entries<RuleDocument>>,
     pub response_headers: Option<ResponseHeadersDocument>,
     pub upstream_errors: Option<UpstreamErrorsDocument>,
     pub compression: Option<CompressionDocument>,

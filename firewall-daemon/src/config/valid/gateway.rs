@@ -2,6 +2,8 @@
 
 mod answers;
 
+mod identity;
+
 mod ways;
 mod routes;
 mod rollout;
@@ -33,8 +35,9 @@ impl Check<'_> {
                 .map_or(1, |cpus| cpus.get().min(THREADS_MAX as usize)) as u16,
         };
         let place = gateway.listen.referenced;
-        let (upstreams, routes) =
-            self.ways(place, gateway.upstream, gateway.upstreams, gateway.routes)?;
+        let consumers = self.consumers(gateway.consumers)?;
+        let (sole, upstreams) = (gateway.upstream, gateway.upstreams);
+        let (upstreams, routes) = self.ways(place, sole, upstreams, gateway.routes, &consumers)?;
         Ok(GatewayConfig {
             listen: self.listen(gateway.listen)?,
             certificate: self.file(gateway.certificate),
@@ -43,6 +46,8 @@ impl Check<'_> {
             threads,
             upstreams,
             routes,
+            consumers,
+            authentication_failures: identity::failures(&gateway.authentication_failures),
             clients: self.clients(gateway.clients)?,
             answers: self.answers(
                 Some(true),

@@ -4,7 +4,10 @@ use std::net::IpAddr;
 
 use firewall_gateway::{
     limits::{CONDITIONS_MAX, ROLLOUTS_MAX, ROUTES_MAX},
-    policy::{ForwardPolicy, HeaderCondition, HeaderTest, RouteAction, RouteLimits, RoutePolicy},
+    policy::{
+        ConsumerPolicy, ForwardPolicy, HeaderCondition, HeaderTest, RouteAction, RouteLimits,
+        RoutePolicy,
+    },
     route::{self, Pattern, Redirect},
 };
 use serde_saphyr::Spanned;
@@ -37,13 +40,14 @@ impl Check<'_> {
         &self,
         routes: Entries<RouteDocument>,
         upstreams: &[UpstreamConfig],
+        consumers: &[ConsumerPolicy],
     ) -> Result<Vec<RoutePolicy>, ConfigError> {
         let (mut checked, mut places) = (Vec::<RoutePolicy>::new(), Vec::new());
         let whole = routes.referenced;
         for route in self.counted("routes", 1..=ROUTES_MAX, routes)? {
             self.new_name(&route.value.name, checked.iter().map(|other| &other.name))?;
             places.push(route.value.name.referenced);
-            checked.push(self.route(route.value, upstreams)?);
+            checked.push(self.route(route.value, upstreams, consumers)?);
         }
         // Each route was checked by itself, so there is nothing to say but this.
         if let Ok(Some((earlier, later))) = route::shadowed(&checked)
@@ -72,6 +76,7 @@ impl Check<'_> {
         &self,
         route: RouteDocument,
         upstreams: &[UpstreamConfig],
+        consumers: &[ConsumerPolicy],
     ) -> Result<RoutePolicy, ConfigError> {
         let path = match Pattern::parse(&route.path.value) {
             Ok(path) => path,
@@ -104,6 +109,9 @@ impl Check<'_> {
                 return self.error(place, message);
             }
         };
+        let authentication = self.authentication(route.authentication, route.keep_credential)?;
+        let known = authentication.is_some();
+        let authorise = self.authorise(route.authorise, &path, known, consumers)?;
         Ok(RoutePolicy {
             name: route.name.value.0,
             hosts: route.hosts.0.map(|hosts| self.hosts(hosts)).transpose()?.unwrap_or_default(),
@@ -117,6 +125,8 @@ impl Check<'_> {
                 None => Vec::new(),
             },
             action,
+            authentication,
+            authorise,
             limits: limits(&route.limits.0.unwrap_or_default()),
             answers: self.answers(
                 None,
@@ -149,7 +159,7 @@ impl Check<'_> {
         self.each_once("hosts", names, |name| name)
     }
 
-    fn methods(&self, methods: Entries<String>) -> Result<Vec<String>, ConfigError> {
+    pub(super) fn methods(&self, methods: Entries<String>) -> Result<Vec<String>, ConfigError> {
         let methods = self.counted("methods", 1..=METHODS_MAX, methods)?;
         if let Some(other) = methods.iter().find(|method| !route::is_method(&method.value)) {
             let message = format!(

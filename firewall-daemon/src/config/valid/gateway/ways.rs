@@ -1,6 +1,6 @@
 //! Upstreams, and that they go with routes.
 
-use firewall_gateway::policy::{BackendPolicy, RoutePolicy};
+use firewall_gateway::policy::{BackendPolicy, ConsumerPolicy, RoutePolicy};
 use serde_saphyr::{Location, Spanned};
 
 use crate::config::{
@@ -33,12 +33,13 @@ impl Check<'_> {
         sole: Option<Spanned<SoleUpstreamDocument>>,
         upstreams: Option<Entries<UpstreamDocument>>,
         routes: Option<Entries<RouteDocument>>,
+        consumers: &[ConsumerPolicy],
     ) -> Result<Ways, ConfigError> {
         match (sole, upstreams, routes) {
             (Some(sole), None, None) => self.sole(sole.value),
             (None, Some(upstreams), Some(routes)) => {
                 let upstreams = self.upstreams(upstreams)?;
-                let routes = self.routes(routes, &upstreams)?;
+                let routes = self.routes(routes, &upstreams, consumers)?;
                 Ok((upstreams, routes))
             }
             (Some(sole), upstreams, routes) => {

@@ -1,0 +1,110 @@
+//! Consumers, and who may use a route, as they are written.
+
+use std::collections::BTreeMap;
+
+use firewall_gateway::policy::Day;
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+
+use crate::config::{
+    document::Entries,
+    scalar::{Given, Name, Number, Prefix},
+};
+
+/// An entry of `gateway.consumers`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsumerDocument {
+    pub name: Spanned<Name>,
+    #[serde(default)]
+    pub scopes: Given<Entries<String>>,
+    #[serde(default)]
+    pub roles: Given<Entries<String>>,
+    #[serde(default)]
+    pub networks: Given<Entries<Prefix>>,
+}
+
+/// Credentials that do not hold, a minute.
+pub type FailuresPerMin = Number<1, 1_000_000>;
+
+/// `gateway.authentication_failures`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FailuresDocument {
+    pub address_per_min: Option<FailuresPerMin>,
+    pub network_per_min: Option<FailuresPerMin>,
+    pub consumer_per_min: Option<FailuresPerMin>,
+}
+
+/// An entry of `authentication`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MethodDocument {
+    pub api_key: Spanned<ApiKeyDocument>,
+}
+
+/// `api_key`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKeyDocument {
+    #[serde(default)]
+    pub from: Given<Entries<PlaceWord>>,
+    pub header: Option<Spanned<String>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlaceWord {
+    Header,
+    Bearer,
+    Basic,
+}
+
+impl std::fmt::Display for PlaceWord {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Header => "header",
+            Self::Bearer => "bearer",
+            Self::Basic => "basic",
+        })
+    }
+}
+
+/// An entry of `authorise`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleDocument {
+    #[serde(default)]
+    pub methods: Given<Entries<String>>,
+    #[serde(default)]
+    pub networks: Given<Entries<Prefix>>,
+    #[serde(default)]
+    pub times: Given<Entries<TimeDocument>>,
+    #[serde(default)]
+    pub consumers: Given<Entries<Name>>,
+    #[serde(default)]
+    pub scopes: Given<Entries<String>>,
+    #[serde(default)]
+    pub roles: Given<Entries<String>>,
+    #[serde(default)]
+    pub claims: Given<Spanned<BTreeMap<String, Entries<String>>>>,
+    pub owner: Option<Spanned<OwnerDocument>>,
+}
+
+/// An entry of `times`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimeDocument {
+    #[serde(default)]
+    pub days: Given<Entries<Day>>,
+    pub from: Option<Spanned<String>>,
+    pub to: Option<Spanned<String>>,
+}
+
+/// `owner`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnerDocument {
+    pub parameter: Spanned<String>,
+    pub claim: Option<Spanned<String>>,
+}
