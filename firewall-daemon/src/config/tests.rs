@@ -10,6 +10,7 @@ mod limits;
 mod feeds;
 mod gateway;
 mod routes;
+mod identity;
 mod clients;
 mod answers;
 

@@ -35,6 +35,8 @@ mod drain;
 
 mod routing;
 
+mod identity;
+
 mod rollout;
 
 mod worker;
