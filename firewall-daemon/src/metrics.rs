@@ -248,6 +248,11 @@ impl Families<'_> {
             figures.denied.iter().map(|row| (vec![("reason", row.label.clone())], row.count)),
         );
         self.counters(
+            "gateway_forbidden",
+            "Requests that no rule of their route lets pass",
+            figures.forbidden.iter().map(|row| (vec![("condition", row.label.clone())], row.count)),
+        );
+        self.counters(
             "gateway_tokens",
             "Tokens that a thread remembered, and those that it looked at whole",
             [result("cached", figures.tokens_cached), result("verified", figures.tokens_verified)],

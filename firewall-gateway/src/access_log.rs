@@ -171,7 +171,12 @@ fn value(field: AccessField, record: &Record<'_>) -> Option<String> {
             number(u64::try_from(spent.as_micros()).unwrap_or(u64::MAX))
         }
         AccessField::Rejection => text(context.rejection?.label()),
-        AccessField::Denied => text(context.denied?.label()),
+        AccessField::Denied => match (context.denied, &context.forbidden) {
+            (Some(denied), _) => text(denied.label()),
+            (None, forbidden) => {
+                text(&escape(forbidden.as_ref()?.text.as_bytes(), LOG_TEXT_BYTES_MAX))
+            }
+        },
         AccessField::Consumer => {
             text(&escape(context.identity.as_ref()?.consumer.as_bytes(), LOG_TEXT_BYTES_MAX))
         }

@@ -12,6 +12,7 @@ use http::{HeaderValue, Method, Uri};
 
 use crate::{
     access_log::Details,
+    authorise::Forbidden,
     clients::forwarded::Origin,
     identity::{Denied, Identity},
     limits::REQUEST_IDS_AT_ONCE,
@@ -47,6 +48,8 @@ pub struct RequestContext {
     pub identity: Option<Identity>,
     /// Why nobody was recognised.
     pub denied: Option<Denied>,
+    /// Which condition of its route does not hold: for the log, never for the client.
+    pub forbidden: Option<Forbidden>,
     /// Where it went.
     pub choice: Option<Choice>,
     /// Method, where the head was whole.

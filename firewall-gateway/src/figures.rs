@@ -31,6 +31,8 @@ pub struct Figures {
     pub rejections: Vec<LabelCount>,
     /// Requests without a good credential, by reason; the labels are those of `Denied`.
     pub denied: Vec<LabelCount>,
+    /// Requests that no rule of their route lets pass, by what did not hold; the labels are those of `Kind`.
+    pub forbidden: Vec<LabelCount>,
     /// Tokens that a thread remembered.
     pub tokens_cached: u64,
     /// Tokens that were looked at whole, good or not.
@@ -201,6 +203,7 @@ impl Figures {
         add_rows(&mut self.standings, &other.standings);
         add_labels(&mut self.rejections, &other.rejections);
         add_labels(&mut self.denied, &other.denied);
+        add_labels(&mut self.forbidden, &other.forbidden);
         add_labels(&mut self.http2_floods, &other.http2_floods);
         self.rollouts.add(&other.rollouts);
         add_labels(&mut self.upstream_failures, &other.upstream_failures);

@@ -183,7 +183,7 @@ const INSIDE: [&str; 18] = [
 ];
 
 /// Set by us, or read by common frameworks as if a proxy in front had set them.
-const OURS: [&str; 11] = [
+const OURS: [&str; 14] = [
     "x-forwarded",
     "forwarded",
     "x-request-id",
@@ -192,6 +192,10 @@ const OURS: [&str; 11] = [
     "x-cluster-client-ip",
     "true-client-ip",
     "x-original-host",
+    // Backends that read these judge a request by another method than the route's rules did.
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
     "x-original-url",
     "x-rewrite-url",
     MARK,

@@ -33,6 +33,8 @@ pub mod route;
 
 pub mod identity;
 
+pub mod authorise;
+
 mod rollout;
 
 mod body;

@@ -359,3 +359,7 @@ pub const START_TIMEOUT_MS: u64 = 10_000;
 /// Descriptors a worker needs beside its connections: the channel, stderr, one epoll and one event
 /// descriptor a thread, and room for what a library opens for a moment.
 pub const SPARE_DESCRIPTORS: u64 = 256;
+/// Rules of a route.
+pub const RULES_MAX: usize = 16;
+/// Networks, and likewise times, of one rule.
+pub const RULE_ENTRIES_MAX: usize = 64;

@@ -10,6 +10,7 @@ use http::{Method, Uri};
 
 use crate::{
     access_log::{AccessLog, Details, Record},
+    authorise::Forbidden,
     body::BodyFate,
     clients::{addresses::Seat, forwarded::Origin},
     connection::{Activity, Client, Unread},
@@ -69,6 +70,7 @@ impl Observation {
                 route: None,
                 identity: None,
                 denied: None,
+                forbidden: None,
                 choice: None,
                 details: Details::default(),
                 trace: None,
@@ -115,6 +117,12 @@ impl Observation {
     pub fn denied(&mut self, denied: Denied) -> Rejection {
         self.context.denied = Some(denied);
         Rejection::Unauthenticated
+    }
+
+    /// They may not.
+    pub fn forbidden(&mut self, forbidden: Forbidden) -> Rejection {
+        self.context.forbidden = Some(forbidden);
+        Rejection::Forbidden
     }
 
     /// The status of the answer is known.
@@ -200,6 +208,9 @@ impl Drop for Observation {
         }
         if let Some(denied) = self.context.denied {
             self.meter.denied(denied);
+        }
+        if let Some(forbidden) = &self.context.forbidden {
+            self.meter.forbidden(forbidden.kind);
         }
         // Where the client or we ended the request, nothing is known about the upstream.
         if let (Some(choice), Some(error)) = (&self.context.choice, self.upstream_erred(status)) {

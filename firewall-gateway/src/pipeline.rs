@@ -14,6 +14,7 @@ use hyper::body::{Body as _, Incoming};
 
 use crate::{
     answer::{Answers, Asked},
+    authorise,
     body::{BodyFate, RequestBody},
     connection::{Client, Unread},
     context::RequestId,
@@ -128,6 +129,17 @@ async fn stages(
         observation.context.identity = Some(recognised.identity);
         told = recognised.headers;
     }
+    // 6. authorise: may they
+    if let Some(authorise) = &route.authorise {
+        let asked = authorise::Asked {
+            identity: observation.context.identity.as_ref(),
+            address: from,
+            method: request.method(),
+            path: target.path.path(),
+            now_epoch_s,
+        };
+        authorise.check(&asked).map_err(|forbidden| observation.forbidden(forbidden))?;
+    }
     let forward = match &route.action {
         Action::Forward(forward) => forward,
         Action::Redirect(redirect) => return Ok(Outcome::Own(elsewhere(redirect, &target)?)),
@@ -137,20 +149,20 @@ async fn stages(
             return Err(Rejection::Maintenance);
         }
     };
-    // 6. rollout: to which of its upstreams
+    // 7. rollout: to which of its upstreams
     let choice = forward.choose(request.headers(), observation.context.origin.client);
     let upstream = client.upstreams.get(choice.upstream).ok_or(Rejection::UpstreamFailed)?;
     observation.context.choice = Some(choice);
     let answers = client.answers.of(observation.route());
     let asked = answers.compression().map(|_| Asked::of(request.method(), request.headers()));
-    // 7. body: bounded in size and time
+    // 8. body: bounded in size and time
     let limits = &route.limits;
     let protocol = route.upgrades.asked(&request);
     let (mut head, body) = request.into_parts();
     let body_deadline = Instant::now() + Duration::from_millis(limits.body_timeout_ms);
     let mut body = RequestBody::new(body, limits, body_deadline.into(), fate.clone())?;
     body.gather(limits.body_gather_bytes as usize).await?;
-    // 8. headers: what ends here is removed, who asks is set by us
+    // 9. headers: what ends here is removed, who asks is set by us
     headers::to_upstream(&mut head.headers, &observation.context, &target.host, upstream.host());
     headers::identify(&mut head.headers, |name| client.identifier.is_ours(name), told);
     if let Some(protocol) = &protocol {
@@ -171,7 +183,7 @@ async fn stages(
         None => mirrored(forwarded, forward, client, from),
         Some(_) => forwarded.map(BodyExt::boxed_unsync),
     };
-    // 9. upstream
+    // 10. upstream
     let sent = Instant::now();
     observation.context.upstream_sent = Some(sent);
     let sending =
@@ -182,7 +194,7 @@ async fn stages(
         observation.upstream_failed(failure);
         observation.context.rejection.unwrap_or(failure.rejection())
     })?;
-    // 10. response: nothing of the inside
+    // 11. response: nothing of the inside
     observation.context.backend = Some(answer.backend);
     let mut response = answer.response;
     if let Some(protocol) =

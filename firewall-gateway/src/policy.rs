@@ -14,6 +14,8 @@ pub mod delivery;
 
 pub mod route;
 
+pub mod authorise;
+
 pub mod rollout;
 
 pub mod jwt;
@@ -25,6 +27,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     access_log::AccessLogPolicy,
     answer::AnswerPolicy,
+    authorise::{Day, OwnerPolicy, RulePolicy, TimePolicy},
     clients::{AddressHeader, ClientsPolicy, ProxyProtocol, RequestRate},
     delivery::{
         BalancePolicy, BreakerPolicy, DeliveryPolicy, EjectionPolicy, HashKey, HealthPolicy,

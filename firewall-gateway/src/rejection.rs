@@ -41,11 +41,12 @@ pub enum Rejection {
     Http2Flood,
     ClientCertificateMissing,
     Unauthenticated,
+    Forbidden,
 }
 
 impl Rejection {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Rejection; 33] = [
+    pub const ALL: [Rejection; 34] = [
         Rejection::RequestMalformed,
         Rejection::FramingAmbiguous,
         Rejection::HostMissing,
@@ -79,6 +80,7 @@ impl Rejection {
         Rejection::Http2Flood,
         Rejection::ClientCertificateMissing,
         Rejection::Unauthenticated,
+        Rejection::Forbidden,
     ];
 
     /// The value of the metric label and of the access log's `rejection`.
@@ -261,6 +263,9 @@ impl Rejection {
                 "Unauthorized",
                 "The request has no credential that is accepted here.",
             ),
+            Self::Forbidden => {
+                (403, "forbidden", "Forbidden", "You may not do this at this address.")
+            }
         }
     }
 }

@@ -31,11 +31,12 @@ pub use self::{
     template::{Redirect, Template, TemplateError},
 };
 use crate::{
+    authorise::{Authorise, RuleError},
     figures::RolloutFigures,
     limits::{LimitError, Limits},
     policy::{
         ClientCertificateUse, GatewayPolicy, HeaderCondition, HeaderTest, RouteAction, RouteLimits,
-        RoutePolicy,
+        RoutePolicy, RulePolicy,
     },
     request::Target,
     rollout::Forward,
@@ -60,6 +61,8 @@ pub struct Route {
     pub action: Action,
     /// The gateway's limits with its own.
     pub limits: Arc<Limits>,
+    /// Its rules, where not everyone may.
+    pub authorise: Option<Authorise>,
     /// Its own alone.
     pub own_limits: RouteLimits,
     /// What becomes of the client's certificate.
@@ -220,12 +223,33 @@ impl Route {
             own.validate().map_err(|error| RouteError::Limits { name: name(), error })?;
             Arc::new(own)
         };
+        let authorise = match policy.authorise.as_slice() {
+            [] => None,
+            rules => Some(
+                Authorise::new(rules, &shape.path)
+                    .map_err(|error| RouteError::Authorise { name: name(), error })?,
+            ),
+        };
+        let knows = !policy.authentication.is_empty();
+        if !knows && policy.authorise.iter().any(RulePolicy::needs_identity) {
+            return Err(RouteError::Nobody { name: name() });
+        }
         let own_limits = policy.limits.clone();
         let name = policy.name.as_str().into();
         let client_certificate = policy.client_certificate;
         let upgrades = Upgrades::new(&policy.upgrades)
             .map_err(|found| RouteError::Upgrade { name: policy.name.clone(), found })?;
-        Ok(Self { name, place, action, limits, own_limits, client_certificate, upgrades, shape })
+        Ok(Self {
+            name,
+            place,
+            action,
+            limits,
+            authorise,
+            own_limits,
+            client_certificate,
+            upgrades,
+            shape,
+        })
     }
 }
 
@@ -255,6 +279,12 @@ pub enum RouteError {
         "gateway.routes: route {name:?}: upgrades: expected names of protocols in lower case, such as websocket, found {found:?}"
     )]
     Upgrade { name: String, found: String },
+    #[error("gateway.routes: route {name:?}: authorise: {error}")]
+    Authorise { name: String, error: RuleError },
+    #[error(
+        "gateway.routes: route {name:?}: authorise: expected authentication beside rules about who asks, found none"
+    )]
+    Nobody { name: String },
     #[error("gateway.routes: route {name:?}: {error}")]
     Limits { name: String, error: LimitError },
 }

@@ -11,6 +11,7 @@ use super::{
     cells::{BackendCells, DurationCells, RouteCells},
 };
 use crate::{
+    authorise::Kind,
     context::Protocol,
     identity::Denied,
     rejection::{Flood, Rejection, UpstreamFailure},
@@ -28,6 +29,7 @@ pub struct Meter {
     backends: Mutex<Backends>,
     rejections: [AtomicU64; Rejection::ALL.len()],
     denied: [AtomicU64; Denied::COUNT],
+    forbidden: [AtomicU64; Kind::ALL.len()],
     http2_floods: [AtomicU64; Flood::ALL.len()],
     upstream_failures: [AtomicU64; UpstreamFailure::ALL.len()],
     pub tokens_cached: AtomicU64,
@@ -78,6 +80,7 @@ impl Meter {
             backends: Mutex::default(),
             rejections: std::array::from_fn(|_| AtomicU64::default()),
             denied: std::array::from_fn(|_| AtomicU64::new(0)),
+            forbidden: Default::default(),
             http2_floods: Default::default(),
             upstream_failures: Default::default(),
             tokens_cached: AtomicU64::default(),
@@ -137,6 +140,11 @@ impl Meter {
         one(&self.denied[denied.number()]);
     }
 
+    /// Counts one request that no rule lets pass.
+    pub fn forbidden(&self, kind: Kind) {
+        one(&self.forbidden[kind as usize]);
+    }
+
     /// Counts one connection that ended for a flood.
     pub fn flood(&self, flood: Flood) {
         one(&self.http2_floods[flood as usize]);
@@ -194,6 +202,7 @@ impl Meter {
             request_duration: self.durations.histogram(),
             rejections: labels(&mut Rejection::ALL.iter().map(|one| one.label()), &self.rejections),
             denied: labels(&mut Denied::all().map(Denied::label), &self.denied),
+            forbidden: labels(&mut Kind::ALL.into_iter().map(Kind::label), &self.forbidden),
             tokens_cached: read(&self.tokens_cached),
             tokens_verified: read(&self.tokens_verified),
             token_keys_wanted: read(&self.token_keys_wanted),

@@ -31,6 +31,7 @@ pub use self::{
     algorithm::Algorithm,
     error::TokenError,
     issuer::{Issuers, JwtError, is_header_for_claims},
+    mapping::claim,
     verify::Verifier,
 };
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AnswerPolicy, rollout::ForwardPolicy};
+use super::{AnswerPolicy, authorise::RulePolicy, rollout::ForwardPolicy};
 
 /// One route. A request must match each thing that is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,9 @@ pub struct RoutePolicy {
     /// Credentials of which a request must have one; none is asked for where there is none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub authentication: Vec<AuthenticationPolicy>,
+    /// Rules of which one must hold; where there is none, everyone may.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorise: Vec<RulePolicy>,
     /// What becomes of the requests.
     pub action: RouteAction,
     /// Where it differs from the gateway's limits.
@@ -54,6 +57,7 @@ impl RoutePolicy {
             client_certificate: ClientCertificateUse::default(),
             upgrades: Vec::new(),
             authentication: Vec::new(),
+            authorise: Vec::new(),
             action: RouteAction::Forward(ForwardPolicy::to(upstream)),
             limits: RouteLimits::default(),
             answers: AnswerPolicy::default(),

@@ -1,5 +1,7 @@
 //! Path patterns: `/users/{id}/keys`, `/static/*`.
 
+use std::borrow::Cow;
+
 use crate::request::path::decoded;
 
 /// What a path must look like: literal segments, `{name}` for exactly one segment that is not
@@ -92,6 +94,19 @@ impl Pattern {
             }
         }
         self.open || found.next().is_none()
+    }
+
+    /// The place of a parameter among the segments.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<usize> {
+        let same = |one: &Segment| matches!(one, Segment::Parameter(known) if known == name);
+        self.segments.iter().position(same)
+    }
+
+    /// What stands at a place of a path in its canonical form, without its escapes.
+    #[must_use]
+    pub fn parameter_of(path: &str, place: usize) -> Option<Cow<'_, str>> {
+        path.strip_prefix('/')?.split('/').nth(place).map(decoded)
     }
 
     /// Whether every path that fits `other` fits this one.

@@ -21,6 +21,8 @@ mod forge;
 
 mod tokens;
 
+mod authorise;
+
 mod http2_hygiene;
 
 mod floods;

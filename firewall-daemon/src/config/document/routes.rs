@@ -7,6 +7,7 @@ use crate::config::{
     document::{
         Entries,
         answers::{CompressionDocument, ResponseHeadersDocument, UpstreamErrorsDocument},
+        authorise::RuleDocument,
         gateway::WaitMs,
         jwt::AuthenticationDocument,
         tls::ClientCertificateDocument,
@@ -31,6 +32,8 @@ pub struct RouteDocument {
     pub upgrades: Given<Entries<String>>,
     #[serde(default)]
     pub authentication: Given<Entries<AuthenticationDocument>>,
+    #[serde(default)]
+    pub authorise: Given<Entries<RuleDocument>>,
     pub upstream: Option<Spanned<Name>>,
     #[serde(default)]
     pub split: Given<Entries<ShareDocument>>,

@@ -6,6 +6,7 @@ mod ways;
 mod routes;
 mod rollout;
 mod jwt;
+mod authorise;
 
 mod delivery;
 

@@ -200,11 +200,20 @@ impl Check<'_> {
         Ok(short.map(|typ| typ.strip_prefix("application/").unwrap_or(&typ).to_owned()).collect())
     }
 
-    fn given(&self, key: &str, list: Given<Entries<String>>) -> Result<Vec<String>, ConfigError> {
+    /// A list of texts that may be left out.
+    pub(super) fn given(
+        &self,
+        key: &str,
+        list: Given<Entries<String>>,
+    ) -> Result<Vec<String>, ConfigError> {
         list.0.map_or(Ok(Vec::new()), |list| self.texts(key, list))
     }
 
-    fn texts(&self, key: &str, list: Entries<String>) -> Result<Vec<String>, ConfigError> {
+    pub(super) fn texts(
+        &self,
+        key: &str,
+        list: Entries<String>,
+    ) -> Result<Vec<String>, ConfigError> {
         let list = self.counted(key, 1..=TEXTS_MAX, list)?;
         for entry in &list {
             self.check_text(key, &entry.value, entry.referenced)?;
@@ -212,12 +221,17 @@ impl Check<'_> {
         self.each_once(key, list, |text| text)
     }
 
-    fn text(&self, key: &str, text: Spanned<String>) -> Result<String, ConfigError> {
+    pub(super) fn text(&self, key: &str, text: Spanned<String>) -> Result<String, ConfigError> {
         self.check_text(key, &text.value, text.referenced)?;
         Ok(text.value)
     }
 
-    fn check_text(&self, key: &str, text: &str, place: Location) -> Result<(), ConfigError> {
+    pub(super) fn check_text(
+        &self,
+        key: &str,
+        text: &str,
+        place: Location,
+    ) -> Result<(), ConfigError> {
         let fits = (1..=TEXT_BYTES_MAX).contains(&text.len()) && text.trim() == text;
         if fits && !text.chars().any(char::is_control) {
             return Ok(());

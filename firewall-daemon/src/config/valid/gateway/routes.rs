@@ -114,6 +114,8 @@ impl Check<'_> {
                 return self.error(place, message);
             }
         };
+        let authentication = self.authentication(route.authentication, known.jwts)?;
+        let authorise = self.authorise(route.authorise, &path, !authentication.is_empty())?;
         Ok(RoutePolicy {
             name: route.name.value.0,
             hosts: route.hosts.0.map(|hosts| self.hosts(hosts)).transpose()?.unwrap_or_default(),
@@ -132,7 +134,8 @@ impl Check<'_> {
                 Some(upgrades) => self.upgrades(place, upgrades, &action)?,
                 None => Vec::new(),
             },
-            authentication: self.authentication(route.authentication, known.jwts)?,
+            authentication,
+            authorise,
             action,
             limits: limits(&route.limits.0.unwrap_or_default()),
             answers: self.answers(
@@ -186,7 +189,7 @@ impl Check<'_> {
         self.each_once("hosts", names, |name| name)
     }
 
-    fn methods(&self, methods: Entries<String>) -> Result<Vec<String>, ConfigError> {
+    pub(super) fn methods(&self, methods: Entries<String>) -> Result<Vec<String>, ConfigError> {
         let methods = self.counted("methods", 1..=METHODS_MAX, methods)?;
         if let Some(other) = methods.iter().find(|method| !route::is_method(&method.value)) {
             let message = format!(
