@@ -6,7 +6,7 @@ mod template;
 
 mod host;
 
-mod methods;
+pub mod methods;
 
 mod condition;
 

@@ -5,7 +5,12 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use http::HeaderValue;
 
 use super::*;
-use crate::{clients::forwarded::Origin, context::RequestId, rejection::Rejection};
+use crate::{
+    authorise::{Forbidden, Kind},
+    clients::forwarded::Origin,
+    context::RequestId,
+    rejection::Rejection,
+};
 
 #[test]
 fn a_path_is_bounded_and_escaped() {
@@ -49,6 +54,7 @@ fn lines() {
              \"query\":\"page=2&token=***\",\"route\":\"user\",\"backend\":\"10.0.0.1:8443\",\"status\":502,\"protocol\":\"h2\",\
              \"tls\":\"1.3\",\"ja4\":\"t13d\",\"bytes_in\":1,\"bytes_out\":2,\"duration_us\":3,\
              \"upstream_duration_us\":4,\"rejection\":\"upstream_failed\",\
+             \"denied\":\"rule:1:claims:a=\\\\x22\",\
              \"user_agent\":\"curl/8\\\\x20\\\\x22x\\\\x22\",\"referer\":\"https://a.example/reset\"}\n",
         ),
         (
@@ -81,6 +87,7 @@ fn lines() {
             route: Some("user".into()),
             identity: None,
             denied: None,
+            forbidden: Some(Forbidden { kind: Kind::Claims, text: "rule:1:claims:a=\"".into() }),
             choice: None,
             method: Some(Method::GET),
             uri: uri.clone(),

@@ -9,7 +9,7 @@ use super::{Asked, Forbidden, Kind, hours};
 use crate::{
     identity::jwt::claim,
     policy::{RulePolicy, TimePolicy},
-    route::{Methods, Pattern},
+    route::{Pattern, methods::Methods},
 };
 
 /// A condition, with what stands in the log where it does not hold.
@@ -40,17 +40,16 @@ pub fn of_rule(
     let mut conditions = Vec::new();
     let mut add = |test: Test, text: String| {
         let kind = test.kind().label();
-        let text = format!("rule {number}: {kind}: {text}");
-        conditions.push(Condition { test, text: text.into() });
+        conditions.push(Condition { text: format!("rule:{number}:{kind}:{text}").into(), test });
     };
     if rule.is_empty() {
         return Err(RuleError::Empty);
     }
     if !rule.methods.is_empty() {
         let methods = Methods::parse(&rule.methods).map_err(RuleError::Method)?;
-        add(Test::Methods(methods), rule.methods.join(" "));
+        add(Test::Methods(methods), rule.methods.join(","));
     }
-    let joined = |texts: &mut dyn Iterator<Item = String>| texts.collect::<Vec<_>>().join(" ");
+    let joined = |texts: &mut dyn Iterator<Item = String>| texts.collect::<Vec<_>>().join(",");
     if !rule.networks.is_empty() {
         let text = joined(&mut rule.networks.iter().map(ToString::to_string));
         add(Test::Networks(rule.networks.clone()), text);
@@ -60,23 +59,23 @@ pub fn of_rule(
         add(Test::Times(rule.times.clone()), text);
     }
     if !rule.consumers.is_empty() {
-        add(Test::Consumers(rule.consumers.clone()), rule.consumers.join(" "));
+        add(Test::Consumers(rule.consumers.clone()), rule.consumers.join(","));
     }
     for scope in &rule.scopes {
         add(Test::Scope(scope.clone()), scope.clone());
     }
     if !rule.roles.is_empty() {
-        add(Test::Roles(rule.roles.clone()), rule.roles.join(" "));
+        add(Test::Roles(rule.roles.clone()), rule.roles.join(","));
     }
     for (name, values) in &rule.claims {
         let test = Test::Claim { name: name.clone(), values: values.clone() };
-        add(test, format!("{name} {}", values.join(" ")));
+        add(test, format!("{name}={}", values.join(",")));
     }
     if let Some(owner) = &rule.owner {
         let place = path.parameter(&owner.parameter);
         let place = place.ok_or_else(|| RuleError::Parameter(owner.parameter.clone()))?;
-        let whose = owner.claim.as_deref().unwrap_or("the consumer");
-        let text = format!("{{{}}} is {whose}", owner.parameter);
+        let whose = owner.claim.as_deref().unwrap_or("consumer");
+        let text = format!("{{{}}}={whose}", owner.parameter);
         add(Test::Owner { place, claim: owner.claim.clone() }, text);
     }
     Ok(conditions)
@@ -167,7 +166,7 @@ fn time_text(time: &TimePolicy) -> String {
     let days: Vec<&str> = time.days.iter().map(|day| day.name()).collect();
     let clock = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
     let hours = format!("{}-{}", clock(time.from_min), clock(time.to_min));
-    if days.is_empty() { hours } else { format!("{} {hours}", days.join(",")) }
+    if days.is_empty() { hours } else { format!("{}@{hours}", days.join("+")) }
 }
 
 /// A rule that cannot be used.

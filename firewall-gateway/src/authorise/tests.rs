@@ -144,8 +144,8 @@ fn one_rule_must_hold_and_the_log_learns_what_did_not() {
     for (method, expected) in [
         (Method::GET, Ok(())),
         (Method::HEAD, Ok(())),
-        (Method::POST, Err("rule 2: scopes: orders.admin")),
-        (Method::DELETE, Err("rule 1: methods: GET")),
+        (Method::POST, Err("rule:2:scopes:orders.admin")),
+        (Method::DELETE, Err("rule:1:methods:GET")),
     ] {
         let asked = Asked {
             identity: Some(&known),

@@ -38,7 +38,7 @@ impl Check<'_> {
         let mut checked = Vec::new();
         for rule in self.counted("authorise", 1..=RULES_MAX, rules)? {
             let place = rule.referenced;
-            let rule = self.rule(rule.value)?;
+            let rule = self.rule_of_route(rule.value)?;
             if let Err(error) = Authorise::new(std::slice::from_ref(&rule), path) {
                 return self.error(place, format!("authorise: {error}"));
             }
@@ -52,7 +52,7 @@ impl Check<'_> {
         Ok(checked)
     }
 
-    fn rule(&self, rule: RuleDocument) -> Result<RulePolicy, ConfigError> {
+    fn rule_of_route(&self, rule: RuleDocument) -> Result<RulePolicy, ConfigError> {
         Ok(RulePolicy {
             methods: match rule.methods.0 {
                 Some(methods) => self.methods(methods)?,
@@ -144,7 +144,7 @@ fn minute_of(clock: &str) -> Option<u16> {
     let (hour, minute) = clock.split_once(':')?;
     let number = |text: &str, max: u16| {
         let digits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse().ok().filter(|number| digits && *number <= max)
+        text.parse::<u16>().ok().filter(|number| digits && *number <= max)
     };
     let minute = number(hour, 24)? * 60 + number(minute, 59)?;
     (minute <= DAY_MIN).then_some(minute)
