@@ -29,6 +29,7 @@ mod ban;
 mod geo;
 mod limit;
 mod backend;
+mod key;
 mod audit;
 mod completions;
 mod detach;
@@ -77,6 +78,7 @@ enum Verb {
     Limit(limit::LimitArgs),
     Backend(backend::BackendArgs),
     Backends(backend::BackendsArgs),
+    Key(key::KeyArgs),
     Audit(audit::AuditArgs),
     Completions(completions::CompletionsArgs),
     Detach(detach::DetachArgs),
@@ -118,6 +120,7 @@ pub fn main() -> ExitCode {
         Verb::Limit(args) => limit::run(args),
         Verb::Backend(args) => backend::change(args),
         Verb::Backends(args) => backend::show(&args),
+        Verb::Key(args) => key::run(args),
         Verb::Audit(args) => audit::run(&args),
         Verb::Completions(args) => completions::run(&args),
         Verb::Detach(args) => detach::run(&args),
@@ -264,6 +267,14 @@ mod tests {
             &["seawall", "backend", "drain", "api", "example.com:80"],
             &["seawall", "backend", "remove", "api"],
             &["seawall", "backends", "api"],
+            &["seawall", "key"],
+            &["seawall", "key", "create"],
+            &["seawall", "key", "create", "shop", "--network", "203.0.113.7/24"],
+            &["seawall", "key", "create", "shop", "--for", "2"],
+            &["seawall", "key", "rotate"],
+            &["seawall", "key", "rotate", "a", "--grace", "0s"],
+            &["seawall", "key", "revoke"],
+            &["seawall", "key", "list", "a", "b"],
             &["seawall", "audit"],
             &["seawall", "audit", "remove"],
             &["seawall", "audit", "verify", "a", "b"],

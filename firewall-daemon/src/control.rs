@@ -19,12 +19,14 @@ mod caller;
 mod safe;
 mod asks;
 mod backends;
+mod api_keys;
 mod server;
 mod dispatch;
 mod watchers;
 mod client;
 mod watch;
 
+pub use api_keys::{KEYS_LISTED_MAX, KeyCreate, KeyCreated, KeyRotate, KeyShown, KeysShown};
 pub use asks::{
     BANS_LISTED_MAX, BanAdd, BanShown, BansShown, Changed, Configured, CountryCode, GeoAsk,
     GeoShown, LimitSet, LimitsShown, ListAdd, ListKind, ListRemove, ListShown, NAMED_MAX, Prefix,
@@ -129,6 +131,20 @@ pub enum Request {
     LimitShow {},
     /// Adds, drains or removes a backend of the gateway.
     Backend(BackendAsk),
+    /// Makes an API key.
+    KeyCreate(KeyCreate),
+    /// Makes one in the place of another.
+    KeyRotate(KeyRotate),
+    /// Takes keys back.
+    KeyRevoke {
+        /// Which.
+        ids: Vec<String>,
+    },
+    /// The keys.
+    KeyList {
+        /// Of this consumer alone.
+        consumer: Option<String>,
+    },
     /// The events as they come, a line each, until the caller leaves.
     Watch {},
     /// Takes the filter off and ends the daemon.
@@ -318,6 +334,30 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// What is wrong with it, and what to do.
     fn backend(&self, caller: &Caller, ask: &BackendAsk) -> Result<Changed, String>;
+
+    /// Makes an API key: it holds when this returns.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, and what to do.
+    fn key_create(&self, caller: &Caller, ask: &KeyCreate) -> Result<KeyCreated, String>;
+
+    /// Makes a key in the place of another, which holds for a while yet.
+    ///
+    /// # Errors
+    ///
+    /// Where the other one does not hold.
+    fn key_rotate(&self, caller: &Caller, ask: &KeyRotate) -> Result<KeyCreated, String>;
+
+    /// Takes keys back: all of them or none.
+    ///
+    /// # Errors
+    ///
+    /// Where one is not there, or it is not on the disk.
+    fn key_revoke(&self, caller: &Caller, ids: &[String]) -> Result<Changed, String>;
+
+    /// The keys of a consumer, or all.
+    fn key_list(&self, consumer: Option<&str>) -> KeysShown;
 
     /// Takes the filter off and ends the daemon.
     ///

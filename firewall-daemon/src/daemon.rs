@@ -22,7 +22,7 @@ use crate::{
     explain::Origin,
     metrics,
     policy::Sources,
-    state::{Changes, StateClaim, StateFolder, bans::BanJournal},
+    state::{Changes, StateClaim, StateFolder, api_keys::Keyring, bans::BanJournal},
     status::{EventLine, EventStatus, PolicyStatus, ReloadOutcome, ReloadStatus, SnapshotSource},
     supervisor::Supervisor,
 };
@@ -37,6 +37,7 @@ mod geo;
 mod limits;
 mod turns;
 mod backends;
+mod api_keys;
 mod names;
 mod bans;
 mod record;
@@ -92,6 +93,10 @@ struct Daemon {
     audit: audit::Log,
     /// What of the bans outlives a restart of the host.
     journal: BanJournal,
+    /// The API keys that were given out.
+    api_keys: Arc<Keyring>,
+    /// Held by whoever takes a key back or rotates it.
+    api_key_turn: Mutex<()>,
     supervisor: Option<Supervisor>,
     /// How the certificate from an authority is doing.
     acme: acme::Acme,
@@ -144,6 +149,7 @@ async fn serve(config: Config, kept: Vec<TcpListener>) -> anyhow::Result<()> {
         )),
         tokio::spawn(metrics::serve(metrics_listener, source, stopped.clone())),
         tokio::spawn(events::follow(daemon.clone(), pulses.events.clone(), stopped.clone())),
+        tokio::spawn(sweep::api_keys(daemon.clone(), stopped.clone())),
         tokio::spawn(sweep::bans(daemon.clone(), stopped.clone())),
         tokio::spawn(pending::watch_over(daemon.clone(), stopped.clone())),
         tokio::spawn(refresh::follow(daemon.clone(), stopped.clone())),
@@ -219,6 +225,9 @@ fn take_down(daemon: &Daemon) {
     daemon.audit_own("stop", "the daemon", "");
     if let Some(supervisor) = &daemon.supervisor {
         supervisor.stop();
+    }
+    if let Err(error) = daemon.sweep_keys() {
+        tracing::error!(%error, "when API keys were used last is not written");
     }
     let interfaces = lock(&daemon.datapath).interfaces().len();
     if interfaces > 0 {

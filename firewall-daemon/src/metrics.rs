@@ -243,6 +243,14 @@ impl Families<'_> {
         );
         let result = |result: &str, count| (vec![("result", result.to_owned())], count);
         self.counters(
+            "gateway_authenticated",
+            "Requests whose sender is known",
+            figures
+                .authenticated
+                .iter()
+                .map(|row| (vec![("method", row.label.clone())], row.count)),
+        );
+        self.counters(
             "gateway_denied",
             "Requests without a good credential",
             figures.denied.iter().map(|row| (vec![("reason", row.label.clone())], row.count)),
@@ -261,6 +269,12 @@ impl Families<'_> {
             "gateway_token_keys_wanted",
             "Tokens whose key is not there, of a name that did not ask lately",
             figures.token_keys_wanted,
+        );
+        self.gauge("gateway_api_keys", "API keys that a worker knows", figures.api_keys);
+        self.counter(
+            "gateway_api_keys_refused",
+            "API keys that found no room in a worker",
+            figures.api_keys_refused,
         );
         self.counters(
             "gateway_tls_handshakes",

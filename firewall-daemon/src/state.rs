@@ -15,6 +15,7 @@ pub mod backends;
 pub mod names;
 pub mod history;
 pub mod bans;
+pub mod api_keys;
 
 pub use backends::{BackendChange, BackendState};
 pub use changes::{Changes, Entry, GeoChange, LimitChange};

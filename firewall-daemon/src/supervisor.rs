@@ -13,6 +13,7 @@ use std::{
 
 use firewall_gateway::{
     figures::Figures,
+    identity::api_key::store::KeyChange,
     listener::{self, BoundListener},
     policy::{
         BackendPolicy, ChallengePolicy, GatewayPolicy, JwtPolicy, KeyOrigin, KeyText,
@@ -22,6 +23,7 @@ use firewall_gateway::{
 
 use crate::{
     config::{GatewayConfig, JwtConfig},
+    state::api_keys::Keyring,
     status::{GatewayStatus, RoutesShown},
 };
 
@@ -31,6 +33,7 @@ mod material;
 mod certificates;
 mod tickets;
 mod told;
+mod keyholders;
 mod user;
 mod worker;
 
@@ -39,6 +42,7 @@ pub use material::{Material, MaterialError, material};
 pub use user::UserError;
 pub use worker::{Worker, WorkerError};
 
+use keyholders::Keyholders;
 use tickets::TicketRing;
 use told::Told;
 use user::WorkerUser;
@@ -74,6 +78,8 @@ pub struct Supervisor {
     user: WorkerUser,
     /// What workers tell.
     told: Arc<Told>,
+    /// Who knows the API keys.
+    keyholders: Keyholders,
     /// Keys that were fetched, by the issuer's name, with what tells its endpoint.
     keys: Mutex<BTreeMap<String, (String, KeyText)>>,
     state: Mutex<State>,
@@ -104,12 +110,15 @@ impl Supervisor {
         config: &GatewayConfig,
         material: Material,
         kept: Vec<TcpListener>,
+        api_keys: Arc<Keyring>,
     ) -> Result<Self, SupervisorError> {
         let user = WorkerUser::find(&config.user)?;
         let listeners = Arc::new(listener::bind_listeners(&config.listen, config.threads, kept)?);
-        let told = Arc::new(Told::default());
+        let told = Arc::new(Told::new(api_keys.clone()));
+        let keyholders = Keyholders::new(api_keys);
         let tickets = TicketRing::new(Instant::now());
-        let live = Worker::start(&listeners, user, &handed(&material.policy, &tickets), &told)?;
+        let policy = handed(&material.policy, &tickets);
+        let live = keyholders.start(&listeners, user, &policy, &told)?;
         material.log_warnings();
         let state = State {
             material,
@@ -123,7 +132,7 @@ impl Supervisor {
         };
         let addresses = config.listen.clone();
         let (keys, state) = (Mutex::default(), Mutex::new(state));
-        Ok(Self { addresses, listeners, user, told, keys, state })
+        Ok(Self { addresses, listeners, user, told, keyholders, keys, state })
     }
 
     /// Starts a worker for a new policy beside the live one; returns when it serves.
@@ -139,7 +148,7 @@ impl Supervisor {
                 policy.set_keys(jwt, keys.clone());
             }
         }
-        Worker::start(&self.listeners, self.user, &policy, &self.told)
+        self.keyholders.start(&self.listeners, self.user, &policy, &self.told)
     }
 
     /// Makes a staged worker the live one and tells the old one to drain.
@@ -193,6 +202,11 @@ impl Supervisor {
     /// Of which issuers newer keys are wanted, since this was last asked.
     pub fn take_keys_wanted(&self) -> BTreeSet<String> {
         self.told.take_keys_wanted()
+    }
+
+    /// Tells every worker what became of API keys.
+    pub fn tell_api_keys(&self, changes: &[KeyChange]) {
+        self.keyholders.tell(changes);
     }
 
     /// Its listening sockets.

@@ -177,6 +177,9 @@ fn value(field: AccessField, record: &Record<'_>) -> Option<String> {
                 text(&escape(forbidden.as_ref()?.text.as_bytes(), LOG_TEXT_BYTES_MAX))
             }
         },
+        AccessField::Credential => {
+            text(&escape(context.identity.as_ref()?.credential.as_bytes(), LOG_TEXT_BYTES_MAX))
+        }
         AccessField::Consumer => {
             text(&escape(context.identity.as_ref()?.consumer.as_bytes(), LOG_TEXT_BYTES_MAX))
         }

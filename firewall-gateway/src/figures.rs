@@ -29,6 +29,12 @@ pub struct Figures {
     pub request_duration: DurationHistogram,
     /// Refusals by label; the labels are those of `Rejection`.
     pub rejections: Vec<LabelCount>,
+    /// Requests whose sender is known, by how; the labels are those of `Method`.
+    pub authenticated: Vec<LabelCount>,
+    /// API keys that a worker knows, ended ones among them: a gauge.
+    pub api_keys: u64,
+    /// API keys that found no room.
+    pub api_keys_refused: u64,
     /// Requests without a good credential, by reason; the labels are those of `Denied`.
     pub denied: Vec<LabelCount>,
     /// Requests that no rule of their route lets pass, by what did not hold; the labels are those of `Kind`.
@@ -202,6 +208,9 @@ impl Figures {
         add_rows(&mut self.upstreams, &other.upstreams);
         add_rows(&mut self.standings, &other.standings);
         add_labels(&mut self.rejections, &other.rejections);
+        add_labels(&mut self.authenticated, &other.authenticated);
+        // Workers know the same keys.
+        self.api_keys = self.api_keys.max(other.api_keys);
         add_labels(&mut self.denied, &other.denied);
         add_labels(&mut self.forbidden, &other.forbidden);
         add_labels(&mut self.http2_floods, &other.http2_floods);
@@ -209,6 +218,7 @@ impl Figures {
         add_labels(&mut self.upstream_failures, &other.upstream_failures);
         add_labels(&mut self.tls_failures, &other.tls_failures);
         for (ours, theirs) in [
+            (&mut self.api_keys_refused, other.api_keys_refused),
             (&mut self.tokens_cached, other.tokens_cached),
             (&mut self.tokens_verified, other.tokens_verified),
             (&mut self.token_keys_wanted, other.token_keys_wanted),
@@ -247,6 +257,7 @@ impl Figures {
     #[must_use]
     pub fn retired(mut self) -> Figures {
         self.connections_active = 0;
+        self.api_keys = 0;
         self.upstream_connections_active = 0;
         self.rollouts.retire();
         for backend in &mut self.backends {

@@ -80,6 +80,7 @@ pub fn is_ours(name: &str) -> bool {
     };
     begins("x-forwarded-")
         || begins("x-client-cert")
+        || begins("x-consumer-")
         || OURS.iter().any(|ours| name.len() == ours.len() && begins(ours))
 }
 
@@ -160,6 +161,15 @@ const X_CLIENT_CERT_SUBJECT: HeaderName = HeaderName::from_static("x-client-cert
 const X_CLIENT_CERT_SAN: HeaderName = HeaderName::from_static("x-client-cert-san");
 const X_CLIENT_CERT_FINGERPRINT: HeaderName = HeaderName::from_static("x-client-cert-fingerprint");
 
+/// Who it is, by a key.
+pub const X_CONSUMER: HeaderName = HeaderName::from_static("x-consumer");
+/// What it was granted.
+pub const X_CONSUMER_SCOPES: HeaderName = HeaderName::from_static("x-consumer-scopes");
+/// What it is.
+pub const X_CONSUMER_ROLES: HeaderName = HeaderName::from_static("x-consumer-roles");
+/// Which key it has, without what is secret of it.
+pub const X_CONSUMER_CREDENTIAL: HeaderName = HeaderName::from_static("x-consumer-credential");
+
 /// Software, versions, machines and debug pages; and `Alt-Svc`, which would lead clients past us.
 const INSIDE: [&str; 18] = [
     "server",
@@ -183,7 +193,8 @@ const INSIDE: [&str; 18] = [
 ];
 
 /// Set by us, or read by common frameworks as if a proxy in front had set them.
-const OURS: [&str; 14] = [
+const OURS: [&str; 15] = [
+    "x-consumer",
     "x-forwarded",
     "forwarded",
     "x-request-id",

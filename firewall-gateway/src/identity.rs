@@ -2,14 +2,25 @@
 
 pub mod jwt;
 
-use std::{fmt, sync::Arc};
+pub mod api_key;
+
+pub mod consumers;
+
+mod failures;
+
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
+use self::{
+    api_key::{Carriers, Found, Presented, error::KeyError, store::KeyStore},
+    consumers::Consumers,
+    failures::Failures,
+};
 use crate::{
     figures::Meter,
-    policy::{AuthenticationPolicy, GatewayPolicy},
+    policy::{AuthenticationPolicy, GatewayPolicy, RoutePolicy},
 };
 
 /// Who sent a request.
@@ -54,6 +65,22 @@ pub enum Method {
     Certificate,
 }
 
+impl Method {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::ApiKey, Self::Jwt, Self::Session, Self::Certificate];
+
+    /// The value of the metric label.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::ApiKey => "api_key",
+            Self::Jwt => "jwt",
+            Self::Session => "session",
+            Self::Certificate => "certificate",
+        }
+    }
+}
+
 /// Why a request has no identity. The client is told no more than whether it brought a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denied {
@@ -63,17 +90,20 @@ pub enum Denied {
     Repeated,
     /// Its token is not good.
     Jwt(jwt::TokenError),
+    /// Its key does not hold.
+    Key(KeyError),
 }
 
 impl Denied {
     /// How many there are.
-    pub const COUNT: usize = 2 + jwt::TokenError::ALL.len();
+    pub const COUNT: usize = KEYS_FROM + KeyError::ALL.len();
 
     /// All of them, in the order of their numbers.
     pub fn all() -> impl Iterator<Item = Self> {
         [Self::Missing, Self::Repeated]
             .into_iter()
             .chain(jwt::TokenError::ALL.into_iter().map(Self::Jwt))
+            .chain(KeyError::ALL.into_iter().map(Self::Key))
     }
 
     /// Its place among all.
@@ -82,7 +112,8 @@ impl Denied {
         match self {
             Self::Missing => 0,
             Self::Repeated => 1,
-            Self::Jwt(error) => 2 + error as usize,
+            Self::Jwt(error) => TOKENS_FROM + error as usize,
+            Self::Key(error) => KEYS_FROM + error as usize,
         }
     }
 
@@ -93,18 +124,30 @@ impl Denied {
             Self::Missing => "credential_missing",
             Self::Repeated => "credential_repeated",
             Self::Jwt(error) => error.label(),
+            Self::Key(error) => error.label(),
         }
     }
 
-    /// The answer's `WWW-Authenticate` (RFC 6750, 3): whoever brought nothing is told of no error.
-    #[must_use]
-    pub fn challenge(self) -> HeaderValue {
+    /// RFC 6750, 3: whoever brought nothing is told of no error.
+    fn bearer(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::Missing => "Bearer",
             Self::Repeated => "Bearer error=\"invalid_request\"",
-            Self::Jwt(_) => "Bearer error=\"invalid_token\"",
+            Self::Jwt(_) | Self::Key(_) => "Bearer error=\"invalid_token\"",
         })
     }
+}
+
+const TOKENS_FROM: usize = 2;
+const KEYS_FROM: usize = TOKENS_FROM + jwt::TokenError::ALL.len();
+
+/// Why nobody was recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// There is no credential that holds: 401.
+    Denied(Denied),
+    /// Too many did not: 429, and again after this time.
+    Failures(Duration),
 }
 
 /// What routes ask for, and the headers that tell backends who it is; threads share it.
@@ -112,7 +155,19 @@ impl Denied {
 pub struct Identities {
     /// Whose tokens are taken.
     pub issuers: Arc<jwt::Issuers>,
-    routes: Vec<Vec<usize>>,
+    /// The API keys, which may change while requests are served.
+    pub keys: KeyStore,
+    failures: Failures,
+    routes: Vec<Asks>,
+}
+
+/// What a route asks for.
+#[derive(Debug)]
+struct Asks {
+    route: Arc<str>,
+    /// Places of issuers.
+    tokens: Vec<usize>,
+    keys: Option<Carriers>,
 }
 
 /// Somebody who was recognised.
@@ -125,23 +180,17 @@ pub struct Recognised {
 }
 
 impl Identities {
-    /// Prepares what a policy asks for.
+    /// Prepares what a policy asks for; there is no key yet.
     ///
     /// # Errors
     /// The part that cannot be used, and why.
-    pub fn new(policy: &GatewayPolicy) -> Result<Self, jwt::JwtError> {
+    pub fn new(policy: &GatewayPolicy) -> Result<Self, IdentityError> {
         let issuers = jwt::Issuers::new(&policy.jwts)?;
-        let place = |route: &str, asked: &AuthenticationPolicy| {
-            let AuthenticationPolicy::Jwt(name) = asked;
-            issuers
-                .place(name)
-                .ok_or_else(|| jwt::JwtError::Route { route: route.to_owned(), name: name.clone() })
-        };
-        let routes = policy.routes.iter().map(|route| {
-            route.authentication.iter().map(|asked| place(&route.name, asked)).collect()
-        });
+        let routes = policy.routes.iter().map(|route| Asks::new(route, &issuers));
         let routes = routes.collect::<Result<_, _>>()?;
-        Ok(Self { issuers: Arc::new(issuers), routes })
+        let keys = KeyStore::new(Consumers::new(&policy.consumers));
+        let failures = Failures::new(policy.authentication_failures);
+        Ok(Self { issuers: Arc::new(issuers), keys, failures, routes })
     }
 
     /// Whether a header, in lower case, tells backends who somebody is: it is never taken from a client.
@@ -149,6 +198,69 @@ impl Identities {
     pub fn is_ours(&self, name: &str) -> bool {
         self.issuers.is_header(name)
     }
+
+    fn may_try(&self, address: IpAddr, now: Duration) -> Result<(), Refused> {
+        self.failures.may_try(address, milliseconds(now)).map_err(Refused::Failures)
+    }
+
+    // What did not hold is counted against its address, and against the consumer whose key it was.
+    fn failed(
+        &self,
+        denied: Denied,
+        consumer: Option<&str>,
+        address: IpAddr,
+        now: Duration,
+    ) -> Refused {
+        match self.failures.failed(address, consumer, milliseconds(now)) {
+            Ok(()) => Refused::Denied(denied),
+            Err(wait) => Refused::Failures(wait),
+        }
+    }
+
+    fn key(&self, presented: &Presented<'_>, now: Duration) -> Result<Recognised, Refused> {
+        let address = presented.address;
+        api_key::verify(&self.keys, presented, now.as_secs()).map_err(|(error, whose)| {
+            self.failed(Denied::Key(error), whose.as_deref(), address, now)
+        })
+    }
+}
+
+fn milliseconds(now: Duration) -> u64 {
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Asks {
+    fn new(route: &RoutePolicy, issuers: &jwt::Issuers) -> Result<Self, IdentityError> {
+        let (mut tokens, mut api_key) = (Vec::new(), None);
+        for asked in &route.authentication {
+            match asked {
+                AuthenticationPolicy::Jwt(name) => {
+                    let place = issuers.place(name).ok_or_else(|| jwt::JwtError::Route {
+                        route: route.name.clone(),
+                        name: name.clone(),
+                    })?;
+                    tokens.push(place);
+                }
+                AuthenticationPolicy::ApiKey(policy) => api_key = Some(policy),
+            }
+        }
+        let keys = api_key.map(|policy| Carriers::new(policy, !tokens.is_empty())).transpose();
+        let keys =
+            keys.map_err(|found| IdentityError::Carrier { route: route.name.clone(), found })?;
+        Ok(Self { route: route.name.as_str().into(), tokens, keys })
+    }
+}
+
+/// Identities that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum IdentityError {
+    #[error(transparent)]
+    Jwt(#[from] jwt::JwtError),
+    #[error(
+        "gateway.routes: route {route:?}: authentication: expected a header that can carry a key, found {found:?}"
+    )]
+    Carrier { route: String, found: String },
 }
 
 /// Recognises who sends requests, in one thread.
@@ -172,7 +284,7 @@ impl Identifier {
         self.identities.is_ours(name)
     }
 
-    /// Who sent a request of the route at this place; nobody where the route does not ask.
+    /// Who sent a request of the route at this place, from this address; nobody where the route does not ask.
     ///
     /// # Errors
     /// Why nobody was recognised.
@@ -180,23 +292,68 @@ impl Identifier {
         &self,
         route: usize,
         headers: &HeaderMap,
-        now_epoch_s: u64,
-    ) -> Result<Option<Recognised>, Denied> {
-        let Some(asked) = self.identities.routes.get(route).filter(|asked| !asked.is_empty())
-        else {
+        address: IpAddr,
+        now: Duration,
+    ) -> Result<Option<Recognised>, Refused> {
+        let Some(asks) = self.identities.routes.get(route) else { return Ok(None) };
+        if let Some(carriers) = &asks.keys {
+            match carriers.find(headers) {
+                // Who shows nothing has tried nothing.
+                Err(Denied::Missing) => return Err(Refused::Denied(Denied::Missing)),
+                Err(denied) => {
+                    self.identities.may_try(address, now)?;
+                    return Err(self.identities.failed(denied, None, address, now));
+                }
+                Ok(Found::Key { text, user }) => {
+                    self.identities.may_try(address, now)?;
+                    let (text, user) = (text.as_ref(), user.as_deref());
+                    let presented = Presented { text, user, address, route: &asks.route };
+                    return self.identities.key(&presented, now).map(Some);
+                }
+                Ok(Found::Token) => {}
+            }
+        } else if asks.tokens.is_empty() {
             return Ok(None);
-        };
+        }
+        self.token(asks, headers, now.as_secs()).map(Some).map_err(Refused::Denied)
+    }
+
+    fn token(
+        &self,
+        asks: &Asks,
+        headers: &HeaderMap,
+        now_epoch_s: u64,
+    ) -> Result<Recognised, Denied> {
         let mut denied = Denied::Missing;
-        for place in asked {
+        for place in &asks.tokens {
             match self.tokens.verify(headers, *place, now_epoch_s) {
                 Ok(identity) => {
                     let headers = self.identities.issuers.headers(*place, &identity);
-                    return Ok(Some(Recognised { identity, headers }));
+                    return Ok(Recognised { identity, headers });
                 }
                 Err(error) => denied = denied.or(error),
             }
         }
         Err(denied)
+    }
+
+    /// Takes keys out of what the upstream gets, unless its route says otherwise.
+    pub fn withhold(&self, route: usize, identity: Option<&Identity>, headers: &mut HeaderMap) {
+        let by_key = identity.is_some_and(|identity| identity.method == Method::ApiKey);
+        let carriers = self.identities.routes.get(route).and_then(|asks| asks.keys.as_ref());
+        if let Some(carriers) = carriers {
+            carriers.withhold(headers, by_key);
+        }
+    }
+
+    /// The answer's `WWW-Authenticate`: which kinds of credentials the route takes, and nothing of why one does
+    /// not hold.
+    #[must_use]
+    pub fn challenges(&self, route: usize, denied: Denied) -> Vec<HeaderValue> {
+        let Some(asks) = self.identities.routes.get(route) else { return Vec::new() };
+        let by_bearer = asks.keys.as_ref().is_some_and(Carriers::takes_bearer);
+        let bearer = (by_bearer || !asks.tokens.is_empty()).then(|| denied.bearer());
+        bearer.into_iter().chain(asks.keys.iter().flat_map(Carriers::challenges)).collect()
     }
 }
 
@@ -214,7 +371,7 @@ impl Denied {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::Denied;
+    use super::{Denied, Method};
 
     #[test]
     fn numbers_and_labels_agree() {
@@ -225,5 +382,8 @@ mod tests {
         }
         let labels: BTreeSet<&str> = all.iter().map(|denied| denied.label()).collect();
         assert_eq!(labels.len(), all.len());
+        for (number, method) in Method::ALL.into_iter().enumerate() {
+            assert_eq!(method as usize, number, "{method:?}");
+        }
     }
 }

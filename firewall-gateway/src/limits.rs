@@ -363,3 +363,28 @@ pub const SPARE_DESCRIPTORS: u64 = 256;
 pub const RULES_MAX: usize = 16;
 /// Networks, and likewise times, of one rule.
 pub const RULE_ENTRIES_MAX: usize = 64;
+/// Consumers of a policy.
+pub const CONSUMERS_MAX: usize = 1_024;
+/// Scopes, and likewise roles, networks and routes, of one consumer or one key.
+pub const GRANTED_MAX: usize = 32;
+/// Bytes of a scope or role of a consumer: all of them fit into one header.
+pub const GRANTED_BYTES_MAX: usize = 64;
+/// API keys, revoked ones among them that are still remembered: some 110 bytes each in a worker.
+pub const API_KEYS_MAX: usize = 1_048_576;
+/// Keys that came since the large table was made: each one more costs that many copies.
+pub const RECENT_KEYS_MAX: usize = 1_024;
+/// Changes of keys in one message: at most some 10 KB each.
+pub const KEY_CHANGES_AT_ONCE: usize = 16;
+/// Uses of keys in one message.
+pub const KEY_USES_AT_ONCE: usize = 2_048;
+/// How often a worker tells which keys were used. To the minute is exact enough to find those that nobody
+/// uses any more.
+pub const KEY_USES_INTERVAL_MS: u64 = 60_000;
+/// Messages of uses in one go; the rest is told the next time.
+pub const KEY_USE_MESSAGES_MAX: usize = 32;
+/// A credential in a request that is no token: more than ten times what a key has.
+pub const CREDENTIAL_BYTES_MAX: usize = 1_024;
+/// Slots of the table of failures: addresses, networks and consumers. 16 bytes each, 1 MiB.
+pub const FAILURE_SLOTS: usize = 65_536;
+/// How often a worker that drains looks whether it has.
+pub const DRAIN_BEAT_MS: u64 = 10;

@@ -16,7 +16,7 @@ use crate::{
     connection::{Activity, Client, Unread},
     context::{RequestContext, RequestId},
     figures::{Meter, one},
-    identity::Denied,
+    identity::Refused,
     rejection::{Rejection, UpstreamFailure},
     route::Route,
     trace::export::Tracer,
@@ -114,9 +114,17 @@ impl Observation {
     }
 
     /// Nobody was recognised.
-    pub fn denied(&mut self, denied: Denied) -> Rejection {
-        self.context.denied = Some(denied);
-        Rejection::Unauthenticated
+    pub fn nobody(&mut self, refused: Refused) -> Rejection {
+        match refused {
+            Refused::Denied(denied) => {
+                self.context.denied = Some(denied);
+                Rejection::Unauthenticated
+            }
+            Refused::Failures(wait) => {
+                self.context.retry_after = Some(wait);
+                Rejection::AuthenticationFailures
+            }
+        }
     }
 
     /// They may not.
@@ -208,6 +216,9 @@ impl Drop for Observation {
         }
         if let Some(denied) = self.context.denied {
             self.meter.denied(denied);
+        }
+        if let Some(identity) = &self.context.identity {
+            self.meter.authenticated(identity.method);
         }
         if let Some(forbidden) = &self.context.forbidden {
             self.meter.forbidden(forbidden.kind);

@@ -119,11 +119,11 @@ async fn stages(
         ClientCertificateUse::Required => return Err(Rejection::ClientCertificateMissing),
     }
     // 5. identity: who it is, where the route asks
-    let now_epoch_s = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     let recognised = client
         .identifier
-        .recognise(route.place, request.headers(), now_epoch_s)
-        .map_err(|denied| observation.denied(denied))?;
+        .recognise(route.place, request.headers(), from, now)
+        .map_err(|refused| observation.nobody(refused))?;
     let mut told = Vec::new();
     if let Some(recognised) = recognised {
         observation.context.identity = Some(recognised.identity);
@@ -136,7 +136,7 @@ async fn stages(
             address: from,
             method: request.method(),
             path: target.path.path(),
-            now_epoch_s,
+            now_epoch_s: now.as_secs(),
         };
         authorise.check(&asked).map_err(|forbidden| observation.forbidden(forbidden))?;
     }
@@ -163,6 +163,11 @@ async fn stages(
     let mut body = RequestBody::new(body, limits, body_deadline.into(), fate.clone())?;
     body.gather(limits.body_gather_bytes as usize).await?;
     // 9. headers: what ends here is removed, who asks is set by us
+    client.identifier.withhold(
+        route.place,
+        observation.context.identity.as_ref(),
+        &mut head.headers,
+    );
     headers::to_upstream(&mut head.headers, &observation.context, &target.host, upstream.host());
     headers::identify(&mut head.headers, |name| client.identifier.is_ours(name), told);
     if let Some(protocol) = &protocol {
@@ -324,8 +329,10 @@ fn refuse(
     {
         head.headers.insert(header::ALLOW, allow);
     }
-    if let Some(denied) = observation.context.denied {
-        head.headers.insert(header::WWW_AUTHENTICATE, denied.challenge());
+    if let (Some(denied), Some(route)) = (observation.context.denied, observation.route()) {
+        for challenge in client.identifier.challenges(route, denied) {
+            head.headers.append(header::WWW_AUTHENTICATE, challenge);
+        }
     }
     if rejection == Rejection::UpstreamBusy {
         head.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

@@ -14,6 +14,8 @@ pub mod delivery;
 
 pub mod route;
 
+pub mod identity;
+
 pub mod authorise;
 
 pub mod rollout;
@@ -33,6 +35,7 @@ pub use self::{
         BalancePolicy, BreakerPolicy, DeliveryPolicy, EjectionPolicy, HashKey, HealthPolicy,
         HedgePolicy, RetryPolicy, SheddingPolicy, StickyCookiePolicy,
     },
+    identity::{ApiKeyPolicy, ConsumerPolicy, FailuresPolicy},
     jwt::{ClaimHeader, JwtPolicy, KeyOrigin, KeyText},
     rollout::{
         CanaryPolicy, ForwardPolicy, MirrorPolicy, OverridePolicy, SharePolicy, Source, Sticky,
@@ -63,6 +66,12 @@ pub struct GatewayPolicy {
     /// Whose tokens are taken; a route names one of them.
     #[serde(default)]
     pub jwts: Vec<JwtPolicy>,
+    /// Who has API keys, and what these may have.
+    #[serde(default)]
+    pub consumers: Vec<ConsumerPolicy>,
+    /// How many keys that do not hold are borne.
+    #[serde(default)]
+    pub authentication_failures: FailuresPolicy,
     /// Whom to believe about a client's address, and what one address may have.
     pub clients: ClientsPolicy,
     /// How answers look, where a route says nothing else.

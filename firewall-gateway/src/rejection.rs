@@ -42,11 +42,12 @@ pub enum Rejection {
     ClientCertificateMissing,
     Unauthenticated,
     Forbidden,
+    AuthenticationFailures,
 }
 
 impl Rejection {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Rejection; 34] = [
+    pub const ALL: [Rejection; 35] = [
         Rejection::RequestMalformed,
         Rejection::FramingAmbiguous,
         Rejection::HostMissing,
@@ -81,6 +82,7 @@ impl Rejection {
         Rejection::ClientCertificateMissing,
         Rejection::Unauthenticated,
         Rejection::Forbidden,
+        Rejection::AuthenticationFailures,
     ];
 
     /// The value of the metric label and of the access log's `rejection`.
@@ -262,6 +264,12 @@ impl Rejection {
                 "unauthenticated",
                 "Unauthorized",
                 "The request has no credential that is accepted here.",
+            ),
+            Self::AuthenticationFailures => (
+                429,
+                "authentication_failures",
+                "Too many requests",
+                "Too many credentials that do not hold. Try again later.",
             ),
             Self::Forbidden => {
                 (403, "forbidden", "Forbidden", "You may not do this at this address.")

@@ -4,7 +4,7 @@ mod thread;
 
 use std::{
     fs::File,
-    io,
+    io::{self, BufReader, Seek as _},
     sync::{Arc, mpsc},
     thread::JoinHandle,
 };
@@ -18,8 +18,9 @@ use crate::{
     clients::Clients,
     figures::{Figures, Meter, add_rows},
     identity::{
-        Identities,
-        jwt::{Issuers, JwtError},
+        Identities, IdentityError,
+        api_key::{handed, store::KeyStore},
+        jwt::Issuers,
     },
     limits::LimitError,
     listener::BoundListener,
@@ -35,22 +36,36 @@ use crate::{
 /// # Errors
 /// A policy that cannot be served, or a thread that cannot be started; nothing is served then.
 pub fn serve(policy: &GatewayPolicy, listeners: Vec<BoundListener>) -> Result<Gateway, ServeError> {
-    serve_logging(policy, listeners, None)
+    serve_handed(policy, listeners, Handed::default())
 }
 
-/// The same, with the access log in a file.
+/// What a worker could not open itself.
+#[derive(Debug, Default)]
+pub struct Handed {
+    /// Where lines of requests go.
+    pub access_log: Option<File>,
+    /// The API keys.
+    pub keys: Option<File>,
+}
+
+/// The same, with what the daemon handed over.
 ///
 /// # Errors
 /// As [`serve`].
-pub fn serve_logging(
+pub fn serve_handed(
     policy: &GatewayPolicy,
     listeners: Vec<BoundListener>,
-    access_log: Option<File>,
+    handed: Handed,
 ) -> Result<Gateway, ServeError> {
     if listeners.is_empty() {
         return Err(ServeError::NoListener);
     }
-    let (mut shared, _) = shared(policy, access_log)?;
+    let (mut shared, _) = shared(policy, handed.access_log)?;
+    if let Some(mut keys) = handed.keys {
+        // The position is shared with the one who wrote.
+        keys.rewind().map_err(ServeError::Keys)?;
+        handed::read(BufReader::new(keys), &shared.identities.keys).map_err(ServeError::Keys)?;
+    }
     let acceptor = shared.acceptor.clone();
     let traces = Arc::new(TraceCounts::default());
     let mut exporter = None;
@@ -71,7 +86,7 @@ pub fn serve_logging(
         checks: None,
         meters: Vec::new(),
         router: shared.router.clone(),
-        issuers: shared.identities.issuers.clone(),
+        identities: shared.identities.clone(),
         upstreams: shared.upstreams.clone(),
         drain,
         traces,
@@ -142,7 +157,7 @@ pub struct Gateway {
     checks: Option<JoinHandle<()>>,
     meters: Vec<Arc<Meter>>,
     router: Arc<Router>,
-    issuers: Arc<Issuers>,
+    identities: Arc<Identities>,
     upstreams: Arc<[Arc<SharedUpstream>]>,
     drain: watch::Sender<bool>,
     traces: Arc<TraceCounts>,
@@ -160,6 +175,7 @@ impl Gateway {
         }
         sum.rollouts = self.router.rollouts();
         self.traces.add_to(&mut sum);
+        (sum.api_keys, sum.api_keys_refused) = self.identities.keys.counts();
         for upstream in self.upstreams.iter() {
             add_rows(&mut sum.upstreams, &[upstream.figures()]);
             add_rows(&mut sum.standings, &upstream.standings());
@@ -172,7 +188,13 @@ impl Gateway {
     /// Whose tokens are taken, and their keys.
     #[must_use]
     pub fn issuers(&self) -> &Issuers {
-        &self.issuers
+        &self.identities.issuers
+    }
+
+    /// The API keys, which may change while it serves.
+    #[must_use]
+    pub fn keys(&self) -> &KeyStore {
+        &self.identities.keys
     }
 
     /// Puts other backends in place of an upstream's; what is in flight to one that goes finishes.
@@ -237,11 +259,13 @@ pub enum ServeError {
     #[error(transparent)]
     Route(#[from] RouteError),
     #[error(transparent)]
-    Jwt(#[from] JwtError),
+    Identity(#[from] IdentityError),
     #[error(transparent)]
     Answer(#[from] AnswerError),
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
+    #[error("the API keys that the daemon handed over cannot be read: {0}")]
+    Keys(io::Error),
     #[error("the gateway was given no listening socket")]
     NoListener,
     #[error("a gateway thread cannot be started: {0}")]

@@ -10,17 +10,24 @@ mod sandbox;
 
 mod logging;
 
-use std::{io, process::ExitCode, time::Duration};
+mod key_uses;
+
+use std::{
+    io,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use self::{
     channel::{Channel, ChannelError},
+    key_uses::KeyUses,
     message::{FromWorker, ToWorker},
     start::{Orders, StartError},
 };
 use crate::{
     figures::{FigureRows, Figures},
-    limits::{FIGURE_ROWS_AT_ONCE, FIGURES_INTERVAL_MS, START_TIMEOUT_MS},
-    server::{Gateway, serve_logging},
+    limits::{DRAIN_BEAT_MS, FIGURE_ROWS_AT_ONCE, FIGURES_INTERVAL_MS, START_TIMEOUT_MS},
+    server::{Gateway, Handed, serve_handed},
 };
 
 /// The whole life of a worker. The supervisor starts it with its end of the channel as stdin.
@@ -56,11 +63,11 @@ pub fn run() -> ExitCode {
 
 fn begin(channel: &Channel<io::Stdin>) -> Result<(Gateway, Vec<String>), BeginError> {
     channel.set_receive_timeout(Duration::from_millis(START_TIMEOUT_MS))?;
-    let Orders { policy, listeners, access_log } = start::receive(channel)?;
+    let Orders { policy, listeners, access_log, api_keys: keys } = start::receive(channel)?;
     logging::start(policy.log);
     // Before the first thread: no_new_privs and Landlock hold for a thread and those it starts.
     let sandbox = sandbox::enter(&policy, listeners.len())?;
-    let gateway = serve_logging(&policy, listeners, access_log)?;
+    let gateway = serve_handed(&policy, listeners, Handed { access_log, keys })?;
     Ok((gateway, sandbox))
 }
 
@@ -70,10 +77,19 @@ fn attend(
     sandbox: Vec<String>,
 ) -> Result<(), AttendError> {
     channel.send(&FromWorker::Ready { sandbox }, &[])?;
-    channel.set_receive_timeout(Duration::from_millis(FIGURES_INTERVAL_MS))?;
-    loop {
+    let beat = Duration::from_millis(FIGURES_INTERVAL_MS);
+    let (mut told, mut uses, mut draining) = (Instant::now(), KeyUses::new(), false);
+    // One that drains is told of keys too: its connections are open yet.
+    while !(draining && gateway.is_drained()) {
+        // However many messages come, the figures go out in time.
+        let due = beat.saturating_sub(told.elapsed()).max(Duration::from_millis(1));
+        let wait = if draining { due.min(Duration::from_millis(DRAIN_BEAT_MS)) } else { due };
+        channel.set_receive_timeout(wait)?;
         match channel.receive::<ToWorker>() {
-            Ok(Some((ToWorker::Drain, _))) => break,
+            Ok(Some((ToWorker::Drain, _))) => {
+                gateway.drain();
+                draining = true;
+            }
             Ok(Some((ToWorker::Backends { upstream, backends }, _))) => {
                 if !gateway.set_backends(&upstream, &backends) {
                     return Err(AttendError::UnknownUpstream(upstream));
@@ -90,24 +106,30 @@ fn attend(
                     tracing::error!(%error, "an issuer keeps the keys it had");
                 }
             }
+            Ok(Some((ToWorker::ApiKeys(changes), _))) => gateway.keys().change(&changes),
             Ok(Some((ToWorker::Start { .. }, _))) => return Err(AttendError::SecondStart),
             // The supervisor is gone; nobody else could tell us to end.
             Ok(None) => {
                 gateway.finish();
                 return Ok(());
             }
-            Err(ChannelError::TimedOut) => {
-                if gateway.is_ended() {
-                    return Err(AttendError::ThreadEnded);
-                }
-                send_figures(channel, gateway.figures())?;
-                for jwt in gateway.issuers().newer_wanted() {
-                    channel.send(&FromWorker::KeysWanted { jwt }, &[])?;
-                }
-            }
+            Err(ChannelError::TimedOut) => {}
             Err(error) => return Err(error.into()),
         }
+        if told.elapsed() < beat {
+            continue;
+        }
+        if !draining && gateway.is_ended() {
+            return Err(AttendError::ThreadEnded);
+        }
+        send_figures(channel, gateway.figures())?;
+        for jwt in gateway.issuers().newer_wanted() {
+            channel.send(&FromWorker::KeysWanted { jwt }, &[])?;
+        }
+        uses.tell(channel, &gateway, false)?;
+        told = Instant::now();
     }
+    uses.tell(channel, &gateway, true)?;
     let figures = gateway.finish();
     send_figures(channel, figures)?;
     channel.send(&FromWorker::Drained, &[])?;

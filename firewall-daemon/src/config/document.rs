@@ -13,6 +13,7 @@ pub mod gateway;
 pub mod tls;
 pub mod routes;
 pub mod jwt;
+pub mod consumers;
 pub mod authorise;
 pub mod clients;
 pub mod answers;

@@ -5,8 +5,8 @@ use std::{net::SocketAddr, path::PathBuf};
 use firewall_gateway::{
     limits::Limits,
     policy::{
-        AccessLogPolicy, AnswerPolicy, BackendPolicy, ClientsPolicy, DeliveryPolicy, RoutePolicy,
-        TracePolicy,
+        AccessLogPolicy, AnswerPolicy, BackendPolicy, ClientsPolicy, ConsumerPolicy,
+        DeliveryPolicy, FailuresPolicy, RoutePolicy, TracePolicy,
     },
 };
 
@@ -42,6 +42,10 @@ pub struct GatewayConfig {
     pub routes: Vec<RoutePolicy>,
     /// Whose tokens are taken.
     pub jwts: Vec<JwtConfig>,
+    /// Who has API keys.
+    pub consumers: Vec<ConsumerPolicy>,
+    /// How many keys that do not hold are borne.
+    pub authentication_failures: FailuresPolicy,
     /// Whom to believe about a client's address, and what one address may have.
     pub clients: ClientsPolicy,
     /// How answers look.

@@ -28,6 +28,12 @@ pub(super) fn answer(
         Request::Limit(ask) => told(handler.limit(&caller.named(), &ask)),
         Request::Backend(ask) => told(handler.backend(&caller.named(), &ask)),
         Request::LimitShow {} => told(handler.limit_show()),
+        Request::KeyCreate(ask) => told(handler.key_create(&caller.named(), &ask)),
+        Request::KeyRotate(ask) => told(handler.key_rotate(&caller.named(), &ask)),
+        Request::KeyRevoke { ids } => told(handler.key_revoke(&caller.named(), &ids)),
+        Request::KeyList { consumer } => {
+            written(&Answer::Ok(handler.key_list(consumer.as_deref())))
+        }
         Request::Plan(ask) => told(handler.plan(caller, &ask)),
         Request::Apply(ask) => told(handler.apply(&caller.named(), &ask)),
         Request::Confirm {} => told(handler.confirm(&caller.named())),

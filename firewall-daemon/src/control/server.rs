@@ -146,8 +146,8 @@ mod tests {
     use crate::{
         control::{
             Applied, ApplyAsk, BackendAsk, BanAdd, BansShown, Changed, GeoAsk, GeoShown,
-            HistoryShown, LimitSet, LimitsShown, ListAdd, ListKind, ListRemove, ListShown, PlanAsk,
-            RollbackAsk, Watched, Watchers,
+            HistoryShown, KeyCreate, KeyCreated, KeyRotate, KeysShown, LimitSet, LimitsShown,
+            ListAdd, ListKind, ListRemove, ListShown, PlanAsk, RollbackAsk, Watched, Watchers,
         },
         explain::{ExplainError, Explanation, Question, Subject},
         geo::update::From,
@@ -245,6 +245,22 @@ mod tests {
 
         fn limit(&self, _: &Caller, _: &LimitSet) -> Result<Changed, String> {
             Ok(Changed::default())
+        }
+
+        fn key_create(&self, _: &Caller, _: &KeyCreate) -> Result<KeyCreated, String> {
+            Err("no consumer".to_owned())
+        }
+
+        fn key_rotate(&self, _: &Caller, _: &KeyRotate) -> Result<KeyCreated, String> {
+            Err("no key".to_owned())
+        }
+
+        fn key_revoke(&self, _: &Caller, _: &[String]) -> Result<Changed, String> {
+            Err("no key".to_owned())
+        }
+
+        fn key_list(&self, _: Option<&str>) -> KeysShown {
+            KeysShown::default()
         }
 
         fn limit_show(&self) -> Result<LimitsShown, String> {

@@ -6,8 +6,9 @@ use super::{Daemon, lock};
 use crate::{
     control::{
         Applied, ApplyAsk, BackendAsk, BanAdd, BansShown, Caller, Changed, GeoAsk, GeoShown,
-        Handler, HistoryShown, LimitSet, LimitsShown, ListAdd, ListKind, ListRemove, ListShown,
-        PlanAsk, RollbackAsk, Watched, Watchers,
+        Handler, HistoryShown, KeyCreate, KeyCreated, KeyRotate, KeysShown, LimitSet, LimitsShown,
+        ListAdd, ListKind, ListRemove, ListShown, NAMED_MAX, PlanAsk, RollbackAsk, Watched,
+        Watchers,
     },
     explain::{ExplainError, Explanation, Facts, Question, Subject},
     geo::update::From,
@@ -134,6 +135,25 @@ impl Handler for Daemon {
 
     fn backend(&self, caller: &Caller, ask: &BackendAsk) -> Result<Changed, String> {
         self.change_backend(caller, ask).map_err(|error| error.to_string())
+    }
+
+    fn key_create(&self, caller: &Caller, ask: &KeyCreate) -> Result<KeyCreated, String> {
+        self.create_key(caller, ask).map_err(|error| error.to_string())
+    }
+
+    fn key_rotate(&self, caller: &Caller, ask: &KeyRotate) -> Result<KeyCreated, String> {
+        self.rotate_key(caller, ask).map_err(|error| error.to_string())
+    }
+
+    fn key_revoke(&self, caller: &Caller, ids: &[String]) -> Result<Changed, String> {
+        if ids.len() > NAMED_MAX {
+            return Err(format!("expected at most {NAMED_MAX} keys, found {}", ids.len()));
+        }
+        self.revoke_keys(caller, ids).map_err(|error| error.to_string())
+    }
+
+    fn key_list(&self, consumer: Option<&str>) -> KeysShown {
+        self.show_keys(consumer)
     }
 
     fn detach(&self, caller: &Caller) -> Result<Changed, String> {

@@ -65,6 +65,13 @@ impl Daemon {
         Ok(())
     }
 
+    /// Records that keys were taken back; they hold no longer whether that can be written now or later.
+    pub(super) fn audit_revocation(&self, cause: &Cause) {
+        let _ = self.audit.record_or_owe(&record(cause));
+        let Cause { who, verb, what, .. } = cause;
+        tracing::info!(who = %who, verb, what, "changed");
+    }
+
     /// Records that the filter was taken off; it is off whether that can be written now or later.
     pub(super) fn audit_detach(&self, caller: &Caller, interfaces: &str) {
         let after = format!("detached from {interfaces}");

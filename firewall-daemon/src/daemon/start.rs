@@ -30,7 +30,7 @@ use crate::{
     datapath::{Datapath, DatapathError, DatapathOptions, PacketOptions, bans::Bans},
     explain::Origin,
     policy::Sources,
-    state::{StateFolder, bans::BanJournal},
+    state::{StateFolder, api_keys::Keyring, bans::BanJournal},
     status::{EventStatus, ReloadStatus},
     supervisor::{self, Supervisor, backends, sticky},
 };
@@ -45,6 +45,7 @@ pub fn start(config: Config, kept: Vec<TcpListener>) -> anyhow::Result<Daemon> {
     let changes = state.changes()?.going_on(now_epoch_s());
     let audit = audit::Log::open_when_possible(&state.path().join(audit::FILE));
     let journal = BanJournal::open(state.path())?;
+    let api_keys = Arc::new(Keyring::open(state.path())?);
     updates::recover(&config);
     let mut sources = Sources::default();
     let prepared = Prepared::new(&config, &changes, &mut sources)?;
@@ -58,7 +59,7 @@ pub fn start(config: Config, kept: Vec<TcpListener>) -> anyhow::Result<Daemon> {
             let mut material = supervisor::material(gateway, config.log)?;
             let (policy, known) = (&mut material.policy, names.known());
             backends::lay_over(policy, &gateway.upstreams, &changes.backends, &known);
-            Some(Supervisor::start(gateway, material, kept)?)
+            Some(Supervisor::start(gateway, material, kept, api_keys.clone())?)
         }
         None => None,
     };
@@ -109,6 +110,8 @@ pub fn start(config: Config, kept: Vec<TcpListener>) -> anyhow::Result<Daemon> {
         turns: Turns::default(),
         audit,
         journal,
+        api_keys,
+        api_key_turn: Mutex::new(()),
         supervisor,
         acme: Default::default(),
         policy: Mutex::new(policy),

@@ -66,6 +66,25 @@ pub async fn changes(daemon: Arc<Daemon>, mut stop: watch::Receiver<bool>) {
     }
 }
 
+/// Workers tell once a minute which keys were used.
+const KEYS_BEAT: Duration = Duration::from_secs(60);
+
+/// Writes when API keys were used last, until `stop` says true.
+pub async fn api_keys(daemon: Arc<Daemon>, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(KEYS_BEAT) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        let daemon = daemon.clone();
+        match spawn_blocking(move || daemon.sweep_keys()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the file of API keys cannot be written"),
+            Err(error) => tracing::error!(%error, "the file of API keys cannot be written"),
+        }
+    }
+}
+
 impl Daemon {
     fn sweep_bans(&self) -> Result<u64, ChangeError> {
         let bans = lock(&self.bans).sweep()?;

@@ -118,6 +118,8 @@ pub fn material(config: &GatewayConfig, log: LogConfig) -> Result<Material, Mate
         routes: config.routes.clone(),
         jwts: config.jwts.iter().map(jwt).collect::<Result<_, _>>()?,
         clients: config.clients.clone(),
+        consumers: config.consumers.clone(),
+        authentication_failures: config.authentication_failures,
         answers: config.answers.clone(),
         access_log: config.access_log.clone(),
         traces: config.traces.clone(),

@@ -2,23 +2,37 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use firewall_gateway::limits::JWTS_MAX;
+use firewall_gateway::{identity::api_key::store::KeyUse, limits::JWTS_MAX};
 use tokio::sync::Notify;
 
+use crate::state::api_keys::Keyring;
+
 /// What was told and not attended to yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Told {
     /// Notified when a worker dies that was not told to.
     pub died: Notify,
     /// Notified when one wants newer keys.
     pub keys_wanted: Notify,
     wanted: Mutex<BTreeSet<String>>,
+    api_keys: Arc<Keyring>,
 }
 
 impl Told {
+    /// Nothing was told; uses of API keys are noted in this ring.
+    pub fn new(api_keys: Arc<Keyring>) -> Self {
+        let (died, keys_wanted, wanted) = Default::default();
+        Self { died, keys_wanted, wanted, api_keys }
+    }
+
+    /// API keys were used.
+    pub fn used(&self, uses: Vec<KeyUse>) {
+        self.api_keys.used(uses);
+    }
+
     /// A worker wants newer keys of an issuer.
     pub fn want_keys(&self, jwt: String) {
         let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io,
     os::{
-        fd::{AsFd as _, OwnedFd},
+        fd::{AsFd as _, BorrowedFd, OwnedFd},
         unix::{fs::OpenOptionsExt as _, process::CommandExt as _},
     },
     path::{Path, PathBuf},
@@ -17,6 +17,8 @@ use std::{
 
 use firewall_gateway::{
     figures::{Figures, replace_rows},
+    identity::api_key::store::KeyChange,
+    limits::KEY_CHANGES_AT_ONCE,
     listener::BoundListener,
     policy::{
         BackendPolicy, ChallengePolicy, GatewayPolicy, JwtPolicy, KeyOrigin, KeyText, TicketKey,
@@ -56,6 +58,9 @@ pub enum WorkerError {
         /// The system's answer.
         error: io::Error,
     },
+    /// The file of API keys could not be made.
+    #[error("cannot hand the API keys to the gateway worker: {0}")]
+    ApiKeys(io::Error),
     /// The channel failed.
     #[error("cannot speak to the gateway worker: {0}")]
     Channel(#[from] ChannelError),
@@ -107,15 +112,16 @@ enum Phase {
 }
 
 impl Worker {
-    /// Starts a process and waits until it serves. `told` hears what it says, and when it ends untold.
+    /// Starts a process; [`Self::served`] waits until it serves. `told` hears what it says, and when it ends untold.
     ///
     /// # Errors
     ///
-    /// Where it does not serve in time; the process is gone then.
-    pub fn start(
+    /// Where it cannot be started.
+    pub fn begin(
         listeners: &[BoundListener],
         user: WorkerUser,
         policy: &GatewayPolicy,
+        api_keys: BorrowedFd<'_>,
         told: &Arc<Told>,
     ) -> Result<Arc<Self>, WorkerError> {
         let (ours, theirs) =
@@ -134,7 +140,7 @@ impl Worker {
         });
         let access_log = policy.access_log.file.as_deref().map(access_log).transpose()?;
         let log = access_log.as_ref().map(|log| log.as_fd());
-        start::send(&worker.channel, policy, listeners, log)?;
+        start::send(&worker.channel, policy, listeners, log, Some(api_keys))?;
 
         let (this, told) = (worker.clone(), told.clone());
         // The kernel kills the worker when the thread that started it ends (PR_SET_PDEATHSIG): so the
@@ -142,11 +148,38 @@ impl Worker {
         thread::Builder::new()
             .name("gateway-worker".to_owned())
             .spawn(move || this.attend(theirs, user, &told))?;
-        match worker.await_ready() {
-            Ok(()) => Ok(worker),
+        Ok(worker)
+    }
+
+    /// Waits until it serves.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not serve in time; the process is gone then.
+    pub fn served(self: Arc<Self>) -> Result<Arc<Self>, WorkerError> {
+        match self.await_ready() {
+            Ok(()) => Ok(self),
             Err(error) => {
-                worker.kill();
+                self.kill();
                 Err(error)
+            }
+        }
+    }
+
+    /// Tells it what became of API keys. One that cannot be told is killed: the next one knows.
+    pub fn tell_api_keys(&self, changes: &[KeyChange]) {
+        for part in changes.chunks(KEY_CHANGES_AT_ONCE) {
+            if !self.is_alive() {
+                return;
+            }
+            if let Err(error) = self.channel.send(&ToWorker::ApiKeys(part.to_vec()), &[]) {
+                tracing::error!(%error, "the gateway worker is killed: it cannot be told of API keys");
+                let mut state = self.state();
+                if let Some(child) = &mut state.child {
+                    // Not yet reaped, so the number is still its own.
+                    let _ = child.kill();
+                }
+                return;
             }
         }
     }
@@ -336,6 +369,7 @@ impl Worker {
                 }
                 Ok(Some((FromWorker::Shown { number }, _))) => self.state().shown = number,
                 Ok(Some((FromWorker::KeysWanted { jwt }, _))) => told.want_keys(jwt),
+                Ok(Some((FromWorker::ApiKeysUsed(uses), _))) => told.used(uses),
                 Ok(Some((FromWorker::Drained, _))) | Ok(None) => return,
                 // A worker that says nonsense may be in an attacker's hands.
                 Err(error) => {

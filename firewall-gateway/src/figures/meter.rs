@@ -13,7 +13,7 @@ use super::{
 use crate::{
     authorise::Kind,
     context::Protocol,
-    identity::Denied,
+    identity::{Denied, Method},
     rejection::{Flood, Rejection, UpstreamFailure},
     tls::HandshakeFailure,
 };
@@ -28,6 +28,7 @@ pub struct Meter {
     no_route: RouteCells,
     backends: Mutex<Backends>,
     rejections: [AtomicU64; Rejection::ALL.len()],
+    authenticated: [AtomicU64; Method::ALL.len()],
     denied: [AtomicU64; Denied::COUNT],
     forbidden: [AtomicU64; Kind::ALL.len()],
     http2_floods: [AtomicU64; Flood::ALL.len()],
@@ -79,6 +80,7 @@ impl Meter {
             no_route: RouteCells::default(),
             backends: Mutex::default(),
             rejections: std::array::from_fn(|_| AtomicU64::default()),
+            authenticated: Default::default(),
             denied: std::array::from_fn(|_| AtomicU64::new(0)),
             forbidden: Default::default(),
             http2_floods: Default::default(),
@@ -138,6 +140,11 @@ impl Meter {
     /// Counts one request without a good credential.
     pub fn denied(&self, denied: Denied) {
         one(&self.denied[denied.number()]);
+    }
+
+    /// Counts one request whose sender is known.
+    pub fn authenticated(&self, method: Method) {
+        one(&self.authenticated[method as usize]);
     }
 
     /// Counts one request that no rule lets pass.
@@ -201,6 +208,10 @@ impl Meter {
             requests,
             request_duration: self.durations.histogram(),
             rejections: labels(&mut Rejection::ALL.iter().map(|one| one.label()), &self.rejections),
+            authenticated: labels(
+                &mut Method::ALL.into_iter().map(Method::label),
+                &self.authenticated,
+            ),
             denied: labels(&mut Denied::all().map(Denied::label), &self.denied),
             forbidden: labels(&mut Kind::ALL.into_iter().map(Kind::label), &self.forbidden),
             tokens_cached: read(&self.tokens_cached),

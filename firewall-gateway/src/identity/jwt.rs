@@ -29,6 +29,7 @@ mod error;
 
 pub use self::{
     algorithm::Algorithm,
+    bearer::scheme,
     error::TokenError,
     issuer::{Issuers, JwtError, is_header_for_claims},
     mapping::claim,

@@ -60,13 +60,14 @@ pub enum AccessField {
     Rejection,
     Denied,
     Consumer,
+    Credential,
     UserAgent,
     Referer,
 }
 
 impl AccessField {
     /// All of them.
-    pub const ALL: [AccessField; 23] = [
+    pub const ALL: [AccessField; 24] = [
         Self::RequestId,
         Self::TraceId,
         Self::Peer,
@@ -88,6 +89,7 @@ impl AccessField {
         Self::Rejection,
         Self::Denied,
         Self::Consumer,
+        Self::Credential,
         Self::UserAgent,
         Self::Referer,
     ];
@@ -117,6 +119,7 @@ impl AccessField {
             Self::Rejection => "rejection",
             Self::Denied => "denied",
             Self::Consumer => "consumer",
+            Self::Credential => "credential",
             Self::UserAgent => "user_agent",
             Self::Referer => "referer",
         }
@@ -124,7 +127,7 @@ impl AccessField {
 }
 
 /// Nothing here is more than an administrator needs to find a request again.
-pub const DEFAULT_FIELDS: [AccessField; 19] = [
+pub const DEFAULT_FIELDS: [AccessField; 20] = [
     AccessField::RequestId,
     AccessField::TraceId,
     AccessField::Peer,
@@ -144,4 +147,5 @@ pub const DEFAULT_FIELDS: [AccessField; 19] = [
     AccessField::Rejection,
     AccessField::Denied,
     AccessField::Consumer,
+    AccessField::Credential,
 ];

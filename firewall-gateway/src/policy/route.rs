@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AnswerPolicy, authorise::RulePolicy, rollout::ForwardPolicy};
+use super::{AnswerPolicy, ApiKeyPolicy, authorise::RulePolicy, rollout::ForwardPolicy};
 
 /// One route. A request must match each thing that is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +84,8 @@ pub enum ClientCertificateUse {
 pub enum AuthenticationPolicy {
     /// A token, as the settings of this name ask for it.
     Jwt(String),
+    /// A key of a consumer.
+    ApiKey(ApiKeyPolicy),
 }
 
 /// What a header must say.

@@ -41,6 +41,8 @@ fn router(routes: Vec<RoutePolicy>) -> Result<Router, String> {
         upstreams: vec![upstream],
         routes,
         jwts: Vec::new(),
+        consumers: Vec::new(),
+        authentication_failures: Default::default(),
         clients: ClientsPolicy::default(),
         answers: AnswerPolicy::default(),
         access_log: AccessLogPolicy::default(),

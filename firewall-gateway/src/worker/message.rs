@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     figures::{BackendFigures, BackendStanding, Figures, RouteFigures, UpstreamStanding},
+    identity::api_key::store::{KeyChange, KeyUse},
     policy::{BackendPolicy, ChallengePolicy, KeyText, TicketKey},
 };
 
@@ -14,7 +15,7 @@ use crate::{
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ToWorker {
     /// The first message; with it come a memory file with the policy, the listening sockets in the
-    /// order of `listeners`, and the access log's file, where there is one.
+    /// order of `listeners`, the access log's file, and the file of the API keys, where there are such.
     Start {
         /// The policy's length in its file.
         policy_bytes: u64,
@@ -22,6 +23,8 @@ pub enum ToWorker {
         listeners: Vec<ListenerShape>,
         /// Whether the access log's file comes along.
         access_log: bool,
+        /// Whether the file of the API keys comes along.
+        api_keys: bool,
     },
     /// The keys of session tickets from now on, the current one first.
     TicketKeys {
@@ -49,6 +52,8 @@ pub enum ToWorker {
         /// Its keys.
         keys: KeyText,
     },
+    /// What becomes of API keys, at once: at most `KEY_CHANGES_AT_ONCE`.
+    ApiKeys(Vec<KeyChange>),
     /// Accept nothing more, finish what is in flight, say `Drained`, end.
     Drain,
 }
@@ -87,6 +92,8 @@ pub enum FromWorker {
         /// The issuer's name in the policy.
         jwt: String,
     },
+    /// When API keys were used last: at most `KEY_USES_AT_ONCE`.
+    ApiKeysUsed(Vec<KeyUse>),
     /// Nothing is in flight any more, or the drain time is over; the worker ends.
     Drained,
 }
@@ -109,5 +116,5 @@ pub const MESSAGE_BYTES_MAX: usize = 192 * 1024;
 /// The kernel passes at most SCM_MAX_FD descriptors in one message.
 pub const MESSAGE_SOCKETS_MAX: usize = 253;
 
-/// Listening sockets leave room for the policy and the access log.
-pub const LISTENER_SOCKETS_MAX: usize = MESSAGE_SOCKETS_MAX - 2;
+/// Listening sockets leave room for the policy, the access log and the API keys.
+pub const LISTENER_SOCKETS_MAX: usize = MESSAGE_SOCKETS_MAX - 3;

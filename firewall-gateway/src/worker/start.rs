@@ -24,9 +24,11 @@ pub struct Orders {
     pub listeners: Vec<BoundListener>,
     /// Where lines of requests go, where the policy names a file: the worker could not open it.
     pub access_log: Option<File>,
+    /// The API keys, where the daemon has a file of them.
+    pub api_keys: Option<File>,
 }
 
-/// Sends a policy, and duplicates of the listening sockets and of the access log's file.
+/// Sends a policy, and duplicates of the listening sockets, of the access log's file and of that of the API keys.
 ///
 /// # Errors
 /// The policy is too large, or the worker is gone.
@@ -35,6 +37,7 @@ pub fn send<S: AsFd>(
     policy: &GatewayPolicy,
     listeners: &[BoundListener],
     access_log: Option<BorrowedFd<'_>>,
+    api_keys: Option<BorrowedFd<'_>>,
 ) -> Result<(), StartError> {
     let bytes = serde_json::to_vec(policy).map_err(ChannelError::Form)?;
     let policy_bytes = bytes.len() as u64;
@@ -47,9 +50,13 @@ pub fn send<S: AsFd>(
     let shapes = listeners.iter().map(|listener| listener.shape).collect();
     let sockets = listeners.iter().map(|listener| listener.socket.as_fd());
     let descriptors: Vec<BorrowedFd<'_>> =
-        [file.as_fd()].into_iter().chain(sockets).chain(access_log).collect();
-    let start =
-        ToWorker::Start { policy_bytes, listeners: shapes, access_log: access_log.is_some() };
+        [file.as_fd()].into_iter().chain(sockets).chain(access_log).chain(api_keys).collect();
+    let start = ToWorker::Start {
+        policy_bytes,
+        listeners: shapes,
+        access_log: access_log.is_some(),
+        api_keys: api_keys.is_some(),
+    };
     channel.send(&start, &descriptors)?;
     Ok(())
 }
@@ -60,21 +67,22 @@ pub fn send<S: AsFd>(
 /// Another message, none in time, or one that does not hold together.
 pub fn receive<S: AsFd>(channel: &Channel<S>) -> Result<Orders, StartError> {
     let Some((message, descriptors)) = channel.receive()? else { return Err(StartError::NoStart) };
-    let (policy_bytes, shapes, access_log) = match message {
-        ToWorker::Start { policy_bytes, listeners, access_log } => {
-            (policy_bytes, listeners, access_log)
+    let (policy_bytes, shapes, access_log, api_keys) = match message {
+        ToWorker::Start { policy_bytes, listeners, access_log, api_keys } => {
+            (policy_bytes, listeners, access_log, api_keys)
         }
         ToWorker::Keys { .. }
+        | ToWorker::ApiKeys(_)
         | ToWorker::TicketKeys { .. }
         | ToWorker::Challenges { .. }
         | ToWorker::Backends { .. }
         | ToWorker::Drain => return Err(StartError::NoStart),
     };
-    let expected = 1 + shapes.len() + usize::from(access_log);
+    let expected = 1 + shapes.len() + usize::from(access_log) + usize::from(api_keys);
     if descriptors.len() != expected {
         return Err(StartError::Descriptors { expected, found: descriptors.len() });
     }
-    let mut descriptors = descriptors.into_iter();
+    let mut descriptors = descriptors.into_iter().peekable();
     let file = descriptors.next().ok_or(StartError::NoStart)?;
     let policy = read(file, policy_bytes)?;
     let listeners = shapes
@@ -82,8 +90,9 @@ pub fn receive<S: AsFd>(channel: &Channel<S>) -> Result<Orders, StartError> {
         .zip(descriptors.by_ref())
         .map(|(shape, socket)| BoundListener { shape, socket: TcpListener::from(socket) })
         .collect();
-    let access_log = descriptors.next().map(File::from);
-    Ok(Orders { policy, listeners, access_log })
+    let mut file = |there: bool| descriptors.next_if(|_| there).map(File::from);
+    let (access_log, api_keys) = (file(access_log), file(api_keys));
+    Ok(Orders { policy, listeners, access_log, api_keys })
 }
 
 fn read(file: OwnedFd, policy_bytes: u64) -> Result<GatewayPolicy, StartError> {

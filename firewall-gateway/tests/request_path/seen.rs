@@ -16,7 +16,7 @@ use firewall_gateway::{
         GatewayPolicy, TracePolicy,
         access_log::{AccessField, AccessFormat},
     },
-    server::{Gateway, serve_logging},
+    server::{Gateway, Handed, serve_handed},
 };
 use serde_json::Value;
 
@@ -187,7 +187,9 @@ impl Logging {
         let listeners =
             bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1, Vec::new()).unwrap();
         let address = listeners[0].shape.address;
-        let gateway = serve_logging(&policy, listeners, Some(file)).unwrap();
+        let gateway =
+            serve_handed(&policy, listeners, Handed { access_log: Some(file), keys: None })
+                .unwrap();
         Self { gateway, address, certificate_pem: policy.tls.certificates[0].chain_pem.clone() }
     }
 

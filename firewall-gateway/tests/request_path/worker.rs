@@ -202,7 +202,7 @@ impl Worker {
         // The command keeps the worker's end open, and with it the channel.
         drop(command);
         let channel = Channel::new(ours).unwrap();
-        start::send(&channel, policy, listeners, None).unwrap();
+        start::send(&channel, policy, listeners, None, None).unwrap();
         Worker { child, channel }
     }
 

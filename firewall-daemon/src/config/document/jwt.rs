@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use crate::config::{
-    document::Entries,
+    document::{Entries, consumers::ApiKeyDocument},
     scalar::{FilePath, Given, Name, Number, Url},
 };
 
@@ -44,5 +44,6 @@ pub struct JwtDocument {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuthenticationDocument {
-    pub jwt: Spanned<Name>,
+    pub jwt: Option<Spanned<Name>>,
+    pub api_key: Option<Spanned<ApiKeyDocument>>,
 }

@@ -6,6 +6,7 @@ mod ways;
 mod routes;
 mod rollout;
 mod jwt;
+mod consumers;
 mod authorise;
 
 mod delivery;
@@ -51,6 +52,11 @@ impl Check<'_> {
         let (upstreams, routes) =
             self.ways(place, known, gateway.upstream, gateway.upstreams, gateway.routes)?;
         self.jwts_act(jwt_place.unwrap_or(place), &jwts, &routes)?;
+        let consumers_place = gateway.consumers.as_ref().map_or(place, |list| list.referenced);
+        let consumers = self.consumers(gateway.consumers)?;
+        let failures = gateway.authentication_failures;
+        let failures_place = failures.as_ref().map(|failures| failures.referenced);
+        self.keys_act(consumers_place, &consumers, failures_place, &routes)?;
         Ok(GatewayConfig {
             listen: self.listen(gateway.listen)?,
             certificate: self.file(gateway.certificate),
@@ -64,6 +70,10 @@ impl Check<'_> {
             upstreams,
             routes,
             jwts,
+            consumers,
+            authentication_failures: consumers::failures(
+                failures.as_ref().map(|failures| &failures.value),
+            ),
             clients: self.clients(gateway.clients)?,
             answers: self.answers(
                 Some(true),

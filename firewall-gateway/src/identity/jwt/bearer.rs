@@ -17,15 +17,10 @@ pub fn token(headers: &HeaderMap) -> Result<&str, Denied> {
     if values.next().is_some() {
         return Err(Denied::Repeated);
     }
-    let bytes = value.as_bytes();
-    let (scheme, rest) = match bytes.iter().position(|byte| *byte == b' ') {
-        Some(end) => bytes.split_at(end),
-        None => (bytes, &[][..]),
-    };
+    let (scheme, token) = scheme(value.as_bytes());
     if !scheme.eq_ignore_ascii_case(b"bearer") {
         return Err(Denied::Missing);
     }
-    let token = rest.trim_ascii();
     if token.len() > JWT_TOKEN_BYTES_MAX {
         return Err(Denied::Jwt(TokenError::TooLong));
     }
@@ -36,6 +31,15 @@ pub fn token(headers: &HeaderMap) -> Result<&str, Denied> {
     match std::str::from_utf8(token) {
         Ok(text) if !text.is_empty() && token.iter().all(fits) => Ok(text),
         Ok(_) | Err(_) => Err(Denied::Jwt(TokenError::Malformed)),
+    }
+}
+
+/// The scheme of a credential, and what stands behind it (RFC 9110, 11.4).
+#[must_use]
+pub fn scheme(value: &[u8]) -> (&[u8], &[u8]) {
+    match value.iter().position(|byte| *byte == b' ') {
+        Some(end) => (&value[..end], value[end..].trim_ascii()),
+        None => (value, &[]),
     }
 }
 

@@ -35,7 +35,7 @@ fn a_start_message_arrives_with_its_sockets() {
         bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 2, Vec::new()).unwrap();
     // As many certificates as there may be, of the usual size.
     let policy = policy(CERTIFICATES_MAX + 1, &"x".repeat(8_000));
-    start::send(&ours, &policy, &listeners, None).unwrap();
+    start::send(&ours, &policy, &listeners, None, None).unwrap();
     let received = start::receive(&theirs).unwrap();
     assert!(received.access_log.is_none());
     let (received, sockets) = (received.policy, received.listeners);
@@ -52,11 +52,21 @@ fn a_start_message_arrives_with_its_sockets() {
         assert_eq!(received.socket.local_addr().unwrap(), given.shape.address);
     }
     let log = File::from(memfd_create(c"log", MemfdFlags::CLOEXEC).unwrap());
-    start::send(&ours, &policy, &listeners, Some(log.as_fd())).unwrap();
+    start::send(&ours, &policy, &listeners, Some(log.as_fd()), None).unwrap();
     let received = start::receive(&theirs).unwrap();
     assert_eq!(received.listeners.len(), 2);
+    assert!(received.api_keys.is_none());
     received.access_log.unwrap().write_all(b"a line").unwrap();
     assert_eq!(log.metadata().unwrap().len(), 6);
+    // The file of keys is told from the log's, whichever of them is there.
+    for with in [None, Some(log.as_fd())] {
+        let keys = File::from(memfd_create(c"keys", MemfdFlags::CLOEXEC).unwrap());
+        start::send(&ours, &policy, &listeners, with, Some(keys.as_fd())).unwrap();
+        let received = start::receive(&theirs).unwrap();
+        assert_eq!(received.access_log.is_some(), with.is_some());
+        received.api_keys.unwrap().write_all(b"key").unwrap();
+        assert_eq!(keys.metadata().unwrap().len(), 3);
+    }
     drop(ours);
     assert!(theirs.receive::<ToWorker>().unwrap().is_none());
 }
@@ -99,7 +109,7 @@ fn what_is_not_a_message_is_an_error() {
     let long = FromWorker::Failed { error: "x".repeat(MESSAGE_BYTES_MAX) };
     assert!(matches!(theirs.send(&long, &[]), Err(ChannelError::TooLarge { .. })));
     let chain = "x".repeat(POLICY_BYTES_MAX as usize);
-    let sent = start::send(&theirs, &policy(1, &chain), &[], None);
+    let sent = start::send(&theirs, &policy(1, &chain), &[], None, None);
     assert!(matches!(sent, Err(StartError::TooLarge { .. })), "{sent:?}");
     let (stream, _other) = pair(SocketType::STREAM);
     assert!(matches!(Channel::new(stream), Err(ChannelError::NotPackets)));
@@ -129,6 +139,8 @@ fn policy(certificates: usize, chain: &str) -> GatewayPolicy {
         upstreams: Vec::new(),
         routes: Vec::new(),
         jwts: Vec::new(),
+        consumers: Vec::new(),
+        authentication_failures: Default::default(),
         clients: crate::policy::ClientsPolicy::default(),
         answers: Default::default(),
         access_log: Default::default(),

@@ -58,7 +58,7 @@ impl Check<'_> {
                 Some(methods) => self.methods(methods)?,
                 None => Vec::new(),
             },
-            networks: self.networks(rule.networks)?,
+            networks: self.networks(RULE_ENTRIES_MAX, rule.networks)?,
             times: match rule.times.0 {
                 Some(times) => self
                     .counted("times", 1..=RULE_ENTRIES_MAX, times)?
@@ -133,9 +133,13 @@ impl Check<'_> {
         Ok(TimePolicy { days, from_min, to_min })
     }
 
-    fn networks(&self, list: Given<Entries<Prefix>>) -> Result<Vec<IpNetwork>, ConfigError> {
+    pub(super) fn networks(
+        &self,
+        max: usize,
+        list: Given<Entries<Prefix>>,
+    ) -> Result<Vec<IpNetwork>, ConfigError> {
         let Some(list) = list.0 else { return Ok(Vec::new()) };
-        let list = self.counted("networks", 1..=RULE_ENTRIES_MAX, list)?;
+        let list = self.counted("networks", 1..=max, list)?;
         self.each_once("networks", list, |prefix| prefix.0)
     }
 }

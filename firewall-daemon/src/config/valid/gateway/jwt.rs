@@ -130,7 +130,7 @@ impl Check<'_> {
     ) -> Result<(), ConfigError> {
         let asked = |name: &str| {
             let mut asked = routes.iter().flat_map(|route| &route.authentication);
-            asked.any(|AuthenticationPolicy::Jwt(other)| other == name)
+            asked.any(|asked| matches!(asked, AuthenticationPolicy::Jwt(other) if other == name))
         };
         match jwts.iter().find(|jwt| !asked(&jwt.policy.name)) {
             None => Ok(()),
@@ -152,18 +152,35 @@ impl Check<'_> {
         jwts: &[JwtConfig],
     ) -> Result<Vec<AuthenticationPolicy>, ConfigError> {
         let Some(list) = authentication.0 else { return Ok(Vec::new()) };
-        let mut names = Vec::new();
+        let (mut names, mut keys) = (Vec::new(), Vec::new());
         for entry in self.counted("authentication", 1..=AUTHENTICATIONS_MAX, list)? {
-            let Name(name) = entry.value.jwt.value;
-            let place = entry.value.jwt.referenced;
-            if !jwts.iter().any(|jwt| jwt.policy.name == name) {
-                let message = format!("jwt: expected a name of gateway.jwt, found {name:?}");
-                return self.error(place, message);
+            match (entry.value.jwt, entry.value.api_key) {
+                (Some(jwt), None) => {
+                    let (Name(name), place) = (jwt.value, jwt.referenced);
+                    if !jwts.iter().any(|jwt| jwt.policy.name == name) {
+                        let message =
+                            format!("jwt: expected a name of gateway.jwt, found {name:?}");
+                        return self.error(place, message);
+                    }
+                    names.push(Spanned { value: name, referenced: place, defined: place });
+                }
+                (None, Some(key)) if keys.is_empty() => keys.push(self.api_key(key)?),
+                (None, Some(key)) => {
+                    let message = "authentication: expected api_key once, found it again; name \
+                                   all its places in one from";
+                    return self.error(key.referenced, message.to_owned());
+                }
+                (jwt, _) => {
+                    let found = if jwt.is_some() { "both" } else { "none of them" };
+                    let message =
+                        format!("authentication: expected one of jwt and api_key, found {found}");
+                    return self.error(entry.referenced, message);
+                }
             }
-            names.push(Spanned { value: name, referenced: place, defined: place });
         }
         let names = self.each_once("authentication", names, |name| name)?;
-        Ok(names.into_iter().map(AuthenticationPolicy::Jwt).collect())
+        let tokens = names.into_iter().map(AuthenticationPolicy::Jwt);
+        Ok(tokens.chain(keys.into_iter().map(AuthenticationPolicy::ApiKey)).collect())
     }
 
     fn algorithms(&self, list: Entries<String>) -> Result<Vec<Algorithm>, ConfigError> {

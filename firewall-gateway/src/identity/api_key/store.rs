@@ -1,0 +1,242 @@
+//! The keys of a worker: a large table that hardly changes, and a small one for what came since.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use arc_swap::{ArcSwap, Guard};
+use ipnetwork::IpNetwork;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    table::{Grant, Key, KeyTable, NEVER, REVOKED},
+    text::{ID_CHARS, KeyHash},
+};
+use crate::{
+    headers::{X_CONSUMER, X_CONSUMER_ROLES, X_CONSUMER_SCOPES},
+    identity::consumers::{Consumers, shared},
+    limits::{API_KEYS_MAX, KEY_USES_AT_ONCE, RECENT_KEYS_MAX},
+};
+
+/// A key as the daemon keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyPolicy {
+    /// Which one.
+    pub id: String,
+    /// What is known of its text.
+    pub hash: KeyHash,
+    /// When it ends; nothing where it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_epoch_s: Option<u64>,
+    /// What it is good for.
+    pub grant: GrantPolicy,
+}
+
+/// What a key is good for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantPolicy {
+    /// Whose it is.
+    pub consumer: String,
+    /// Of its consumer's scopes these alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Vec<String>>,
+    /// For these routes alone; none is all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<String>,
+    /// From these networks alone; none is anywhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<IpNetwork>,
+}
+
+/// What becomes of a key while a worker serves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum KeyChange {
+    /// It holds from now on.
+    Add(KeyPolicy),
+    /// It ends at this time, if it does not before.
+    End {
+        /// Which.
+        hash: KeyHash,
+        /// When.
+        ends_epoch_s: u64,
+    },
+    /// It holds no longer.
+    Revoke {
+        /// Which.
+        hash: KeyHash,
+    },
+}
+
+/// When a key was used last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyUse {
+    /// Which.
+    pub id: String,
+    /// When, to the minute.
+    pub at_epoch_s: u64,
+}
+
+/// All keys. Requests read it without a lock; one thread changes it.
+#[derive(Debug, Default)]
+pub struct KeyStore {
+    tables: ArcSwap<Tables>,
+    consumers: Consumers,
+    grants: Mutex<HashMap<GrantPolicy, Arc<Grant>>>,
+    refused: AtomicU64,
+}
+
+/// What is known of keys at one moment.
+#[derive(Debug, Default)]
+pub struct Tables {
+    settled: Arc<KeyTable>,
+    recent: Arc<KeyTable>,
+}
+
+impl Tables {
+    /// The key of a hash.
+    #[must_use]
+    pub fn find(&self, hash: &KeyHash) -> Option<&Arc<Key>> {
+        self.settled.find(hash).or_else(|| self.recent.find(hash))
+    }
+}
+
+impl KeyStore {
+    /// No key yet, of these consumers.
+    #[must_use]
+    pub fn new(consumers: Consumers) -> Self {
+        Self { consumers, ..Self::default() }
+    }
+
+    /// Puts these keys in the place of all that are there.
+    pub fn fill(&self, keys: Vec<Arc<Key>>) {
+        let settled = Arc::new(KeyTable::new(keys));
+        self.tables.store(Arc::new(Tables { settled, recent: Arc::default() }));
+    }
+
+    /// A key of the policy; those that are good for the same share it. Nothing where its id is none.
+    #[must_use]
+    pub fn key(&self, policy: &KeyPolicy) -> Option<Arc<Key>> {
+        let id: [u8; ID_CHARS] = policy.id.as_bytes().try_into().ok()?;
+        let grant = self.grant(&policy.grant);
+        let ends_epoch_s = policy.ends_epoch_s.unwrap_or(NEVER);
+        Some(Arc::new(Key::new(policy.hash, id, ends_epoch_s, grant)))
+    }
+
+    /// What a key is good for, once its consumer is asked.
+    #[must_use]
+    pub fn grant(&self, policy: &GrantPolicy) -> Arc<Grant> {
+        let mut grants = self.grants.lock().unwrap_or_else(PoisonError::into_inner);
+        let grant = grants.entry(policy.clone()).or_insert_with(|| {
+            let consumer = self.consumers.find(&policy.consumer);
+            let scopes = match &policy.scopes {
+                None => consumer.scopes.clone(),
+                // Of what its consumer no longer has, a key has nothing either.
+                Some(scopes) => {
+                    let mut scopes = scopes.clone();
+                    scopes.retain(|scope| consumer.scopes.iter().any(|own| **own == **scope));
+                    shared(&scopes)
+                }
+            };
+            let (routes, networks) = (policy.routes.clone(), policy.networks.clone());
+            let said = [
+                (X_CONSUMER, consumer.name.to_string()),
+                (X_CONSUMER_SCOPES, scopes.join(" ")),
+                (X_CONSUMER_ROLES, consumer.roles.join(" ")),
+            ];
+            let said = said.into_iter().filter(|(_, text)| !text.is_empty());
+            // A policy has only texts that a header may have.
+            let headers = said.filter_map(|(name, text)| Some((name, text.parse().ok()?)));
+            let headers = headers.collect();
+            Arc::new(Grant { consumer, scopes, routes, networks, headers })
+        });
+        grant.clone()
+    }
+
+    /// The keys of this moment.
+    #[must_use]
+    pub fn tables(&self) -> Guard<Arc<Tables>> {
+        self.tables.load()
+    }
+
+    /// Takes changes over: the next request of any connection meets them. One thread calls it.
+    pub fn change(&self, changes: &[KeyChange]) {
+        let tables = self.tables.load_full();
+        let mut added = Vec::new();
+        let found = |hash: &KeyHash, added: &[(KeyHash, Arc<Key>)]| {
+            let new = added.iter().find(|(other, _)| other == hash).map(|(_, key)| key.clone());
+            new.or_else(|| tables.find(hash).cloned())
+        };
+        let room =
+            API_KEYS_MAX.saturating_sub(tables.settled.keys().len() + tables.recent.keys().len());
+        for change in changes {
+            let (hash, ends_epoch_s) = match change {
+                KeyChange::Add(policy) => {
+                    match self.key(policy) {
+                        Some(key) if added.len() < room => added.push((policy.hash, key)),
+                        Some(_) | None => {
+                            self.refused.fetch_add(1, Relaxed);
+                        }
+                    }
+                    continue;
+                }
+                KeyChange::End { hash, ends_epoch_s } => (hash, *ends_epoch_s),
+                KeyChange::Revoke { hash } => (hash, REVOKED),
+            };
+            if let Some(key) = found(hash, &added) {
+                key.end(ends_epoch_s);
+            }
+        }
+        if !added.is_empty() {
+            let recent = tables.recent.keys().iter().cloned();
+            let recent: Vec<_> = recent.chain(added.into_iter().map(|(_, key)| key)).collect();
+            self.tables.store(Arc::new(if recent.len() <= RECENT_KEYS_MAX {
+                let recent = Arc::new(KeyTable::new(recent));
+                Tables { settled: tables.settled.clone(), recent }
+            } else {
+                let all = tables.settled.keys().iter().cloned().chain(recent).collect();
+                Tables { settled: Arc::new(KeyTable::new(all)), recent: Arc::default() }
+            }));
+        }
+    }
+
+    /// Keys that were used since a minute, from the `from`th on; and where to go on, if there are more.
+    #[must_use]
+    pub fn used_since(&self, since_min: u32, from: usize) -> (Vec<KeyUse>, Option<usize>) {
+        let tables = self.tables.load();
+        let all = tables.settled.keys().iter().chain(tables.recent.keys());
+        let mut uses = Vec::new();
+        for (place, key) in all.enumerate().skip(from) {
+            if uses.len() == KEY_USES_AT_ONCE {
+                return (uses, Some(place));
+            }
+            if let Some((id, at_epoch_s)) = key.used_since(since_min) {
+                uses.push(KeyUse { id, at_epoch_s });
+            }
+        }
+        (uses, None)
+    }
+
+    /// How many keys there are, and how many found no room.
+    #[must_use]
+    pub fn counts(&self) -> (u64, u64) {
+        (self.size().0 as u64, self.refused.load(Relaxed))
+    }
+
+    /// How many keys there are, and the bytes of their tables.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
+        let Tables { settled, recent } = &**self.tables.load();
+        (settled.keys().len() + recent.keys().len(), settled.bytes() + recent.bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! Consumers as the policy names them.
+
+use std::{collections::HashMap, sync::Arc};
+
+use ipnetwork::IpNetwork;
+
+use crate::policy::ConsumerPolicy;
+
+/// Someone who uses the API.
+#[derive(Debug)]
+pub struct Consumer {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What its credentials may have at most.
+    pub scopes: Arc<[Arc<str>]>,
+    /// What it is.
+    pub roles: Arc<[Arc<str>]>,
+    /// Where it comes from; none is anywhere.
+    pub networks: Vec<IpNetwork>,
+    /// Whether the policy names it: a key may outlive the entry of its consumer.
+    pub known: bool,
+}
+
+/// All of them, by name.
+#[derive(Debug, Default)]
+pub struct Consumers(HashMap<Arc<str>, Arc<Consumer>>);
+
+impl Consumers {
+    /// Those of a policy.
+    #[must_use]
+    pub fn new(policy: &[ConsumerPolicy]) -> Self {
+        let consumer = |one: &ConsumerPolicy| {
+            let name: Arc<str> = one.name.as_str().into();
+            let consumer = Consumer {
+                name: name.clone(),
+                scopes: shared(&one.scopes),
+                roles: shared(&one.roles),
+                networks: one.networks.clone(),
+                known: true,
+            };
+            (name, Arc::new(consumer))
+        };
+        Self(policy.iter().map(consumer).collect())
+    }
+
+    /// The one of this name; one without any right where the policy has none.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Arc<Consumer> {
+        match self.0.get(name) {
+            Some(known) => known.clone(),
+            None => Arc::new(Consumer {
+                name: name.into(),
+                scopes: Arc::default(),
+                roles: Arc::default(),
+                networks: Vec::new(),
+                known: false,
+            }),
+        }
+    }
+}
+
+/// Texts that requests share.
+#[must_use]
+pub fn shared(texts: &[String]) -> Arc<[Arc<str>]> {
+    texts.iter().map(|text| Arc::from(text.as_str())).collect()
+}
