@@ -14,7 +14,7 @@ use crate::config::{
 /// An entry of `authorise`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RuleDocument {
+pub struct RouteRuleDocument {
     #[serde(default)]
     pub methods: Given<Entries<String>>,
     #[serde(default)]

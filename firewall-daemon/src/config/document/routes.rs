@@ -7,7 +7,7 @@ use crate::config::{
     document::{
         Entries,
         answers::{CompressionDocument, ResponseHeadersDocument, UpstreamErrorsDocument},
-        authorise::RuleDocument,
+        authorise::RouteRuleDocument,
         gateway::WaitMs,
         jwt::AuthenticationDocument,
         tls::ClientCertificateDocument,
@@ -33,7 +33,7 @@ pub struct RouteDocument {
     #[serde(default)]
     pub authentication: Given<Entries<AuthenticationDocument>>,
     #[serde(default)]
-    pub authorise: Given<Entries<RuleDocument>>,
+    pub authorise: Given<Entries<RouteRuleDocument>>,
     pub upstream: Option<Spanned<Name>>,
     #[serde(default)]
     pub split: Given<Entries<ShareDocument>>,

@@ -63,7 +63,7 @@ fn what_is_wrong_with_a_rule_is_said() {
         ("authorise: [{scopes: [a, a]}]", "scopes: expected each once, found a again"),
         ("authorise: [{roles: ['']}]", "roles: expected 1 to 512 bytes"),
         ("authorise: [{methods: [get]}]", "methods: expected GET, HEAD"),
-        ("authorise: [{networks: [192.0.2.1/24]}]", "networks"),
+        ("authorise: [{networks: [192.0.2.1/24]}]", "expected a prefix without host bits"),
         ("authorise: [{networks: []}]", "networks: expected 1 to 64 entries, found 0"),
         ("authorise: [{consumers: []}]", "consumers: expected 1 to 32 entries, found 0"),
         ("authorise: [{claims: {}}]", "claims: expected 1 to 16 entries, found 0"),

@@ -15,7 +15,7 @@ use crate::config::{
     ConfigError,
     document::{
         Entries,
-        authorise::{OwnerDocument, RuleDocument, TimeDocument},
+        authorise::{OwnerDocument, RouteRuleDocument, TimeDocument},
     },
     scalar::{Given, Prefix},
     valid::Check,
@@ -30,7 +30,7 @@ impl Check<'_> {
     /// The rules of a route; `known` says whether it finds out who asks.
     pub(super) fn authorise(
         &self,
-        rules: Given<Entries<RuleDocument>>,
+        rules: Given<Entries<RouteRuleDocument>>,
         path: &Pattern,
         known: bool,
     ) -> Result<Vec<RulePolicy>, ConfigError> {
@@ -38,7 +38,7 @@ impl Check<'_> {
         let mut checked = Vec::new();
         for rule in self.counted("authorise", 1..=RULES_MAX, rules)? {
             let place = rule.referenced;
-            let rule = self.rule_of_route(rule.value)?;
+            let rule = self.route_rule(rule.value)?;
             if let Err(error) = Authorise::new(std::slice::from_ref(&rule), path) {
                 return self.error(place, format!("authorise: {error}"));
             }
@@ -52,7 +52,7 @@ impl Check<'_> {
         Ok(checked)
     }
 
-    fn rule_of_route(&self, rule: RuleDocument) -> Result<RulePolicy, ConfigError> {
+    fn route_rule(&self, rule: RouteRuleDocument) -> Result<RulePolicy, ConfigError> {
         Ok(RulePolicy {
             methods: match rule.methods.0 {
                 Some(methods) => self.methods(methods)?,
