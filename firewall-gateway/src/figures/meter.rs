@@ -225,6 +225,9 @@ impl Meter {
             ),
             tls_resumptions: read(&self.tls_resumptions),
             tls_unknown_names: 0,
+            // Likewise the keys: no thread owns them.
+            api_keys: 0,
+            api_keys_refused: 0,
             connections_accepted: read(&self.connections_accepted),
             connections_refused: read(&self.connections_refused),
             connections_refused_address: read(&self.connections_refused_address),

@@ -21,6 +21,8 @@ mod forge;
 
 mod tokens;
 
+mod keys;
+
 mod authorise;
 
 mod http2_hygiene;

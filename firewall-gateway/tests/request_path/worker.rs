@@ -82,6 +82,7 @@ fn serves_reports_and_drains() {
             FromWorker::Drained => break,
             other @ (FromWorker::Ready { .. }
             | FromWorker::Failed { .. }
+            | FromWorker::ApiKeysUsed(_)
             | FromWorker::KeysWanted { .. }) => panic!("{other:?}"),
         }
     }

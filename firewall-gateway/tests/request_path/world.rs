@@ -161,6 +161,8 @@ pub fn gateway_policy(upstream: UpstreamPolicy, limits: Limits) -> GatewayPolicy
         upstreams: vec![upstream],
         routes: vec![route_policy("/*")],
         jwts: Vec::new(),
+        consumers: Vec::new(),
+        authentication_failures: Default::default(),
         clients: ClientsPolicy::default(),
         answers: AnswerPolicy::default(),
         access_log: AccessLogPolicy { format: AccessFormat::Off, ..AccessLogPolicy::default() },

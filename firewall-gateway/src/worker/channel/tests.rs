@@ -77,9 +77,18 @@ fn a_start_message_that_does_not_hold_together_is_an_error() {
     let (ours, theirs) = (Channel::new(ours).unwrap(), Channel::new(theirs).unwrap());
     let file = memfd_create(c"test", MemfdFlags::CLOEXEC).unwrap();
     rustix::io::write(&file, b"{}").unwrap();
-    let start =
-        |policy_bytes| ToWorker::Start { policy_bytes, listeners: Vec::new(), access_log: false };
-    let logging = ToWorker::Start { policy_bytes: 2, listeners: Vec::new(), access_log: true };
+    let start = |policy_bytes| ToWorker::Start {
+        policy_bytes,
+        listeners: Vec::new(),
+        access_log: false,
+        api_keys: false,
+    };
+    let logging = ToWorker::Start {
+        policy_bytes: 2,
+        listeners: Vec::new(),
+        access_log: true,
+        api_keys: false,
+    };
     for (message, descriptors, expected) in [
         (ToWorker::Drain, vec![], "expected the message `start`"),
         (start(2), vec![], "expected 1 descriptors and got 0"),

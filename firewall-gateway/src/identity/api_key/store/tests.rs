@@ -1,10 +1,8 @@
 //! Keys that come, end and are used; and their way into a worker.
 
-use std::sync::Arc;
-
 use super::*;
 use crate::{
-    identity::{Denied, api_key::handed},
+    identity::api_key::{error::KeyError, handed},
     policy::ConsumerPolicy,
 };
 
@@ -15,7 +13,7 @@ fn store() -> KeyStore {
         roles: vec![],
         networks: vec![],
     };
-    KeyStore::new(Arc::new(Consumers::new(&[shop])))
+    KeyStore::new(Consumers::new(&[shop]))
 }
 
 fn policy(number: u32, scopes: Option<&[&str]>) -> KeyPolicy {
@@ -32,7 +30,7 @@ fn policy(number: u32, scopes: Option<&[&str]>) -> KeyPolicy {
     }
 }
 
-fn holds(store: &KeyStore, key: &KeyPolicy, now: u64) -> Option<Result<(), Denied>> {
+fn holds(store: &KeyStore, key: &KeyPolicy, now: u64) -> Option<Result<(), KeyError>> {
     store.tables().find(&key.hash).map(|key| key.holds(now))
 }
 
@@ -49,15 +47,15 @@ fn keys_come_end_and_are_revoked() {
     for (key, now, expected) in [
         (&keys[0], 99, Some(Ok(()))),
         (&keys[1], 99, Some(Ok(()))),
-        (&keys[1], 100, Some(Err(Denied::KeyExpired))),
-        (&keys[2], 99, Some(Err(Denied::KeyRevoked))),
+        (&keys[1], 100, Some(Err(KeyError::Expired))),
+        (&keys[2], 99, Some(Err(KeyError::Revoked))),
         (&keys[3], 99, None),
     ] {
         assert_eq!(holds(&store, key, now), expected, "{key:?} at {now}");
     }
     // One that comes and goes in one message.
     store.change(&[add(&keys[3]), KeyChange::Revoke { hash: keys[3].hash }]);
-    assert_eq!(holds(&store, &keys[3], 1), Some(Err(Denied::KeyRevoked)));
+    assert_eq!(holds(&store, &keys[3], 1), Some(Err(KeyError::Revoked)));
     let strange = KeyPolicy { id: "short".to_owned(), ..policy(9, None) };
     store.change(&[add(&strange)]);
     assert_eq!(store.counts(), (4, 1));
@@ -132,8 +130,8 @@ fn keys_are_handed_over_whole_or_not_at_all() {
     assert_eq!(read.size().0, 100);
     for (number, key) in keys.iter().enumerate() {
         let expected = match number {
-            3 => Err(Denied::KeyExpired),
-            4 => Err(Denied::KeyRevoked),
+            3 => Err(KeyError::Expired),
+            4 => Err(KeyError::Revoked),
             _ => Ok(()),
         };
         assert_eq!(holds(&read, key, 50), Some(expected), "{number}");
