@@ -24,7 +24,11 @@ mod log;
 
 mod clients;
 
+mod kept_client;
+
 mod identity_provider;
+
+mod api_keys;
 
 mod h2spec;
 mod seen;

@@ -10,6 +10,7 @@
 //! `cargo xtask bench control`: what a change by a verb takes, end to end.
 //! `cargo xtask bench balance`: where requests go, by each rule.
 //! `cargo xtask bench tokens`: what a token adds to a request.
+//! `cargo xtask bench keys`: what an API key adds to one, and a million of them to a worker.
 
 pub mod link;
 
@@ -54,6 +55,8 @@ mod changes;
 mod balance;
 
 mod tokens;
+
+mod keys;
 
 use std::{
     fmt::Display,
@@ -114,6 +117,8 @@ enum What {
     Balance,
     /// What a token adds to a request.
     Tokens,
+    /// What an API key adds to one, and a million of them to a worker.
+    Keys,
 }
 
 /// Every receiver takes a turn so many times: the machine's mood changes, and the median forgives it.
@@ -147,6 +152,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         }
         What::Balance => balance::run()?,
         What::Tokens => tokens::run()?,
+        What::Keys => keys::run()?,
     };
     told(&report, &problems, arguments.json)
 }

@@ -80,6 +80,12 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// What an API key adds to a request, and what memory a million of them take.
+    Keys {
+        /// One object of JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
     /// What a signed token adds to a request, verified and remembered, by algorithm.
     Tokens {
         /// One object of JSON instead of a table.
@@ -102,6 +108,7 @@ pub fn run(options: &Options) -> Result<()> {
         What::Changes { json } => ("changes", json),
         What::Balance { json } => ("balance", json),
         What::Tokens { json } => ("tokens", json),
+        What::Keys { json } => ("keys", json),
     };
     build::run()?;
     let toolchain = setup::bench()?;

@@ -16,6 +16,7 @@ mod routes;
 mod clients;
 mod answers;
 mod jwt;
+mod consumers;
 mod authorise;
 
 const LEAST: &str = "interfaces: [{name: eth0}]\npacket: {}\n";

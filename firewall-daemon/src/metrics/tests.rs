@@ -24,6 +24,8 @@ fn full() -> Snapshot {
     gateway.figures.requests = vec![RequestCount { status: 200, protocol: "h2".into(), count: 5 }];
     gateway.figures.rejections = vec![LabelCount { label: "body_too_large".into(), count: 3 }];
     gateway.figures.denied = vec![LabelCount { label: "expired".into(), count: 7 }];
+    gateway.figures.authenticated = vec![LabelCount { label: "api_key".into(), count: 5 }];
+    (gateway.figures.api_keys, gateway.figures.api_keys_refused) = (12, 1);
     gateway.figures.forbidden = vec![LabelCount { label: "scopes".into(), count: 6 }];
     (gateway.figures.tokens_cached, gateway.figures.tokens_verified) = (10, 9);
     gateway.figures.token_keys_wanted = 3;
@@ -226,6 +228,9 @@ fn lines() {
         "seawall_jwt_keys_wanted_total{jwt=\"main\"} 8",
         "seawall_gateway_denied_total{reason=\"expired\"} 7",
         "seawall_gateway_forbidden_total{condition=\"scopes\"} 6",
+        "seawall_gateway_authenticated_total{method=\"api_key\"} 5",
+        "seawall_gateway_api_keys 12",
+        "seawall_gateway_api_keys_refused_total 1",
         "seawall_gateway_tokens_total{result=\"cached\"} 10",
         "seawall_gateway_tokens_total{result=\"verified\"} 9",
         "seawall_gateway_token_keys_wanted_total 3",

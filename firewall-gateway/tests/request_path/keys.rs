@@ -2,13 +2,14 @@
 //! open.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::Write,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use firewall_gateway::{
     identity::api_key::{
+        error::KeyError,
         store::{GrantPolicy, KeyChange, KeyPolicy},
         text::KeyText,
     },
@@ -174,6 +175,7 @@ fn a_credential_that_is_wrong_in_any_way_is_refused_for_its_reason() {
         let last = if text.pop() == Some('a') { 'b' } else { 'a' };
         text + &last.to_string()
     };
+    let mut reasons = BTreeSet::new();
     for (name, lines, reason) in [
         ("nothing", String::new(), "credential_missing"),
         ("another header", format!("X-Key: {good}\r\n"), "credential_missing"),
@@ -257,7 +259,10 @@ fn a_credential_that_is_wrong_in_any_way_is_refused_for_its_reason() {
         let found: BTreeMap<String, serde_json::Value> =
             serde_json::from_str(&body.replace(id, "ID")).unwrap();
         assert_eq!(found, expected, "{name}");
+        reasons.insert(reason);
     }
+    let known: BTreeSet<&str> = KeyError::ALL.into_iter().map(KeyError::label).collect();
+    assert!(reasons.is_superset(&known), "each reason has a row: {reasons:?}");
 }
 
 #[test]

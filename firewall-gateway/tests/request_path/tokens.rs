@@ -4,7 +4,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use firewall_gateway::{
-    identity::jwt::Algorithm,
+    identity::{Denied, jwt::Algorithm},
     policy::{AuthenticationPolicy, ClaimHeader, JwtPolicy, KeyOrigin, KeyText, RoutePolicy},
 };
 use serde_json::{Value, json};
@@ -412,8 +412,10 @@ fn every_token_that_is_wrong_is_refused_for_its_reason() {
         assert_eq!(place.world.upstream.seen(), [""; 0], "{shown}");
         reasons.insert(*reason);
     }
+    // Those of keys have rows of their own.
+    let of_token = |denied: &Denied| !matches!(denied, Denied::Key(_));
     let known: std::collections::BTreeSet<&str> =
-        firewall_gateway::identity::Denied::all().map(|denied| denied.label()).collect();
+        Denied::all().filter(of_token).map(|denied| denied.label()).collect();
     assert_eq!(reasons, known, "each reason has a row");
     println!("{} rows, {} reasons", rows.len(), reasons.len());
 }

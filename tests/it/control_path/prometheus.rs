@@ -39,9 +39,13 @@ const PUBLISHER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOC
 /// alerts have tests of their own.
 const WHERE_CONFIGURED: [&str; 3] =
     ["seawall_gateway_canary_", "seawall_gateway_acme_", "seawall_jwt_keys_"];
-/// Nothing is in shadow here, and nobody brings a bad token or may not.
-const WHERE_ANY: [&str; 3] =
-    ["verdict=\"shadow\"", "seawall_gateway_denied_total", "seawall_gateway_forbidden_total"];
+/// Nothing is in shadow here, and nobody is asked who it is, or may not.
+const WHERE_ANY: [&str; 4] = [
+    "verdict=\"shadow\"",
+    "seawall_gateway_authenticated_total",
+    "seawall_gateway_denied_total",
+    "seawall_gateway_forbidden_total",
+];
 
 #[test]
 fn prometheus_finds_every_series_of_the_dashboard_and_the_alerts() {

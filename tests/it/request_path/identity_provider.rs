@@ -2,9 +2,8 @@
 //! and it is asked no more often than is good.
 
 use std::{
-    io::{Read as _, Write as _},
-    net::{Ipv4Addr, SocketAddr, TcpStream},
-    sync::{Arc, atomic::AtomicBool},
+    net::{Ipv4Addr, SocketAddr},
+    sync::atomic::AtomicBool,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -16,10 +15,6 @@ use firewall_daemon::{
     },
 };
 use nix::sys::signal::Signal;
-use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
 use seawall_tests::{
     forge::{Kind, Signer, jwks},
     publisher::{Publisher, Reply},
@@ -29,7 +24,8 @@ use seawall_tests::{
 };
 use serde_json::{Value, json};
 
-use crate::site::{API, GATEWAY, Ground, Site};
+use super::kept_client::KeptClient;
+use crate::site::{Ground, Site};
 
 const ENDPOINT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8444);
 const ISSUER: &str = "https://id.example/";
@@ -219,7 +215,7 @@ fn a_storm_of_unknown_keys_hardly_reaches_the_provider() {
     until_status(&site, &good, 200);
     let before = asked(&provider);
     let begun = Instant::now();
-    let mut client = Client::connect(&site);
+    let mut client = KeptClient::connect(&site);
     let mut good_ones = 0;
     for number in 0..STORM {
         let header = json!({"alg": "ES256", "kid": format!("storm-{number}")});
@@ -244,45 +240,4 @@ fn a_storm_of_unknown_keys_hardly_reaches_the_provider() {
         &[("reason", "signing_key_unknown")],
         STORM as u64,
     );
-}
-
-/// A connection that stays open from one request to the next.
-struct Client(StreamOwned<ClientConnection, TcpStream>);
-
-impl Client {
-    fn connect(site: &Site) -> Self {
-        let pem = std::fs::read(&site.ground.authority.certificate).unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let tcp = site.ground.client().run(|| TcpStream::connect(GATEWAY)).unwrap().unwrap();
-        tcp.set_nodelay(true).unwrap();
-        tcp.set_read_timeout(Some(wait::PATIENCE)).unwrap();
-        let session = ClientConnection::new(Arc::new(config), API.try_into().unwrap()).unwrap();
-        Self(StreamOwned::new(session, tcp))
-    }
-
-    /// The status of a request with this token.
-    fn get(&mut self, token: &str) -> u16 {
-        let request = format!(
-            "GET /guarded HTTP/1.1\r\nHost: {API}\r\nAuthorization: Bearer {token}\r\n\r\n"
-        );
-        self.0.write_all(request.as_bytes()).unwrap();
-        let mut head = Vec::new();
-        let mut byte = [0];
-        while !head.ends_with(b"\r\n\r\n") {
-            self.0.read_exact(&mut byte).unwrap();
-            head.push(byte[0]);
-        }
-        let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-        let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
-        self.0.read_exact(&mut body).unwrap();
-        head.split(' ').nth(1).unwrap().parse().unwrap()
-    }
 }

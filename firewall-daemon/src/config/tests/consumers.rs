@@ -1,0 +1,126 @@
+//! Consumers, and where their keys stand.
+
+use firewall_gateway::policy::{
+    ApiKeyPolicy, AuthenticationPolicy, ConsumerPolicy, FailuresPolicy, RulePolicy,
+};
+
+use super::{GatewayConfig, LEAST, load};
+
+const CONSUMERS: &str = "  consumers: [{name: shop, scopes: [a, b], roles: [c], networks: [192.0.2.0/24]}, {name: bank}]\n";
+
+/// A gateway with these consumers and a route with these keys.
+fn config(consumers: &str, route: &str) -> String {
+    format!(
+        "{LEAST}gateway:\n  listen: ['127.0.0.1:1']\n  certificate: a\n  private_key: b\n  \
+         upstreams: [{{name: api, backends: [{{address: '127.0.0.1:2'}}]}}]\n{consumers}  \
+         routes:\n  - name: r\n    path: '/a/{{id}}'\n    upstream: api\n    {route}\n"
+    )
+}
+
+fn read(consumers: &str, route: &str) -> GatewayConfig {
+    load(&config(consumers, route)).expect("a configuration").gateway.expect("a gateway")
+}
+
+fn texts(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+#[test]
+fn every_key_of_consumers_acts() {
+    let failures = "  authentication_failures: {address_per_min: 1, network_per_min: 2, consumer_per_min: 3}\n";
+    let gateway = read(&format!("{CONSUMERS}{failures}"), "authentication: [api_key: {}]");
+    let bank =
+        ConsumerPolicy { name: "bank".into(), scopes: vec![], roles: vec![], networks: vec![] };
+    let shop = ConsumerPolicy {
+        name: "shop".into(),
+        scopes: texts(&["a", "b"]),
+        roles: texts(&["c"]),
+        networks: vec!["192.0.2.0/24".parse().unwrap()],
+    };
+    assert_eq!(gateway.consumers, [shop, bank]);
+    let failures = FailuresPolicy { address_per_min: 1, network_per_min: 2, consumer_per_min: 3 };
+    assert_eq!(gateway.authentication_failures, failures);
+    let api_key = |header: Option<&str>, bearer, basic, keep| {
+        let header = header.map(str::to_owned);
+        AuthenticationPolicy::ApiKey(ApiKeyPolicy { header, bearer, basic, keep })
+    };
+    for (key, expected) in [
+        ("{}", api_key(Some("x-api-key"), false, false, false)),
+        ("{header: API-Key}", api_key(Some("api-key"), false, false, false)),
+        ("{from: [bearer, basic]}", api_key(None, true, true, false)),
+        ("{from: [header, bearer], keep: true}", api_key(Some("x-api-key"), true, false, true)),
+    ] {
+        let gateway = read(CONSUMERS, &format!("authentication: [api_key: {key}]"));
+        assert_eq!(gateway.routes[0].authentication, [expected], "{key}");
+        assert_eq!(gateway.authentication_failures, FailuresPolicy::default());
+    }
+    let rule = "authentication: [api_key: {}]\n    authorise: [{consumers: [bank]}]";
+    let expected = RulePolicy { consumers: texts(&["bank"]), ..RulePolicy::default() };
+    assert_eq!(read(CONSUMERS, rule).routes[0].authorise, [expected]);
+}
+
+#[test]
+fn what_is_wrong_with_consumers_and_keys_is_said() {
+    for (route, expected) in [
+        ("authentication: [{}]", "authentication: expected one of jwt and api_key, found none"),
+        (
+            "authentication: [{api_key: {}, jwt: main}]",
+            "authentication: expected one of jwt and api_key, found both",
+        ),
+        ("authentication: [{password: {}}]", "password"),
+        (
+            "authentication: [api_key: {}, api_key: {}]",
+            "authentication: expected api_key once, found it again",
+        ),
+        ("authentication: [api_key: {from: []}]", "from: expected 1 to 3 entries, found 0"),
+        (
+            "authentication: [api_key: {from: [basic, basic]}]",
+            "from: expected each once, found basic again",
+        ),
+        ("authentication: [api_key: {from: [query]}]", "query"),
+        (
+            "authentication: [api_key: {from: [bearer], header: a}]",
+            "header: expected header in from beside it",
+        ),
+        (
+            "authentication: [api_key: {header: Authorization}]",
+            "header: expected the name of a header that can carry a key",
+        ),
+        ("authentication: [api_key: {header: X-Consumer}]", "found \"X-Consumer\""),
+        ("authentication: [api_key: {header: X_Consumer_Roles}]", "found \"X_Consumer_Roles\""),
+        (
+            "authentication: [api_key: {}]\n    authorise: [{consumers: [nobody]}]",
+            "authorise: consumers: expected names of gateway.consumers in route \"r\", found \"nobody\"",
+        ),
+        ("methods: [GET]", "consumers: expected a route that takes API keys, found none"),
+    ] {
+        let error = load(&config(CONSUMERS, route)).unwrap_err().to_string();
+        assert!(error.contains(expected), "{route}: {error}");
+    }
+    let keys = "authentication: [api_key: {}]";
+    let scope = "s".repeat(65);
+    for (consumers, expected) in [
+        ("", "routes: expected gateway.consumers beside the API keys of route \"r\", found none"),
+        ("  consumers: []\n", "consumers: expected 1 to 1024 entries, found 0"),
+        ("  consumers: [{name: a}, {name: a}]\n", "found \"a\" again"),
+        ("  consumers: [{name: a, scopes: []}]\n", "scopes: expected 1 to 32 entries, found 0"),
+        ("  consumers: [{name: a, scopes: [b c]}]\n", "scopes: expected 1 to 64 plain characters"),
+        ("  consumers: [{name: a, roles: ['\"']}]\n", "roles: expected 1 to 64 plain characters"),
+        (&format!("  consumers: [{{name: a, roles: [{scope}]}}]\n"), "roles: expected 1 to 64"),
+        ("  consumers: [{name: a, roles: [b, b]}]\n", "roles: expected each once, found b again"),
+        ("  consumers: [{name: a, networks: [192.0.2.1/24]}]\n", "without host bits"),
+        ("  consumers: [{name: a, networks: []}]\n", "networks: expected 1 to 32 entries"),
+    ] {
+        let error = load(&config(consumers, keys)).unwrap_err().to_string();
+        assert!(error.contains(expected), "{consumers}: {error}");
+    }
+    let bound = |text: &str| format!("{CONSUMERS}  authentication_failures: {{{text}}}\n");
+    for text in ["address_per_min: 0", "network_per_min: 1000001", "consumer_per_min: x"] {
+        let error = load(&config(&bound(text), keys)).unwrap_err().to_string();
+        assert!(error.contains("a whole number from 1 to 1000000"), "{text}: {error}");
+    }
+    let alone = "  authentication_failures: {address_per_min: 1}\n";
+    let error = load(&config(alone, "methods: [GET]")).unwrap_err().to_string();
+    let expected = "authentication_failures: expected a route that takes API keys, found none";
+    assert!(error.contains(expected), "{error}");
+}
