@@ -11,9 +11,16 @@ use std::{
 };
 
 use firewall_gateway::{
+    identity::api_key::{
+        store::{GrantPolicy, KeyChange, KeyPolicy},
+        text::KeyText,
+    },
     limits::Limits,
     listener::{BoundListener, bind_listeners},
-    policy::{CertificatePolicy, GatewayPolicy, UpstreamPolicy},
+    policy::{
+        ApiKeyPolicy, AuthenticationPolicy, CertificatePolicy, ConsumerPolicy, GatewayPolicy,
+        UpstreamPolicy,
+    },
     worker::{
         self,
         channel::Channel,
@@ -25,7 +32,9 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use crate::{
     upstream::Upstream,
-    world::{connect, gateway_policy, read_to_end, route_policy, status, upstream_policy},
+    world::{
+        connect, gateway_policy, read_answer, read_to_end, route_policy, status, upstream_policy,
+    },
 };
 
 #[test]
@@ -102,6 +111,53 @@ fn serves_reports_and_drains() {
     let Worker { child: mut orphan, channel } = new;
     drop(channel);
     assert!(orphan.wait().unwrap().success());
+}
+
+#[test]
+fn one_that_drains_hears_of_a_revoked_key() {
+    let upstream = Upstream::start("api.internal");
+    let mut policy = policy(&upstream);
+    policy.consumers = vec![ConsumerPolicy {
+        name: "shop".to_owned(),
+        scopes: Vec::new(),
+        roles: Vec::new(),
+        networks: Vec::new(),
+    }];
+    let header = Some("x-api-key".to_owned());
+    let by_key = ApiKeyPolicy { header, bearer: false, basic: false, keep: false };
+    policy.routes[0].authentication = vec![AuthenticationPolicy::ApiKey(by_key)];
+    let listeners =
+        bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1, Vec::new()).unwrap();
+    let mut worker = Worker::start(&policy, &listeners, Some(NOBODY));
+    worker.ready();
+    let text = KeyText::generate().unwrap();
+    let grant = GrantPolicy {
+        consumer: "shop".to_owned(),
+        scopes: None,
+        routes: Vec::new(),
+        networks: Vec::new(),
+    };
+    let (id, hash) = (text.id().to_owned(), text.hash());
+    let key = KeyPolicy { id, hash, ends_epoch_s: None, grant };
+    worker.tell(1, ToWorker::ApiKeys(vec![KeyChange::Add(key)]));
+    let certificate = &policy.tls.certificates[0].chain_pem;
+    let mut client = connect(listeners[0].shape.address, certificate);
+    let request = format!("GET / HTTP/1.1\r\nHost: a\r\nX-Api-Key: {}\r\n\r\n", text.reveal());
+    client.write_all(request.as_bytes()).unwrap();
+    assert_eq!(status(&read_answer(&mut client)), 200);
+    worker.channel.send(&ToWorker::Drain, &[]).unwrap();
+    worker.tell(2, ToWorker::ApiKeys(vec![KeyChange::Revoke { hash }]));
+    // A kept connection is answered once more.
+    client.write_all(request.as_bytes()).unwrap();
+    assert_eq!(status(&read_to_end(&mut client)), 401);
+    loop {
+        match worker.channel.receive().unwrap().unwrap().0 {
+            FromWorker::ApiKeysUsed(uses) => assert_eq!(uses[0].id, text.id()),
+            FromWorker::Drained => break,
+            _ => {}
+        }
+    }
+    assert!(worker.child.wait().unwrap().success());
 }
 
 #[test]
@@ -205,6 +261,19 @@ impl Worker {
         let channel = Channel::new(ours).unwrap();
         start::send(&channel, policy, listeners, None, None).unwrap();
         Worker { child, channel }
+    }
+
+    /// Tells it something, and waits until it has taken that over.
+    fn tell(&self, turn: u64, message: ToWorker) {
+        self.channel.send(&message, &[]).unwrap();
+        self.channel.send(&ToWorker::Challenges { number: turn, challenges: vec![] }, &[]).unwrap();
+        loop {
+            match self.channel.receive().unwrap().unwrap().0 {
+                FromWorker::Shown { number } if number == turn => return,
+                FromWorker::Drained => panic!("it ended first"),
+                _ => {}
+            }
+        }
     }
 
     fn ready(&mut self) -> Vec<String> {
