@@ -1,10 +1,11 @@
 //! Every worker knows the API keys of this moment: those that it started with, and each change since.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{self, BufWriter},
     os::fd::AsFd as _,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use firewall_gateway::{
@@ -20,14 +21,22 @@ use crate::state::api_keys::Keyring;
 /// Whom to tell.
 pub struct Keyholders {
     keys: Arc<Keyring>,
-    // Held from the copy of all keys until the worker is among these: no change falls in between.
-    workers: Mutex<Vec<Weak<Worker>>>,
+    holders: Mutex<Holders>,
+}
+
+#[derive(Default)]
+struct Holders {
+    workers: Vec<Weak<Worker>>,
+    /// What changed since those began to be made that are not among the workers yet. A file of a million keys takes
+    /// a while, and nobody who takes a key back should wait for it.
+    meanwhile: BTreeMap<u64, Vec<KeyChange>>,
+    begun: u64,
 }
 
 impl Keyholders {
     /// Nobody yet.
     pub fn new(keys: Arc<Keyring>) -> Self {
-        Self { keys, workers: Mutex::default() }
+        Self { keys, holders: Mutex::default() }
     }
 
     /// Starts a worker that is told from its first moment on, and waits until it serves.
@@ -42,12 +51,24 @@ impl Keyholders {
         policy: &GatewayPolicy,
         told: &Arc<Told>,
     ) -> Result<Arc<Worker>, WorkerError> {
+        let turn = {
+            let mut holders = self.holders();
+            holders.begun += 1;
+            let turn = holders.begun;
+            holders.meanwhile.insert(turn, Vec::new());
+            turn
+        };
+        let begun = file(&self.keys)
+            .map_err(WorkerError::ApiKeys)
+            .and_then(|keys| Worker::begin(listeners, user, policy, keys.as_fd(), told));
         let worker = {
-            let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-            workers.retain(|worker| worker.strong_count() > 0);
-            let keys = file(&self.keys).map_err(WorkerError::ApiKeys)?;
-            let worker = Worker::begin(listeners, user, policy, keys.as_fd(), told)?;
-            workers.push(Arc::downgrade(&worker));
+            let mut holders = self.holders();
+            let meanwhile = holders.meanwhile.remove(&turn).unwrap_or_default();
+            let worker = begun?;
+            // It may know some of them already, which changes nothing.
+            worker.tell_api_keys(&meanwhile);
+            holders.workers.retain(|worker| worker.strong_count() > 0);
+            holders.workers.push(Arc::downgrade(&worker));
             worker
         };
         worker.served()
@@ -55,10 +76,17 @@ impl Keyholders {
 
     /// Tells all of them, those too that drain: their connections are open yet.
     pub fn tell(&self, changes: &[KeyChange]) {
-        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        for worker in workers.iter().filter_map(Weak::upgrade) {
+        let mut holders = self.holders();
+        for meanwhile in holders.meanwhile.values_mut() {
+            meanwhile.extend_from_slice(changes);
+        }
+        for worker in holders.workers.iter().filter_map(Weak::upgrade) {
             worker.tell_api_keys(changes);
         }
+    }
+
+    fn holders(&self) -> MutexGuard<'_, Holders> {
+        self.holders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -47,14 +47,17 @@ pub fn run() -> Result<(Report, Vec<String>)> {
         networks: Vec::new(),
     });
     let consumers = Consumers::new(&consumers.collect::<Vec<_>>());
-    let (file, asked) = made(&grants)?;
+    // All policies stay where they are until the end: else the keys would lie in the memory that they left.
+    let (policies, asked) = made(&grants)?;
+    let mut file = Vec::new();
+    handed::write(policies.iter(), &mut file)?;
     let store = KeyStore::new(consumers);
     let (before, begun) = (resident_bytes()?, Instant::now());
     handed::read(&file[..], &store)?;
     let fill_ms = begun.elapsed().as_secs_f64() * 1e3;
     let (keys, table_bytes) = store.size();
     let grown = resident_bytes()?.saturating_sub(before);
-    ensure!(keys == KEYS, "{keys} of {KEYS} keys");
+    ensure!(keys == KEYS && policies.len() == KEYS, "{keys} of {KEYS} keys");
     let us = time_us(&store, &asked)?;
     eprintln!(
         "{keys} keys: tables of {table_bytes} bytes, the process grew by {grown}; {us:.2?} us"
@@ -73,8 +76,8 @@ pub fn run() -> Result<(Report, Vec<String>)> {
     Ok((Report::from_rows(rows), problems))
 }
 
-/// All keys as the daemon hands them over, and requests with some of them.
-fn made(grants: &[GrantPolicy]) -> Result<(Vec<u8>, Vec<HeaderMap>)> {
+/// All keys as the daemon has them, and requests with some of them.
+fn made(grants: &[GrantPolicy]) -> Result<(Vec<KeyPolicy>, Vec<HeaderMap>)> {
     let (mut policies, mut asked) = (Vec::with_capacity(KEYS), Vec::new());
     for number in 0..KEYS {
         let text = KeyText::generate().context("no randomness")?;
@@ -87,9 +90,7 @@ fn made(grants: &[GrantPolicy]) -> Result<(Vec<u8>, Vec<HeaderMap>)> {
             asked.push(HeaderMap::from_iter([(name, value)]));
         }
     }
-    let mut file = Vec::new();
-    handed::write(policies.iter(), &mut file)?;
-    Ok((file, asked))
+    Ok((policies, asked))
 }
 
 /// Microseconds of a request's key, from its headers to whose it is, a turn each.

@@ -178,6 +178,8 @@ impl KeyStore {
             API_KEYS_MAX.saturating_sub(tables.settled.keys().len() + tables.recent.keys().len());
         for change in changes {
             let (hash, ends_epoch_s) = match change {
+                // Told again what it began with, and nothing brings a key back that has ended.
+                KeyChange::Add(policy) if found(&policy.hash, &added).is_some() => continue,
                 KeyChange::Add(policy) => {
                     match self.key(policy) {
                         Some(key) if added.len() < room => added.push((policy.hash, key)),

@@ -56,6 +56,9 @@ fn keys_come_end_and_are_revoked() {
     // One that comes and goes in one message.
     store.change(&[add(&keys[3]), KeyChange::Revoke { hash: keys[3].hash }]);
     assert_eq!(holds(&store, &keys[3], 1), Some(Err(KeyError::Revoked)));
+    // Told again, it stays as it is.
+    store.change(&[add(&keys[2]), add(&keys[3]), add(&keys[0])]);
+    assert_eq!(holds(&store, &keys[2], 1), Some(Err(KeyError::Revoked)));
     let strange = KeyPolicy { id: "short".to_owned(), ..policy(9, None) };
     store.change(&[add(&strange)]);
     assert_eq!(store.counts(), (4, 1));
