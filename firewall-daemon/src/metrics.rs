@@ -261,6 +261,21 @@ impl Families<'_> {
             figures.forbidden.iter().map(|row| (vec![("condition", row.label.clone())], row.count)),
         );
         self.counters(
+            "gateway_cross_site",
+            "Requests of pages of other sites that were refused",
+            figures.cross_site.iter().map(|row| (vec![("reason", row.label.clone())], row.count)),
+        );
+        self.counter(
+            "gateway_preflights",
+            "Preflights of pages that may, answered by the gateway",
+            figures.preflights,
+        );
+        self.counter(
+            "gateway_cookies_hardened",
+            "Cookies of upstreams that were changed or removed",
+            figures.cookies_hardened,
+        );
+        self.counters(
             "gateway_tokens",
             "Tokens that a thread remembered, and those that it looked at whole",
             [result("cached", figures.tokens_cached), result("verified", figures.tokens_verified)],

@@ -173,6 +173,7 @@ fn value(field: AccessField, record: &Record<'_>) -> Option<String> {
         AccessField::Rejection => text(context.rejection?.label()),
         AccessField::Denied => match (context.denied, &context.forbidden) {
             (Some(denied), _) => text(denied.label()),
+            (None, None) => text(context.cross_site?.label()),
             (None, forbidden) => {
                 text(&escape(forbidden.as_ref()?.text.as_bytes(), LOG_TEXT_BYTES_MAX))
             }

@@ -13,6 +13,7 @@ use http::{HeaderValue, Method, Uri};
 use crate::{
     access_log::Details,
     authorise::Forbidden,
+    browser::CrossSite,
     clients::forwarded::Origin,
     identity::{Denied, Identity},
     limits::REQUEST_IDS_AT_ONCE,
@@ -50,6 +51,10 @@ pub struct RequestContext {
     pub denied: Option<Denied>,
     /// Which condition of its route does not hold: for the log, never for the client.
     pub forbidden: Option<Forbidden>,
+    /// Why a browser's request is refused: for the log, never for the page.
+    pub cross_site: Option<CrossSite>,
+    /// The page that reads the answer, where its route shares answers.
+    pub page: Option<HeaderValue>,
     /// Where it went.
     pub choice: Option<Choice>,
     /// Method, where the head was whole.

@@ -39,6 +39,12 @@ pub struct Figures {
     pub denied: Vec<LabelCount>,
     /// Requests that no rule of their route lets pass, by what did not hold; the labels are those of `Kind`.
     pub forbidden: Vec<LabelCount>,
+    /// Requests of pages that may not, by reason; the labels are those of `CrossSite`.
+    pub cross_site: Vec<LabelCount>,
+    /// Preflights that were answered for a route.
+    pub preflights: u64,
+    /// Cookies of upstreams that were changed or removed.
+    pub cookies_hardened: u64,
     /// Tokens that a thread remembered.
     pub tokens_cached: u64,
     /// Tokens that were looked at whole, good or not.
@@ -213,11 +219,14 @@ impl Figures {
         self.api_keys = self.api_keys.max(other.api_keys);
         add_labels(&mut self.denied, &other.denied);
         add_labels(&mut self.forbidden, &other.forbidden);
+        add_labels(&mut self.cross_site, &other.cross_site);
         add_labels(&mut self.http2_floods, &other.http2_floods);
         self.rollouts.add(&other.rollouts);
         add_labels(&mut self.upstream_failures, &other.upstream_failures);
         add_labels(&mut self.tls_failures, &other.tls_failures);
         for (ours, theirs) in [
+            (&mut self.preflights, other.preflights),
+            (&mut self.cookies_hardened, other.cookies_hardened),
             (&mut self.api_keys_refused, other.api_keys_refused),
             (&mut self.tokens_cached, other.tokens_cached),
             (&mut self.tokens_verified, other.tokens_verified),

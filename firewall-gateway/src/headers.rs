@@ -122,6 +122,16 @@ pub fn identify(
     }
 }
 
+/// The value of a cookie; where it is sent twice, the first (RFC 6265, 5.4: the more specific one).
+#[must_use]
+pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let pairs = lines.flat_map(|line| line.split(';'));
+    let mut values =
+        pairs.filter_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('=').map(str::trim));
+    values.next()
+}
+
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> =
         connection_tokens(headers).filter_map(|token| HeaderName::from_bytes(token).ok()).collect();

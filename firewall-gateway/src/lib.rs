@@ -41,6 +41,10 @@ mod body;
 
 mod headers;
 
+pub mod browser;
+
+mod signing;
+
 mod upstream;
 
 mod response;

@@ -363,6 +363,8 @@ pub const SPARE_DESCRIPTORS: u64 = 256;
 pub const RULES_MAX: usize = 16;
 /// Networks, and likewise times, of one rule.
 pub const RULE_ENTRIES_MAX: usize = 64;
+/// Origins of other sites that a route knows, for each purpose.
+pub const ORIGINS_MAX: usize = 64;
 /// Consumers of a policy.
 pub const CONSUMERS_MAX: usize = 1_024;
 /// Scopes, and likewise roles, networks and routes, of one consumer or one key.

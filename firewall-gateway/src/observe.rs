@@ -12,6 +12,7 @@ use crate::{
     access_log::{AccessLog, Details, Record},
     authorise::Forbidden,
     body::BodyFate,
+    browser::CrossSite,
     clients::{addresses::Seat, forwarded::Origin},
     connection::{Activity, Client, Unread},
     context::{RequestContext, RequestId},
@@ -71,6 +72,8 @@ impl Observation {
                 identity: None,
                 denied: None,
                 forbidden: None,
+                cross_site: None,
+                page: None,
                 choice: None,
                 details: Details::default(),
                 trace: None,
@@ -131,6 +134,12 @@ impl Observation {
     pub fn forbidden(&mut self, forbidden: Forbidden) -> Rejection {
         self.context.forbidden = Some(forbidden);
         Rejection::Forbidden
+    }
+
+    /// Another site's page may not.
+    pub fn cross_site(&mut self, refused: CrossSite) -> Rejection {
+        self.context.cross_site = Some(refused);
+        Rejection::CrossSite
     }
 
     /// The status of the answer is known.
@@ -222,6 +231,9 @@ impl Drop for Observation {
         }
         if let Some(forbidden) = &self.context.forbidden {
             self.meter.forbidden(forbidden.kind);
+        }
+        if let Some(refused) = self.context.cross_site {
+            self.meter.cross_site(refused);
         }
         // Where the client or we ended the request, nothing is known about the upstream.
         if let (Some(choice), Some(error)) = (&self.context.choice, self.upstream_erred(status)) {

@@ -3,12 +3,14 @@
 use std::{
     net::IpAddr,
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header, response::Parts};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header, response::Parts,
+};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 
@@ -16,6 +18,7 @@ use crate::{
     answer::{Answers, Asked},
     authorise,
     body::{BodyFate, RequestBody},
+    browser::{PREFLIGHT_STATUS, Preflight},
     connection::{Client, Unread},
     context::RequestId,
     figures::{Meter, one},
@@ -60,8 +63,13 @@ pub async fn run(
         Err(_) => Err(Rejection::UpstreamBusy),
     };
     let mut response = match outcome {
-        Ok(Outcome::Own(answer)) => own(answer, observation, bodiless, &client),
-        Ok(Outcome::Upstream(head, body)) => {
+        Ok(Outcome::Own(mut answer)) => {
+            share(answer.headers_mut(), &observation, &client);
+            own(answer, observation, bodiless, &client)
+        }
+        Ok(Outcome::Preflight(answer)) => own(answer, observation, bodiless, &client),
+        Ok(Outcome::Upstream(mut head, body)) => {
+            share(&mut head.headers, &observation, &client);
             observation.status(head.status.as_u16());
             // The HTTP library does not ask for a body that is not there.
             if bodiless || body.is_end_stream() {
@@ -107,6 +115,9 @@ async fn stages(
     // 3. request: the head means the same to every reader
     let target = request::inspect(&request, limits)?;
     // 4. route: what becomes of it; what no route takes goes nowhere
+    if let Some(answer) = preflight(&request, &target, client, observation)? {
+        return Ok(Outcome::Preflight(answer));
+    }
     let route = client
         .router
         .find(&target, request.method(), request.headers())
@@ -118,7 +129,18 @@ async fn stages(
         ClientCertificateUse::Required if observation.context.certificate.is_some() => {}
         ClientCertificateUse::Required => return Err(Rejection::ClientCertificateMissing),
     }
-    // 5. identity: who it is, where the route asks
+    // 5. browser: whose page it comes from
+    let protocol = route.upgrades.asked(&request);
+    if route.cors.is_some() {
+        observation.context.page = request.headers().get(header::ORIGIN).cloned();
+    }
+    let mut token = None;
+    if let Some(csrf) = &route.csrf {
+        csrf.check(request.method(), protocol.is_some(), request.headers(), &target.host)
+            .map_err(|refused| observation.cross_site(refused))?;
+        token = csrf.token(request.method(), request.headers());
+    }
+    // 6. identity: who it is, where the route asks
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     let recognised = client
         .identifier
@@ -129,7 +151,7 @@ async fn stages(
         observation.context.identity = Some(recognised.identity);
         told = recognised.headers;
     }
-    // 6. authorise: may they
+    // 7. authorise: may they
     if let Some(authorise) = &route.authorise {
         let asked = authorise::Asked {
             identity: observation.context.identity.as_ref(),
@@ -149,20 +171,19 @@ async fn stages(
             return Err(Rejection::Maintenance);
         }
     };
-    // 7. rollout: to which of its upstreams
+    // 8. rollout: to which of its upstreams
     let choice = forward.choose(request.headers(), observation.context.origin.client);
     let upstream = client.upstreams.get(choice.upstream).ok_or(Rejection::UpstreamFailed)?;
     observation.context.choice = Some(choice);
     let answers = client.answers.of(observation.route());
     let asked = answers.compression().map(|_| Asked::of(request.method(), request.headers()));
-    // 8. body: bounded in size and time
+    // 9. body: bounded in size and time
     let limits = &route.limits;
-    let protocol = route.upgrades.asked(&request);
     let (mut head, body) = request.into_parts();
     let body_deadline = Instant::now() + Duration::from_millis(limits.body_timeout_ms);
     let mut body = RequestBody::new(body, limits, body_deadline.into(), fate.clone())?;
     body.gather(limits.body_gather_bytes as usize).await?;
-    // 9. headers: what ends here is removed, who asks is set by us
+    // 10. headers: what ends here is removed, who asks is set by us
     client.identifier.withhold(
         route.place,
         observation.context.identity.as_ref(),
@@ -188,7 +209,7 @@ async fn stages(
         None => mirrored(forwarded, forward, client, from),
         Some(_) => forwarded.map(BodyExt::boxed_unsync),
     };
-    // 10. upstream
+    // 11. upstream
     let sent = Instant::now();
     observation.context.upstream_sent = Some(sent);
     let sending =
@@ -199,7 +220,7 @@ async fn stages(
         observation.upstream_failed(failure);
         observation.context.rejection.unwrap_or(failure.rejection())
     })?;
-    // 11. response: nothing of the inside
+    // 12. response: nothing of the inside
     observation.context.backend = Some(answer.backend);
     let mut response = answer.response;
     if let Some(protocol) =
@@ -217,6 +238,9 @@ async fn stages(
     }
     let (mut head, body) = response.into_parts();
     headers::to_client(&mut head.headers);
+    if let Some(cookies) = &route.cookies {
+        client.meter.cookies_hardened.fetch_add(cookies.harden(&mut head.headers), Relaxed);
+    }
     if let Some(cookie) = answer.cookie {
         head.headers.append(header::SET_COOKIE, cookie);
     }
@@ -225,6 +249,11 @@ async fn stages(
     let id = observation.context.id.as_str();
     let (mut head, body) = shaped(head, body, asked, answers, id, &client.meter);
     answers.apply(&mut head.headers);
+    if let Some(token) = token {
+        head.headers.append(header::SET_COOKIE, token);
+        // It is this session's alone, whatever the upstream says of its page.
+        head.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+    }
     Ok(Outcome::Upstream(head, body))
 }
 
@@ -232,7 +261,40 @@ async fn stages(
 enum Outcome {
     Upstream(Parts, Source),
     Own(Response<Bytes>),
+    Preflight(Response<Bytes>),
     Tunnel(Parts, Box<Opening>),
+}
+
+/// Where a route shares its answers, we answer who asks whether it may.
+fn preflight(
+    request: &Request<Incoming>,
+    target: &Target,
+    client: &Client,
+    observation: &mut Observation,
+) -> Result<Option<Response<Bytes>>, Rejection> {
+    let Some(asked) = Preflight::of(request.method(), request.headers()) else { return Ok(None) };
+    let route = client.router.find(target, &asked.method, request.headers());
+    let Some((route, cors)) = route.ok().and_then(|route| Some((route, route.cors.as_ref()?)))
+    else {
+        return Ok(None);
+    };
+    observation.routed(route);
+    let headers = cors
+        .preflight(&asked, request.headers())
+        .map_err(|refused| observation.cross_site(refused))?;
+    one(&client.meter.preflights);
+    let mut answer = Response::new(Bytes::new());
+    *answer.status_mut() = PREFLIGHT_STATUS;
+    *answer.headers_mut() = headers;
+    Ok(Some(answer))
+}
+
+/// Says which page may read the answer, a refusal too.
+fn share(headers: &mut HeaderMap, observation: &Observation, client: &Client) {
+    let route = observation.route().and_then(|place| client.router.at(place));
+    if let Some(cors) = route.and_then(|route| route.cors.as_ref()) {
+        cors.mark(observation.context.page.as_ref(), headers);
+    }
 }
 
 /// The upstream's answer as it may leave: ours in place of an error, compressed where that is wished.
@@ -320,6 +382,7 @@ fn refuse(
     let answer = rejection.response(context.id.as_str(), context.detail.as_deref());
     let (mut head, body): (Parts, Bytes) = answer.into_parts();
     client.answers.of(observation.route()).apply(&mut head.headers);
+    share(&mut head.headers, &observation, client);
     headers::set_request_id(&mut head.headers, &observation.context.id);
     if rejection == Rejection::MethodRefused {
         head.headers.insert(header::ALLOW, HeaderValue::from_static(METHODS_TEXT));

@@ -18,6 +18,8 @@ pub mod identity;
 
 pub mod authorise;
 
+pub mod browser;
+
 pub mod rollout;
 
 pub mod jwt;
@@ -30,6 +32,7 @@ pub use self::{
     access_log::AccessLogPolicy,
     answer::AnswerPolicy,
     authorise::{Day, OwnerPolicy, RulePolicy, TimePolicy},
+    browser::{CookiePolicy, CorsPolicy, CsrfPolicy, CsrfTokenPolicy, SameSite},
     clients::{AddressHeader, ClientsPolicy, ProxyProtocol, RequestRate},
     delivery::{
         BalancePolicy, BreakerPolicy, DeliveryPolicy, EjectionPolicy, HashKey, HealthPolicy,

@@ -43,11 +43,12 @@ pub enum Rejection {
     Unauthenticated,
     Forbidden,
     AuthenticationFailures,
+    CrossSite,
 }
 
 impl Rejection {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Rejection; 35] = [
+    pub const ALL: [Rejection; 36] = [
         Rejection::RequestMalformed,
         Rejection::FramingAmbiguous,
         Rejection::HostMissing,
@@ -83,6 +84,7 @@ impl Rejection {
         Rejection::Unauthenticated,
         Rejection::Forbidden,
         Rejection::AuthenticationFailures,
+        Rejection::CrossSite,
     ];
 
     /// The value of the metric label and of the access log's `rejection`.
@@ -270,6 +272,12 @@ impl Rejection {
                 "authentication_failures",
                 "Too many requests",
                 "Too many credentials that do not hold. Try again later.",
+            ),
+            Self::CrossSite => (
+                403,
+                "cross_site",
+                "Forbidden",
+                "A page of another site may not send this request.",
             ),
             Self::Forbidden => {
                 (403, "forbidden", "Forbidden", "You may not do this at this address.")

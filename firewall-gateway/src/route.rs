@@ -32,6 +32,7 @@ pub use self::{
 };
 use crate::{
     authorise::{Authorise, RuleError},
+    browser::{BrowserError, Cookies, Cors, Csrf},
     figures::RolloutFigures,
     limits::{LimitError, Limits},
     policy::{
@@ -63,6 +64,12 @@ pub struct Route {
     pub limits: Arc<Limits>,
     /// Its rules, where not everyone may.
     pub authorise: Option<Authorise>,
+    /// Which pages may read its answers.
+    pub cors: Option<Cors>,
+    /// Whose pages may change something.
+    pub csrf: Option<Csrf>,
+    /// What becomes of its upstream's cookies.
+    pub cookies: Option<Cookies>,
     /// Its own alone.
     pub own_limits: RouteLimits,
     /// What becomes of the client's certificate.
@@ -162,6 +169,12 @@ impl Router {
         Err(Missing::Method(others))
     }
 
+    /// A route by its place in the policy.
+    #[must_use]
+    pub fn at(&self, place: usize) -> Option<&Route> {
+        self.routes.get(place)
+    }
+
     /// What its rollouts have counted.
     #[must_use]
     pub fn rollouts(&self) -> RolloutFigures {
@@ -234,6 +247,12 @@ impl Route {
         if !knows && policy.authorise.iter().any(RulePolicy::needs_identity) {
             return Err(RouteError::Nobody { name: name() });
         }
+        let wrong =
+            |key| move |error| RouteError::Browser { name: policy.name.clone(), key, error };
+        let cors = policy.cors.as_ref().map(Cors::new).transpose().map_err(wrong("cors"))?;
+        let csrf = policy.csrf.as_ref().map(Csrf::new).transpose().map_err(wrong("csrf"))?;
+        let cookies = policy.cookies.as_ref().map(Cookies::new).transpose();
+        let cookies = cookies.map_err(wrong("cookies"))?;
         let own_limits = policy.limits.clone();
         let name = policy.name.as_str().into();
         let client_certificate = policy.client_certificate;
@@ -245,6 +264,9 @@ impl Route {
             action,
             limits,
             authorise,
+            cors,
+            csrf,
+            cookies,
             own_limits,
             client_certificate,
             upgrades,
@@ -285,6 +307,8 @@ pub enum RouteError {
         "gateway.routes: route {name:?}: authorise: expected authentication beside rules about who asks, found none"
     )]
     Nobody { name: String },
+    #[error("gateway.routes: route {name:?}: {key}: {error}")]
+    Browser { name: String, key: &'static str, error: BrowserError },
     #[error("gateway.routes: route {name:?}: {error}")]
     Limits { name: String, error: LimitError },
 }

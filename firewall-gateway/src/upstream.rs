@@ -38,7 +38,7 @@ use tokio::time::Instant;
 use self::{
     attempt::Attempt,
     backend::Backend,
-    balance::{Balancer, Candidate, cookie, is_tag},
+    balance::{Balancer, Candidate, is_tag},
     server::{Server, Standing},
     slot::{Slot, Ticket},
 };
@@ -51,6 +51,7 @@ pub use self::{
 use crate::{
     body::{BodyError, BodyFate},
     figures::{Meter, one},
+    headers::cookie,
     limits::Limits,
     policy::{BalancePolicy, RouteLimits},
     rejection::UpstreamFailure,

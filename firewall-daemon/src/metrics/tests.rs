@@ -26,6 +26,8 @@ fn full() -> Snapshot {
     gateway.figures.denied = vec![LabelCount { label: "expired".into(), count: 7 }];
     gateway.figures.authenticated = vec![LabelCount { label: "api_key".into(), count: 5 }];
     (gateway.figures.api_keys, gateway.figures.api_keys_refused) = (12, 1);
+    gateway.figures.cross_site = vec![LabelCount { label: "origin".into(), count: 8 }];
+    (gateway.figures.preflights, gateway.figures.cookies_hardened) = (14, 15);
     gateway.figures.forbidden = vec![LabelCount { label: "scopes".into(), count: 6 }];
     (gateway.figures.tokens_cached, gateway.figures.tokens_verified) = (10, 9);
     gateway.figures.token_keys_wanted = 3;
@@ -227,6 +229,9 @@ fn lines() {
         "seawall_jwt_keys_refusals_total{jwt=\"main\",reason=\"html\"} 1",
         "seawall_jwt_keys_wanted_total{jwt=\"main\"} 8",
         "seawall_gateway_denied_total{reason=\"expired\"} 7",
+        "seawall_gateway_cross_site_total{reason=\"origin\"} 8",
+        "seawall_gateway_preflights_total 14",
+        "seawall_gateway_cookies_hardened_total 15",
         "seawall_gateway_forbidden_total{condition=\"scopes\"} 6",
         "seawall_gateway_authenticated_total{method=\"api_key\"} 5",
         "seawall_gateway_api_keys 12",

@@ -115,7 +115,7 @@ pub fn material(config: &GatewayConfig, log: LogConfig) -> Result<Material, Mate
     let mut policy = GatewayPolicy {
         tls: tls(config, &config.tls)?,
         upstreams: upstreams.collect::<Result<_, _>>()?,
-        routes: config.routes.clone(),
+        routes: routes(config)?,
         jwts: config.jwts.iter().map(jwt).collect::<Result<_, _>>()?,
         clients: config.clients.clone(),
         consumers: config.consumers.clone(),
@@ -204,6 +204,14 @@ fn certificate(
         },
         place,
     })
+}
+
+fn routes(config: &GatewayConfig) -> Result<Vec<RoutePolicy>, MaterialError> {
+    let mut routes = config.routes.clone();
+    for token in routes.iter_mut().filter_map(|route| route.csrf.as_mut()?.token.as_mut()) {
+        token.key_hex = sticky::key_hex(&config.sticky_key)?;
+    }
+    Ok(routes)
 }
 
 fn upstream(config: &UpstreamConfig, sticky_key: &Path) -> Result<UpstreamPolicy, MaterialError> {

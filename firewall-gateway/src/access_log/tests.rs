@@ -88,6 +88,8 @@ fn lines() {
             identity: None,
             denied: None,
             forbidden: Some(Forbidden { kind: Kind::Claims, text: "rule:1:claims:a=\"".into() }),
+            cross_site: None,
+            page: None,
             choice: None,
             method: Some(Method::GET),
             uri: uri.clone(),

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     authorise::Kind,
+    browser::CrossSite,
     context::Protocol,
     identity::{Denied, Method},
     rejection::{Flood, Rejection, UpstreamFailure},
@@ -31,6 +32,9 @@ pub struct Meter {
     authenticated: [AtomicU64; Method::ALL.len()],
     denied: [AtomicU64; Denied::COUNT],
     forbidden: [AtomicU64; Kind::ALL.len()],
+    cross_site: [AtomicU64; CrossSite::ALL.len()],
+    pub preflights: AtomicU64,
+    pub cookies_hardened: AtomicU64,
     http2_floods: [AtomicU64; Flood::ALL.len()],
     upstream_failures: [AtomicU64; UpstreamFailure::ALL.len()],
     pub tokens_cached: AtomicU64,
@@ -83,6 +87,9 @@ impl Meter {
             authenticated: Default::default(),
             denied: std::array::from_fn(|_| AtomicU64::new(0)),
             forbidden: Default::default(),
+            cross_site: Default::default(),
+            preflights: AtomicU64::default(),
+            cookies_hardened: AtomicU64::default(),
             http2_floods: Default::default(),
             upstream_failures: Default::default(),
             tokens_cached: AtomicU64::default(),
@@ -152,6 +159,11 @@ impl Meter {
         one(&self.forbidden[kind as usize]);
     }
 
+    /// Counts one request of a page that may not.
+    pub fn cross_site(&self, refused: CrossSite) {
+        one(&self.cross_site[refused as usize]);
+    }
+
     /// Counts one connection that ended for a flood.
     pub fn flood(&self, flood: Flood) {
         one(&self.http2_floods[flood as usize]);
@@ -213,6 +225,12 @@ impl Meter {
                 &self.authenticated,
             ),
             denied: labels(&mut Denied::all().map(Denied::label), &self.denied),
+            cross_site: labels(
+                &mut CrossSite::ALL.into_iter().map(CrossSite::label),
+                &self.cross_site,
+            ),
+            preflights: read(&self.preflights),
+            cookies_hardened: read(&self.cookies_hardened),
             forbidden: labels(&mut Kind::ALL.into_iter().map(Kind::label), &self.forbidden),
             tokens_cached: read(&self.tokens_cached),
             tokens_verified: read(&self.tokens_verified),

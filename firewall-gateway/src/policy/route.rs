@@ -2,7 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AnswerPolicy, ApiKeyPolicy, authorise::RulePolicy, rollout::ForwardPolicy};
+use super::{
+    AnswerPolicy, ApiKeyPolicy,
+    authorise::RulePolicy,
+    browser::{CookiePolicy, CorsPolicy, CsrfPolicy},
+    rollout::ForwardPolicy,
+};
 
 /// One route. A request must match each thing that is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +39,15 @@ pub struct RoutePolicy {
     /// Rules of which one must hold; where there is none, everyone may.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub authorise: Vec<RulePolicy>,
+    /// Which pages of other sites may read its answers; what is said of it is the upstream's where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cors: Option<CorsPolicy>,
+    /// Whose pages may change something; anyone's where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csrf: Option<CsrfPolicy>,
+    /// What is added to the upstream's cookies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cookies: Option<CookiePolicy>,
     /// What becomes of the requests.
     pub action: RouteAction,
     /// Where it differs from the gateway's limits.
@@ -58,6 +72,9 @@ impl RoutePolicy {
             upgrades: Vec::new(),
             authentication: Vec::new(),
             authorise: Vec::new(),
+            cors: None,
+            csrf: None,
+            cookies: None,
             action: RouteAction::Forward(ForwardPolicy::to(upstream)),
             limits: RouteLimits::default(),
             answers: AnswerPolicy::default(),

@@ -12,14 +12,17 @@ mod sticky;
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, header};
+use http::HeaderMap;
 
 use self::round_robin::RoundRobin;
 pub use self::{
     hash::digest,
     sticky::{Signer, is_tag},
 };
-use crate::policy::{BalancePolicy, HashKey};
+use crate::{
+    headers::cookie,
+    policy::{BalancePolicy, HashKey},
+};
 
 /// A backend that a request may go to, as it is known at this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,16 +90,6 @@ impl Balancer {
             IpAddr::V6(address) => digest(&address.octets()),
         })
     }
-}
-
-/// The value of a cookie; where it is sent twice, the first (RFC 6265, 5.4: the more specific one).
-#[must_use]
-pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let pairs = lines.flat_map(|line| line.split(';'));
-    let mut values =
-        pairs.filter_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('=').map(str::trim));
-    values.next()
 }
 
 #[cfg(test)]

@@ -25,6 +25,8 @@ mod keys;
 
 mod authorise;
 
+mod browser;
+
 mod http2_hygiene;
 
 mod floods;

@@ -40,11 +40,12 @@ const PUBLISHER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOC
 const WHERE_CONFIGURED: [&str; 3] =
     ["seawall_gateway_canary_", "seawall_gateway_acme_", "seawall_jwt_keys_"];
 /// Nothing is in shadow here, and nobody is asked who it is, or may not.
-const WHERE_ANY: [&str; 4] = [
+const WHERE_ANY: [&str; 5] = [
     "verdict=\"shadow\"",
     "seawall_gateway_authenticated_total",
     "seawall_gateway_denied_total",
     "seawall_gateway_forbidden_total",
+    "seawall_gateway_cross_site_total",
 ];
 
 #[test]

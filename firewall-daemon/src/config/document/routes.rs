@@ -8,6 +8,7 @@ use crate::config::{
         Entries,
         answers::{CompressionDocument, ResponseHeadersDocument, UpstreamErrorsDocument},
         authorise::RouteRuleDocument,
+        browser::{CookiesDocument, CorsDocument, CsrfDocument},
         gateway::WaitMs,
         jwt::AuthenticationDocument,
         tls::ClientCertificateDocument,
@@ -34,6 +35,9 @@ pub struct RouteDocument {
     pub authentication: Given<Entries<AuthenticationDocument>>,
     #[serde(default)]
     pub authorise: Given<Entries<RouteRuleDocument>>,
+    pub cors: Option<Spanned<CorsDocument>>,
+    pub csrf: Option<Spanned<CsrfDocument>>,
+    pub cookies: Option<Spanned<CookiesDocument>>,
     pub upstream: Option<Spanned<Name>>,
     #[serde(default)]
     pub split: Given<Entries<ShareDocument>>,

@@ -8,6 +8,7 @@ mod rollout;
 mod jwt;
 mod consumers;
 mod authorise;
+mod browser;
 
 mod delivery;
 

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, net::SocketAddr};
 use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
 use http::HeaderValue;
 
-use crate::policy::StickyCookiePolicy;
+use crate::{policy::StickyCookiePolicy, signing};
 
 /// Writes and reads the cookies of an upstream.
 pub struct Signer {
@@ -24,9 +24,7 @@ impl Signer {
         if policy.cookie.is_empty() || !policy.cookie.bytes().all(token) {
             return Err("expected a cookie name of letters, digits and -_. signs");
         }
-        let key = bytes(&policy.key_hex).filter(|key| key.len() >= KEY_BYTES_MIN);
-        let key = key.ok_or("expected a key of at least 32 bytes as hex")?;
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
+        let key = signing::key(&policy.key_hex).ok_or(signing::EXPECTED)?;
         Ok(Self { cookie: policy.cookie.clone(), key, upstream: upstream.to_owned() })
     }
 
@@ -64,14 +62,5 @@ pub fn is_tag(tag: &str, cookie: &str) -> bool {
     verify_slices_are_equal(tag.as_bytes(), cookie.as_bytes()).is_ok()
 }
 
-fn bytes(hex: &str) -> Option<Vec<u8>> {
-    if !hex.len().is_multiple_of(2) || !hex.is_ascii() {
-        return None;
-    }
-    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok()).collect()
-}
-
-/// As long as the hash: a longer one adds nothing, a shorter one is weaker.
-const KEY_BYTES_MIN: usize = 32;
 /// 128 bits of the signature.
 const TAG_BYTES: usize = 16;

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use http::{HeaderMap, HeaderValue, header};
 
-use super::{Balancer, Candidate, cookie, digest, hash, sticky::Signer, sticky::is_tag};
+use super::{Balancer, Candidate, digest, hash, sticky::Signer, sticky::is_tag};
 use crate::{
+    headers::cookie,
     limits::HASH_IN_FLIGHT_MIN,
     policy::{BalancePolicy, HashKey, StickyCookiePolicy},
 };

@@ -136,6 +136,9 @@ impl Check<'_> {
             },
             authentication,
             authorise,
+            cors: self.cors(route.cors)?,
+            csrf: self.csrf(route.csrf)?,
+            cookies: self.cookies(route.cookies)?,
             action,
             limits: limits(&route.limits.0.unwrap_or_default()),
             answers: self.answers(
