@@ -207,7 +207,7 @@ pub const CLIENT_HELLO_BYTES_MAX: usize = 16_384 + 5;
 /// began, as long as a network takes for it; then it is closed.
 pub const DRAIN_QUIET_MS: u64 = 1_000;
 /// A kept HTTP/1 connection that was quiet so long is parked: it holds its TLS session and no buffer.
-pub const PARK_AFTER_MS: u64 = 1_000;
+pub const PARK_AFTER_MS: u64 = 250;
 /// A parked connection's first bytes are read in pieces of at most this size.
 pub const WAKE_BYTES: usize = 4_096;
 /// Certificates beside the default one: some 10 KB of policy and 20 KB of memory each.

@@ -179,8 +179,14 @@ impl Upstream {
                 None => return Err(UpstreamFailure::Request),
             };
             let outcome;
-            (slot, outcome) =
-                self.hedged(&attempt, slot, sent, copy.as_ref(), &asked, &mut tried).await;
+            match self.hedge(&tried, copy.as_ref()) {
+                None => outcome = attempt.run(&mut slot, sent, copy.as_ref()).await,
+                Some((hedge, copy)) => {
+                    // Boxed: no other request is to have room for a second one.
+                    let hedged = self.hedged(hedge, &attempt, slot, sent, copy, &asked, &mut tried);
+                    (slot, outcome) = Box::pin(hedged).await;
+                }
+            }
             let repeat = match &outcome {
                 Ok((response, _)) => {
                     let status = response.status().as_u16();

@@ -17,29 +17,36 @@ use super::{
     server::Standing,
     slot::Slot,
 };
-use crate::figures::one;
+use crate::{figures::one, policy::HedgePolicy};
 
 type Outcome = Result<(Response<Incoming>, Lease), Failed>;
 
 impl Upstream {
+    /// Whether the request may be sent to two backends, and its copy.
+    pub(super) fn hedge<'a>(
+        &self,
+        tried: &[SocketAddr],
+        copy: Option<&'a Request<SentBody>>,
+    ) -> Option<(HedgePolicy, &'a Request<SentBody>)> {
+        // A retry is one already.
+        let hedge = self.shared.delivery.hedge.filter(|_| tried.is_empty())?;
+        let copy = copy.filter(|copy| [Method::GET, Method::HEAD].contains(copy.method()))?;
+        Some((hedge, copy))
+    }
+
     /// Sends a request to the backend of `slot`, and, where no answer comes for a while, `copy` to another,
     /// which is then one of `tried`. What is given back is the place of the backend whose outcome it is.
+    #[expect(clippy::too_many_arguments, reason = "all of them are what one attempt is made of")]
     pub(super) async fn hedged(
         &self,
+        hedge: HedgePolicy,
         attempt: &Attempt<'_>,
         mut slot: Slot,
         request: Request<SentBody>,
-        copy: Option<&Request<SentBody>>,
+        copy: &Request<SentBody>,
         asked: &Asked,
         tried: &mut Vec<SocketAddr>,
     ) -> (Slot, Outcome) {
-        // A retry is one already.
-        let hedge = self.shared.delivery.hedge.filter(|_| tried.is_empty());
-        let may = |copy: &&Request<SentBody>| [Method::GET, Method::HEAD].contains(copy.method());
-        let (Some(hedge), Some(copy)) = (hedge, copy.filter(may)) else {
-            let outcome = attempt.run(&mut slot, request, copy).await;
-            return (slot, outcome);
-        };
         let begun = Instant::now();
         let address = slot.server.address;
         let mut other = None;
