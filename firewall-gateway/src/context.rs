@@ -50,6 +50,8 @@ pub struct RequestContext {
     pub denied: Option<Denied>,
     /// Which condition of its route does not hold: for the log, never for the client.
     pub forbidden: Option<Forbidden>,
+    /// Which limit it is over: for the log, and for the client, which is told of its limits anyway.
+    pub limited: Option<Arc<str>>,
     /// Where it went.
     pub choice: Option<Choice>,
     /// Method, where the head was whole.

@@ -17,6 +17,7 @@ use crate::{
     context::{RequestContext, RequestId},
     figures::{Meter, one},
     identity::Refused,
+    rate::{Due, Limited},
     rejection::{Rejection, UpstreamFailure},
     route::Route,
     trace::export::Tracer,
@@ -40,6 +41,8 @@ pub struct Observation {
     activity: Rc<Activity>,
     unread: Rc<Unread>,
     seat: Option<Seat>,
+    /// What it owes its limits.
+    pub due: Due,
 }
 
 impl Observation {
@@ -71,6 +74,7 @@ impl Observation {
                 identity: None,
                 denied: None,
                 forbidden: None,
+                limited: None,
                 choice: None,
                 details: Details::default(),
                 trace: None,
@@ -93,6 +97,7 @@ impl Observation {
             activity: client.activity.clone(),
             unread,
             seat: None,
+            due: Due::default(),
         })
     }
 
@@ -131,6 +136,13 @@ impl Observation {
     pub fn forbidden(&mut self, forbidden: Forbidden) -> Rejection {
         self.context.forbidden = Some(forbidden);
         Rejection::Forbidden
+    }
+
+    /// They come too often.
+    pub fn limited(&mut self, limited: Limited) -> Rejection {
+        self.context.retry_after = Some(limited.after);
+        self.context.limited = Some(limited.limit);
+        Rejection::RateLimited
     }
 
     /// The status of the answer is known.
@@ -223,6 +235,7 @@ impl Drop for Observation {
         if let Some(forbidden) = &self.context.forbidden {
             self.meter.forbidden(forbidden.kind);
         }
+        self.due.settle(bytes_in.saturating_add(self.bytes_out), status);
         // Where the client or we ended the request, nothing is known about the upstream.
         if let (Some(choice), Some(error)) = (&self.context.choice, self.upstream_erred(status)) {
             choice.ended(error);

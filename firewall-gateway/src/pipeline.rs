@@ -8,7 +8,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header, response::Parts};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header, response::Parts,
+};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 
@@ -20,8 +22,10 @@ use crate::{
     context::RequestId,
     figures::{Meter, one},
     headers,
+    identity::Identity,
     observe::Observation,
     policy::ClientCertificateUse,
+    rate::{self, When},
     rejection::{self, Rejection},
     request::{self, METHODS_TEXT, Target, with_query},
     response::{ResponseBody, Source, UpstreamBody},
@@ -61,19 +65,20 @@ pub async fn run(
     };
     let mut response = match outcome {
         Ok(Outcome::Own(answer)) => own(answer, observation, bodiless, &client),
-        Ok(Outcome::Upstream(head, body)) => {
+        Ok(Outcome::Upstream(mut head, body)) => {
             observation.status(head.status.as_u16());
             // The HTTP library does not ask for a body that is not there.
             if bodiless || body.is_end_stream() {
                 observation.answered();
             }
             let id = observation.context.id.clone();
-            let mut response = Response::from_parts(head, ResponseBody::new(body, observation));
-            headers::set_request_id(response.headers_mut(), &id);
-            response
+            client.rates.describe(observation.route(), &observation.due, &mut head.headers);
+            headers::set_request_id(&mut head.headers, &id);
+            Response::from_parts(head, ResponseBody::new(body, observation))
         }
         Ok(Outcome::Tunnel(mut head, opening)) => {
             observation.status(head.status.as_u16());
+            client.rates.describe(observation.route(), &observation.due, &mut head.headers);
             headers::set_request_id(&mut head.headers, &observation.context.id);
             client.tunnel.set(Some(Tunnel::new(*opening, observation)));
             Response::from_parts(head, ResponseBody::last())
@@ -107,10 +112,18 @@ async fn stages(
     // 3. request: the head means the same to every reader
     let target = request::inspect(&request, limits)?;
     // 4. route: what becomes of it; what no route takes goes nowhere
-    let route = client
-        .router
-        .find(&target, request.method(), request.headers())
-        .map_err(|missing| observation.context.unrouted(missing))?;
+    let route = match client.router.find(&target, request.method(), request.headers()) {
+        Ok(route) => route,
+        // Whoever looks for what is not there is counted by what holds everywhere.
+        Err(missing) => {
+            let asked = counted(None, from, request.headers(), None);
+            client
+                .rates
+                .admit(When::Early, None, &asked, &mut observation.due)
+                .map_err(|limited| observation.limited(limited))?;
+            return Err(observation.context.unrouted(missing));
+        }
+    };
     observation.routed(route);
     match route.client_certificate {
         ClientCertificateUse::None => observation.context.certificate = None,
@@ -118,7 +131,14 @@ async fn stages(
         ClientCertificateUse::Required if observation.context.certificate.is_some() => {}
         ClientCertificateUse::Required => return Err(Rejection::ClientCertificateMissing),
     }
-    // 5. identity: who it is, where the route asks
+    // 5. rate: not too often, of what can be told before a signature is verified
+    let place = Some(route.place);
+    let asked = counted(Some(&route.name), from, request.headers(), None);
+    let early = client
+        .rates
+        .admit(When::Early, place, &asked, &mut observation.due)
+        .map_err(|limited| observation.limited(limited))?;
+    // 6. identity: who it is, where the route asks
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     let recognised = client
         .identifier
@@ -129,7 +149,7 @@ async fn stages(
         observation.context.identity = Some(recognised.identity);
         told = recognised.headers;
     }
-    // 6. authorise: may they
+    // 7. authorise: may they
     if let Some(authorise) = &route.authorise {
         let asked = authorise::Asked {
             identity: observation.context.identity.as_ref(),
@@ -140,6 +160,18 @@ async fn stages(
         };
         authorise.check(&asked).map_err(|forbidden| observation.forbidden(forbidden))?;
     }
+    // 8. rate: not too often, of what asks who it is; then in their turn
+    let identity = observation.context.identity.as_ref();
+    let asked = counted(Some(&route.name), from, request.headers(), identity);
+    let late = client
+        .rates
+        .admit_known(place, &asked, &mut observation.due)
+        .await
+        .map_err(|limited| observation.limited(limited))?;
+    let wait = early.max(late);
+    if !wait.is_zero() {
+        tokio::time::sleep(wait).await;
+    }
     let forward = match &route.action {
         Action::Forward(forward) => forward,
         Action::Redirect(redirect) => return Ok(Outcome::Own(elsewhere(redirect, &target)?)),
@@ -149,20 +181,20 @@ async fn stages(
             return Err(Rejection::Maintenance);
         }
     };
-    // 7. rollout: to which of its upstreams
+    // 9. rollout: to which of its upstreams
     let choice = forward.choose(request.headers(), observation.context.origin.client);
     let upstream = client.upstreams.get(choice.upstream).ok_or(Rejection::UpstreamFailed)?;
     observation.context.choice = Some(choice);
     let answers = client.answers.of(observation.route());
     let asked = answers.compression().map(|_| Asked::of(request.method(), request.headers()));
-    // 8. body: bounded in size and time
+    // 10. body: bounded in size and time
     let limits = &route.limits;
     let protocol = route.upgrades.asked(&request);
     let (mut head, body) = request.into_parts();
     let body_deadline = Instant::now() + Duration::from_millis(limits.body_timeout_ms);
     let mut body = RequestBody::new(body, limits, body_deadline.into(), fate.clone())?;
     body.gather(limits.body_gather_bytes as usize).await?;
-    // 9. headers: what ends here is removed, who asks is set by us
+    // 11. headers: what ends here is removed, who asks is set by us
     client.identifier.withhold(
         route.place,
         observation.context.identity.as_ref(),
@@ -188,7 +220,7 @@ async fn stages(
         None => mirrored(forwarded, forward, client, from),
         Some(_) => forwarded.map(BodyExt::boxed_unsync),
     };
-    // 10. upstream
+    // 12. upstream
     let sent = Instant::now();
     observation.context.upstream_sent = Some(sent);
     let sending =
@@ -199,7 +231,7 @@ async fn stages(
         observation.upstream_failed(failure);
         observation.context.rejection.unwrap_or(failure.rejection())
     })?;
-    // 11. response: nothing of the inside
+    // 13. response: nothing of the inside
     observation.context.backend = Some(answer.backend);
     let mut response = answer.response;
     if let Some(protocol) =
@@ -226,6 +258,15 @@ async fn stages(
     let (mut head, body) = shaped(head, body, asked, answers, id, &client.meter);
     answers.apply(&mut head.headers);
     Ok(Outcome::Upstream(head, body))
+}
+
+fn counted<'a>(
+    route: Option<&'a str>,
+    address: IpAddr,
+    headers: &'a HeaderMap,
+    identity: Option<&'a Identity>,
+) -> rate::Asked<'a> {
+    rate::Asked { address, route, headers, identity }
 }
 
 /// What the client gets.
@@ -301,6 +342,7 @@ fn own(
     }
     let (mut head, body) = answer.into_parts();
     client.answers.of(observation.route()).apply(&mut head.headers);
+    client.rates.describe(observation.route(), &observation.due, &mut head.headers);
     headers::set_request_id(&mut head.headers, &observation.context.id);
     Response::from_parts(head, ResponseBody::new(Source::own(body), observation))
 }
@@ -320,6 +362,7 @@ fn refuse(
     let answer = rejection.response(context.id.as_str(), context.detail.as_deref());
     let (mut head, body): (Parts, Bytes) = answer.into_parts();
     client.answers.of(observation.route()).apply(&mut head.headers);
+    client.rates.describe(observation.route(), &observation.due, &mut head.headers);
     headers::set_request_id(&mut head.headers, &observation.context.id);
     if rejection == Rejection::MethodRefused {
         head.headers.insert(header::ALLOW, HeaderValue::from_static(METHODS_TEXT));

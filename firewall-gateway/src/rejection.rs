@@ -43,11 +43,12 @@ pub enum Rejection {
     Unauthenticated,
     Forbidden,
     AuthenticationFailures,
+    RateLimited,
 }
 
 impl Rejection {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Rejection; 35] = [
+    pub const ALL: [Rejection; 36] = [
         Rejection::RequestMalformed,
         Rejection::FramingAmbiguous,
         Rejection::HostMissing,
@@ -83,6 +84,7 @@ impl Rejection {
         Rejection::Unauthenticated,
         Rejection::Forbidden,
         Rejection::AuthenticationFailures,
+        Rejection::RateLimited,
     ];
 
     /// The value of the metric label and of the access log's `rejection`.
@@ -271,6 +273,9 @@ impl Rejection {
                 "Too many requests",
                 "Too many credentials that do not hold. Try again later.",
             ),
+            Self::RateLimited => {
+                (429, "rate_limited", "Too many requests", "Too many requests. Try again later.")
+            }
             Self::Forbidden => {
                 (403, "forbidden", "Forbidden", "You may not do this at this address.")
             }

@@ -15,6 +15,7 @@ pub mod routes;
 pub mod jwt;
 pub mod consumers;
 pub mod authorise;
+pub mod rates;
 pub mod clients;
 pub mod answers;
 

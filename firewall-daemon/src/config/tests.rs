@@ -18,6 +18,7 @@ mod answers;
 mod jwt;
 mod consumers;
 mod authorise;
+mod rates;
 
 const LEAST: &str = "interfaces: [{name: eth0}]\npacket: {}\n";
 

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AnswerPolicy, ApiKeyPolicy, authorise::RulePolicy, rollout::ForwardPolicy};
+use super::{
+    AnswerPolicy, ApiKeyPolicy, authorise::RulePolicy, rate::RouteRates, rollout::ForwardPolicy,
+};
 
 /// One route. A request must match each thing that is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +36,9 @@ pub struct RoutePolicy {
     /// Rules of which one must hold; where there is none, everyone may.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub authorise: Vec<RulePolicy>,
+    /// How often.
+    #[serde(default)]
+    pub rates: RouteRates,
     /// What becomes of the requests.
     pub action: RouteAction,
     /// Where it differs from the gateway's limits.
@@ -58,6 +63,7 @@ impl RoutePolicy {
             upgrades: Vec::new(),
             authentication: Vec::new(),
             authorise: Vec::new(),
+            rates: RouteRates::default(),
             action: RouteAction::Forward(ForwardPolicy::to(upstream)),
             limits: RouteLimits::default(),
             answers: AnswerPolicy::default(),

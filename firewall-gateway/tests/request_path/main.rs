@@ -25,6 +25,14 @@ mod keys;
 
 mod authorise;
 
+#[path = "../../../tests/src/requirement.rs"]
+#[allow(dead_code, reason = "others use the rest")]
+mod requirement;
+
+mod rates;
+
+mod rate_store;
+
 mod http2_hygiene;
 
 mod floods;

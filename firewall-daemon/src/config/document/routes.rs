@@ -34,6 +34,9 @@ pub struct RouteDocument {
     pub authentication: Given<Entries<AuthenticationDocument>>,
     #[serde(default)]
     pub authorise: Given<Entries<RouteRuleDocument>>,
+    #[serde(default)]
+    pub rate_limits: Given<Entries<Name>>,
+    pub cost: Option<Spanned<Number<1, 1_000_000>>>,
     pub upstream: Option<Spanned<Name>>,
     #[serde(default)]
     pub split: Given<Entries<ShareDocument>>,
