@@ -51,7 +51,7 @@ pub use self::{due::Due, key::Asked};
 use crate::{
     figures::{RateFigures, RateStoreFigures, one},
     limits::RATE_LIMITS_OF_ROUTE_MAX,
-    policy::{GatewayPolicy, KeyPart, RateStorePolicy, RouteRates},
+    policy::{GatewayPolicy, KeyPart, RatePolicy, RateStorePolicy, RouteRates},
 };
 
 /// The limits of a worker; threads share it.
@@ -99,13 +99,24 @@ impl Rates {
     /// The part that cannot be used.
     pub fn new(policy: &GatewayPolicy) -> Result<Self, RateError> {
         let hosts = policy.rate_store.as_ref().map_or(1, |store| store.hosts);
-        let limits = policy.rates.iter().map(|limit| Limit::new(limit, hosts));
+        Self::of(&policy.rates, policy.routes.iter().map(|route| &route.rates), hosts)
+    }
+
+    /// The same, for these routes, on one of so many hosts.
+    ///
+    /// # Errors
+    /// The part that cannot be used.
+    pub fn of<'a>(
+        policies: &[RatePolicy],
+        routes: impl Iterator<Item = &'a RouteRates>,
+        hosts: u32,
+    ) -> Result<Self, RateError> {
+        let limits = policies.iter().map(|limit| Limit::new(limit, hosts));
         let limits = limits.collect::<Result<Box<[_]>, _>>()?;
-        let everywhere = policy.rates.iter().filter(|limit| limit.everywhere);
+        let everywhere = policies.iter().filter(|limit| limit.everywhere);
         let everywhere: Vec<String> = everywhere.map(|limit| limit.name.clone()).collect();
-        let asks = |route: &RouteRates| Asks::new(route, &everywhere, policy, &limits);
-        let routes = policy.routes.iter().map(|route| asks(&route.rates));
-        let routes = routes.collect::<Result<_, _>>()?;
+        let asks = |route: &RouteRates| Asks::new(route, &everywhere, policies, &limits);
+        let routes = routes.map(asks).collect::<Result<_, _>>()?;
         let unrouted = asks(&RouteRates::default())?;
         let (hasher, clock) = (RandomState::new(), Clock::new());
         Ok(Self { limits, routes, unrouted, hasher, clock, store: OnceLock::new() })
@@ -174,7 +185,7 @@ impl Rates {
         if let Some((number, limit, after_ns)) = refused {
             one(&limit.outcomes.refused);
             if let Some(Some(count)) = counts.get_mut(number) {
-                due.stands(count.place, limit.units(), count.slot.place().standing());
+                due.refused(count.place, limit.units(), count.slot.place().standing());
             }
             let after = Duration::from_nanos(after_ns);
             return Err(Limited { limit: limit.name.clone(), after });
@@ -263,7 +274,7 @@ impl Asks {
     fn new(
         route: &RouteRates,
         everywhere: &[String],
-        policy: &GatewayPolicy,
+        policies: &[RatePolicy],
         limits: &[Limit],
     ) -> Result<Self, RateError> {
         let names = route.limits.as_deref().unwrap_or(everywhere);
@@ -271,7 +282,7 @@ impl Asks {
         let mut items = Vec::new();
         let cost = u64::from(route.cost.max(1));
         for name in names {
-            let found = policy.rates.iter().position(|limit| limit.name == *name);
+            let found = policies.iter().position(|limit| limit.name == *name);
             let Some((place, limit)) = found.and_then(|place| Some((place, limits.get(place)?)))
             else {
                 return Err(RateError::Unknown(name.clone()));
@@ -279,7 +290,7 @@ impl Asks {
             if limit.asks(cost) > limit.most() {
                 return Err(RateError::Cost { limit: name.clone(), cost, most: limit.most() });
             }
-            let key = policy.rates.get(place).map(|limit| limit.key.as_slice());
+            let key = policies.get(place).map(|limit| limit.key.as_slice());
             let known = !key.unwrap_or_default().iter().any(KeyPart::needs_identity);
             match (limit.shared, known) {
                 (true, _) => shared.push(place),

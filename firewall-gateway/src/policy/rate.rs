@@ -1,6 +1,6 @@
 //! How often something may be done: limits, each of which routes name.
 
-use std::net::SocketAddr;
+use std::{fmt, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -100,7 +100,7 @@ impl KeyPart {
 }
 
 /// Where hosts count together: Redis or Valkey.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RateStorePolicy {
     /// Where it listens.
@@ -113,6 +113,19 @@ pub struct RateStorePolicy {
     pub hosts: u32,
     /// How long it is waited for.
     pub timeout_ms: u32,
+}
+
+// The password stays out of every line.
+impl fmt::Debug for RateStorePolicy {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("RateStorePolicy")
+            .field("address", &self.address)
+            .field("prefix", &self.prefix)
+            .field("hosts", &self.hosts)
+            .field("timeout_ms", &self.timeout_ms)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What requests of a route count, and by which limits.

@@ -45,6 +45,11 @@ impl Due {
         }
     }
 
+    /// One that is refused has to heed the limit that refuses it.
+    pub(super) fn refused(&mut self, place: usize, units: u64, standing: Standing) {
+        self.nearest = Some(Nearest { place, units, standing });
+    }
+
     pub(super) fn standing(&self) -> Option<(usize, Standing)> {
         self.nearest.map(|nearest| (nearest.place, nearest.standing))
     }

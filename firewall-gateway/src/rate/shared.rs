@@ -68,9 +68,13 @@ impl Rates {
                 Err(_) if limit.shadow => one(&limit.outcomes.shadow_refused),
                 Err(_) => one(&limit.outcomes.refused),
             }
-            if !limit.shadow {
-                due.stands(*place, limit.units(), standing);
-                verdict.map_err(|after| Limited { limit: limit.name.clone(), after })?;
+            match verdict {
+                _ if limit.shadow => {}
+                Ok(_) => due.stands(*place, limit.units(), standing),
+                Err(after) => {
+                    due.refused(*place, limit.units(), standing);
+                    return Err(Limited { limit: limit.name.clone(), after });
+                }
             }
         }
         Ok(longest)

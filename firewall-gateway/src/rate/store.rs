@@ -156,8 +156,11 @@ impl Speaker {
                         tracing::info!("the rate store is back: hosts count together again");
                     }
                     self.state.up.store(true, Relaxed);
-                    pause_ms = first_ms;
-                    let error = self.serve(connection).await;
+                    let (served, error) = self.serve(connection).await;
+                    // One that lets us in and then fails is not asked at once, again and again.
+                    if served {
+                        pause_ms = first_ms;
+                    }
                     self.state.up.store(false, Relaxed);
                     one(&self.state.failures);
                     // Those that wait learn that there is no answer.
@@ -184,17 +187,18 @@ impl Speaker {
         }
     }
 
-    /// Batch after batch, until it fails; without an error nobody asks any more.
-    async fn serve(&mut self, mut connection: Connection) -> Option<io::Error> {
+    /// Batch after batch, until it fails, and whether one did not; without an error nobody asks any more.
+    async fn serve(&mut self, mut connection: Connection) -> (bool, Option<io::Error>) {
+        let mut served = false;
         let (mut questions, mut refused) = (Vec::new(), Refused::default());
         loop {
             let next = self.asked.recv_many(&mut questions, RATE_STORE_BATCH_MAX);
             let number = tokio::select! {
                 number = next => number,
-                error = connection.end() => return Some(error),
+                error = connection.end() => return (served, Some(error)),
             };
             if number == 0 {
-                return None;
+                return (served, None);
             }
             // Who has stopped waiting is not asked for: what would be granted, nobody would use.
             questions.retain(|question| !question.reply.is_closed());
@@ -215,9 +219,9 @@ impl Speaker {
             }
             self.state.calls.fetch_add(calls.len() as u64, Relaxed);
             match timeout(self.wait, connection.take(&mut calls, &mut refused)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => return Some(error),
-                Err(_) => return Some(io::ErrorKind::TimedOut.into()),
+                Ok(Ok(())) => served = true,
+                Ok(Err(error)) => return (served, Some(error)),
+                Err(_) => return (served, Some(io::ErrorKind::TimedOut.into())),
             }
         }
     }

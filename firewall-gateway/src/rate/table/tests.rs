@@ -1,3 +1,5 @@
+//! What a table forgets, and what it does not.
+
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::{Place as _, Standing, Table};
