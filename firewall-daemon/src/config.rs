@@ -25,7 +25,7 @@ mod read;
 mod valid;
 
 pub use feeds::{FeedConfig, GeoUpdateConfig, Provider};
-pub use gateway::{BackendName, GatewayConfig, UpstreamConfig, UpstreamTlsConfig};
+pub use gateway::{BackendName, GatewayConfig, RateStoreConfig, UpstreamConfig, UpstreamTlsConfig};
 pub use jwt::{JwtConfig, KeysConfig, KeysUrlConfig};
 pub use limits::{
     ByteRate, LimitScope, LimitsConfig, PacketRate, PortLimit, PortProtocol, RateConfig,

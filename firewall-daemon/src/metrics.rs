@@ -14,6 +14,7 @@ use crate::status::{GatewayStatus, Snapshot};
 mod server;
 mod feeds;
 mod keys;
+mod rates;
 mod rollout;
 mod standings;
 mod state;
@@ -356,6 +357,7 @@ impl Families<'_> {
             figures.upstream_retries,
         );
         self.rollouts(&figures.rollouts);
+        self.rates(&figures.rates, figures.rate_store);
         let direction = |direction: &str, bytes| (vec![("direction", direction.to_owned())], bytes);
         self.counters(
             "gateway_body_bytes",

@@ -171,12 +171,13 @@ fn value(field: AccessField, record: &Record<'_>) -> Option<String> {
             number(u64::try_from(spent.as_micros()).unwrap_or(u64::MAX))
         }
         AccessField::Rejection => text(context.rejection?.label()),
-        AccessField::Denied => match (context.denied, &context.forbidden) {
-            (Some(denied), _) => text(denied.label()),
-            (None, None) => text(context.cross_site?.label()),
-            (None, forbidden) => {
-                text(&escape(forbidden.as_ref()?.text.as_bytes(), LOG_TEXT_BYTES_MAX))
+        AccessField::Denied => match (context.denied, &context.forbidden, &context.limited) {
+            (Some(denied), _, _) => text(denied.label()),
+            (None, None, None) => text(context.cross_site?.label()),
+            (None, Some(forbidden), _) => {
+                text(&escape(forbidden.text.as_bytes(), LOG_TEXT_BYTES_MAX))
             }
+            (None, None, limited) => text(&format!("limit:{}", limited.as_deref()?)),
         },
         AccessField::Credential => {
             text(&escape(context.identity.as_ref()?.credential.as_bytes(), LOG_TEXT_BYTES_MAX))

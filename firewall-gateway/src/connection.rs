@@ -48,6 +48,7 @@ use crate::{
     limits::{self, Limits},
     observe::Observation,
     pipeline,
+    rate::Rates,
     rejection::Rejection,
     route::Router,
     tls::{Accepted, ClientCertificate},
@@ -76,6 +77,8 @@ pub struct Client {
     pub router: Arc<Router>,
     /// Who sends requests.
     pub identifier: Rc<Identifier>,
+    /// How often they may.
+    pub rates: Arc<Rates>,
     /// How answers look.
     pub answers: Arc<AnswerTable>,
     /// Where lines of requests go.

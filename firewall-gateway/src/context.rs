@@ -55,6 +55,8 @@ pub struct RequestContext {
     pub cross_site: Option<CrossSite>,
     /// The page that reads the answer, where its route shares answers.
     pub page: Option<HeaderValue>,
+    /// Which limit it is over: for the log, and for the client, which is told of its limits anyway.
+    pub limited: Option<Arc<str>>,
     /// Where it went.
     pub choice: Option<Choice>,
     /// Method, where the head was whole.

@@ -3,6 +3,7 @@
 mod meter;
 
 mod rollout;
+mod rate;
 mod cells;
 
 mod red;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use cells::{BackendCells, InFlight};
 pub use meter::Meter;
 pub(crate) use meter::one;
+pub use rate::{RateFigures, RateStoreFigures};
 pub(crate) use red::add_rows;
 pub use red::{BackendFigures, NO_ROUTE, OTHER, RouteFigures, STATUS_CLASSES, replace_rows};
 pub use rollout::{CanaryFigures, MirrorFigures, RolloutFigures, SplitFigures};
@@ -89,6 +91,10 @@ pub struct Figures {
     pub upstream_retries: u64,
     /// What became of routes with more than one upstream.
     pub rollouts: RolloutFigures,
+    /// What each limit has decided; at most `RATE_LIMITS_MAX` of them.
+    pub rates: Vec<RateFigures>,
+    /// How the store of limits is, where there is one.
+    pub rate_store: Option<RateStoreFigures>,
     /// Body bytes from clients.
     pub bytes_in: u64,
     /// Body bytes to clients.
@@ -222,6 +228,8 @@ impl Figures {
         add_labels(&mut self.cross_site, &other.cross_site);
         add_labels(&mut self.http2_floods, &other.http2_floods);
         self.rollouts.add(&other.rollouts);
+        rate::add(&mut self.rates, &other.rates);
+        rate::add_store(&mut self.rate_store, other.rate_store);
         add_labels(&mut self.upstream_failures, &other.upstream_failures);
         add_labels(&mut self.tls_failures, &other.tls_failures);
         for (ours, theirs) in [
@@ -269,6 +277,10 @@ impl Figures {
         self.api_keys = 0;
         self.upstream_connections_active = 0;
         self.rollouts.retire();
+        self.rates.iter_mut().for_each(RateFigures::retire);
+        if let Some(store) = &mut self.rate_store {
+            store.up = 0;
+        }
         for backend in &mut self.backends {
             backend.in_flight = 0;
         }

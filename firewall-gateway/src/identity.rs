@@ -13,6 +13,7 @@ use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
+pub use self::failures::masked;
 use self::{
     api_key::{Carriers, Found, Presented, error::KeyError, store::KeyStore},
     consumers::Consumers,

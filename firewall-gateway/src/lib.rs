@@ -35,6 +35,8 @@ pub mod identity;
 
 pub mod authorise;
 
+pub mod rate;
+
 mod rollout;
 
 mod body;

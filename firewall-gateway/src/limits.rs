@@ -390,3 +390,25 @@ pub const CREDENTIAL_BYTES_MAX: usize = 1_024;
 pub const FAILURE_SLOTS: usize = 65_536;
 /// How often a worker that drains looks whether it has.
 pub const DRAIN_BEAT_MS: u64 = 10;
+/// Limits of rates in a configuration: their figures travel each second.
+pub const RATE_LIMITS_MAX: usize = 32;
+/// Limits of one route: a request holds the slots of all of them at once.
+pub const RATE_LIMITS_OF_ROUTE_MAX: usize = 8;
+/// Requests that one sliding-window log remembers, of all its keys: 16 bytes each.
+pub const RATE_LOG_ENTRIES_MAX: u64 = 4_194_304;
+/// Keys in a row of a limit's table: those that are looked through under one lock.
+pub const RATE_ROW_SLOTS: usize = 16;
+/// Requests that wait to be asked about at the store; one more is decided by this host.
+pub const RATE_STORE_QUEUE_MAX: usize = 4_096;
+/// Requests that are asked about in one go.
+pub const RATE_STORE_BATCH_MAX: usize = 512;
+/// A store that is away is tried again after this time...
+pub const RATE_STORE_RETRY_MS: u64 = 50;
+/// ...and twice as long after each try, up to this.
+pub const RATE_STORE_RETRY_MAX_MS: u64 = 1_000;
+/// A line of the store's answer: it has numbers, and words where something is wrong.
+pub const RATE_STORE_LINE_BYTES_MAX: usize = 512;
+/// A text of the store's answer: it has the name of a script.
+pub const RATE_STORE_TEXT_BYTES_MAX: usize = 1_024;
+/// Refusals of the store that are remembered: some 150 bytes each.
+pub const RATE_STORE_REFUSED_MAX: usize = 65_536;

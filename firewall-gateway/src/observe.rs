@@ -18,6 +18,7 @@ use crate::{
     context::{RequestContext, RequestId},
     figures::{Meter, one},
     identity::Refused,
+    rate::{Due, Limited},
     rejection::{Rejection, UpstreamFailure},
     route::Route,
     trace::export::Tracer,
@@ -41,6 +42,8 @@ pub struct Observation {
     activity: Rc<Activity>,
     unread: Rc<Unread>,
     seat: Option<Seat>,
+    /// What it owes its limits.
+    pub due: Due,
 }
 
 impl Observation {
@@ -74,6 +77,7 @@ impl Observation {
                 forbidden: None,
                 cross_site: None,
                 page: None,
+                limited: None,
                 choice: None,
                 details: Details::default(),
                 trace: None,
@@ -96,6 +100,7 @@ impl Observation {
             activity: client.activity.clone(),
             unread,
             seat: None,
+            due: Due::default(),
         })
     }
 
@@ -140,6 +145,13 @@ impl Observation {
     pub fn cross_site(&mut self, refused: CrossSite) -> Rejection {
         self.context.cross_site = Some(refused);
         Rejection::CrossSite
+    }
+
+    /// They come too often.
+    pub fn limited(&mut self, limited: Limited) -> Rejection {
+        self.context.retry_after = Some(limited.after);
+        self.context.limited = Some(limited.limit);
+        Rejection::RateLimited
     }
 
     /// The status of the answer is known.
@@ -235,6 +247,7 @@ impl Drop for Observation {
         if let Some(refused) = self.context.cross_site {
             self.meter.cross_site(refused);
         }
+        self.due.settle(bytes_in.saturating_add(self.bytes_out), status);
         // Where the client or we ended the request, nothing is known about the upstream.
         if let (Some(choice), Some(error)) = (&self.context.choice, self.upstream_erred(status)) {
             choice.ended(error);

@@ -23,8 +23,10 @@ use crate::{
     context::RequestId,
     figures::{Meter, one},
     headers,
+    identity::Identity,
     observe::Observation,
     policy::ClientCertificateUse,
+    rate::{self, When},
     rejection::{self, Rejection},
     request::{self, METHODS_TEXT, Target, with_query},
     response::{ResponseBody, Source, UpstreamBody},
@@ -76,12 +78,13 @@ pub async fn run(
                 observation.answered();
             }
             let id = observation.context.id.clone();
-            let mut response = Response::from_parts(head, ResponseBody::new(body, observation));
-            headers::set_request_id(response.headers_mut(), &id);
-            response
+            client.rates.describe(observation.route(), &observation.due, &mut head.headers);
+            headers::set_request_id(&mut head.headers, &id);
+            Response::from_parts(head, ResponseBody::new(body, observation))
         }
         Ok(Outcome::Tunnel(mut head, opening)) => {
             observation.status(head.status.as_u16());
+            client.rates.describe(observation.route(), &observation.due, &mut head.headers);
             headers::set_request_id(&mut head.headers, &observation.context.id);
             client.tunnel.set(Some(Tunnel::new(*opening, observation)));
             Response::from_parts(head, ResponseBody::last())
@@ -118,10 +121,18 @@ async fn stages(
     if let Some(answer) = preflight(&request, &target, client, observation)? {
         return Ok(Outcome::Preflight(answer));
     }
-    let route = client
-        .router
-        .find(&target, request.method(), request.headers())
-        .map_err(|missing| observation.context.unrouted(missing))?;
+    let route = match client.router.find(&target, request.method(), request.headers()) {
+        Ok(route) => route,
+        // Whoever looks for what is not there is counted by what holds everywhere.
+        Err(missing) => {
+            let asked = counted(None, from, request.headers(), None);
+            client
+                .rates
+                .admit(When::Early, None, &asked, &mut observation.due)
+                .map_err(|limited| observation.limited(limited))?;
+            return Err(observation.context.unrouted(missing));
+        }
+    };
     observation.routed(route);
     match route.client_certificate {
         ClientCertificateUse::None => observation.context.certificate = None,
@@ -140,7 +151,14 @@ async fn stages(
             .map_err(|refused| observation.cross_site(refused))?;
         token = csrf.token(request.method(), request.headers());
     }
-    // 6. identity: who it is, where the route asks
+    // 6. rate: not too often, of what can be told before a signature is verified
+    let place = Some(route.place);
+    let asked = counted(Some(&route.name), from, request.headers(), None);
+    let early = client
+        .rates
+        .admit(When::Early, place, &asked, &mut observation.due)
+        .map_err(|limited| observation.limited(limited))?;
+    // 7. identity: who it is, where the route asks
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     let recognised = client
         .identifier
@@ -151,7 +169,7 @@ async fn stages(
         observation.context.identity = Some(recognised.identity);
         told = recognised.headers;
     }
-    // 7. authorise: may they
+    // 8. authorise: may they
     if let Some(authorise) = &route.authorise {
         let asked = authorise::Asked {
             identity: observation.context.identity.as_ref(),
@@ -162,6 +180,18 @@ async fn stages(
         };
         authorise.check(&asked).map_err(|forbidden| observation.forbidden(forbidden))?;
     }
+    // 9. rate: not too often, of what asks who it is; then in their turn
+    let identity = observation.context.identity.as_ref();
+    let asked = counted(Some(&route.name), from, request.headers(), identity);
+    let late = client
+        .rates
+        .admit_known(place, &asked, &mut observation.due)
+        .await
+        .map_err(|limited| observation.limited(limited))?;
+    let wait = early.max(late);
+    if !wait.is_zero() {
+        tokio::time::sleep(wait).await;
+    }
     let forward = match &route.action {
         Action::Forward(forward) => forward,
         Action::Redirect(redirect) => return Ok(Outcome::Own(elsewhere(redirect, &target)?)),
@@ -171,19 +201,19 @@ async fn stages(
             return Err(Rejection::Maintenance);
         }
     };
-    // 8. rollout: to which of its upstreams
+    // 10. rollout: to which of its upstreams
     let choice = forward.choose(request.headers(), observation.context.origin.client);
     let upstream = client.upstreams.get(choice.upstream).ok_or(Rejection::UpstreamFailed)?;
     observation.context.choice = Some(choice);
     let answers = client.answers.of(observation.route());
     let asked = answers.compression().map(|_| Asked::of(request.method(), request.headers()));
-    // 9. body: bounded in size and time
+    // 11. body: bounded in size and time
     let limits = &route.limits;
     let (mut head, body) = request.into_parts();
     let body_deadline = Instant::now() + Duration::from_millis(limits.body_timeout_ms);
     let mut body = RequestBody::new(body, limits, body_deadline.into(), fate.clone())?;
     body.gather(limits.body_gather_bytes as usize).await?;
-    // 10. headers: what ends here is removed, who asks is set by us
+    // 12. headers: what ends here is removed, who asks is set by us
     client.identifier.withhold(
         route.place,
         observation.context.identity.as_ref(),
@@ -209,7 +239,7 @@ async fn stages(
         None => mirrored(forwarded, forward, client, from),
         Some(_) => forwarded.map(BodyExt::boxed_unsync),
     };
-    // 11. upstream
+    // 13. upstream
     let sent = Instant::now();
     observation.context.upstream_sent = Some(sent);
     let sending =
@@ -220,7 +250,7 @@ async fn stages(
         observation.upstream_failed(failure);
         observation.context.rejection.unwrap_or(failure.rejection())
     })?;
-    // 12. response: nothing of the inside
+    // 14. response: nothing of the inside
     observation.context.backend = Some(answer.backend);
     let mut response = answer.response;
     if let Some(protocol) =
@@ -255,6 +285,15 @@ async fn stages(
         head.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
     }
     Ok(Outcome::Upstream(head, body))
+}
+
+fn counted<'a>(
+    route: Option<&'a str>,
+    address: IpAddr,
+    headers: &'a HeaderMap,
+    identity: Option<&'a Identity>,
+) -> rate::Asked<'a> {
+    rate::Asked { address, route, headers, identity }
 }
 
 /// What the client gets.
@@ -363,6 +402,7 @@ fn own(
     }
     let (mut head, body) = answer.into_parts();
     client.answers.of(observation.route()).apply(&mut head.headers);
+    client.rates.describe(observation.route(), &observation.due, &mut head.headers);
     headers::set_request_id(&mut head.headers, &observation.context.id);
     Response::from_parts(head, ResponseBody::new(Source::own(body), observation))
 }
@@ -383,6 +423,7 @@ fn refuse(
     let (mut head, body): (Parts, Bytes) = answer.into_parts();
     client.answers.of(observation.route()).apply(&mut head.headers);
     share(&mut head.headers, &observation, client);
+    client.rates.describe(observation.route(), &observation.due, &mut head.headers);
     headers::set_request_id(&mut head.headers, &observation.context.id);
     if rejection == Rejection::MethodRefused {
         head.headers.insert(header::ALLOW, HeaderValue::from_static(METHODS_TEXT));

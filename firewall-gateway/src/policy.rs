@@ -19,6 +19,7 @@ pub mod identity;
 pub mod authorise;
 
 pub mod browser;
+pub mod rate;
 
 pub mod rollout;
 
@@ -40,6 +41,7 @@ pub use self::{
     },
     identity::{ApiKeyPolicy, ConsumerPolicy, FailuresPolicy},
     jwt::{ClaimHeader, JwtPolicy, KeyOrigin, KeyText},
+    rate::{Counted, KeyPart, RateAlgorithm, RatePolicy, RateStorePolicy, RouteRates},
     rollout::{
         CanaryPolicy, ForwardPolicy, MirrorPolicy, OverridePolicy, SharePolicy, Source, Sticky,
     },
@@ -75,6 +77,12 @@ pub struct GatewayPolicy {
     /// How many keys that do not hold are borne.
     #[serde(default)]
     pub authentication_failures: FailuresPolicy,
+    /// How often things may be done; a route names some of these, or those hold that hold everywhere.
+    #[serde(default)]
+    pub rates: Vec<RatePolicy>,
+    /// Where hosts count together, where some of them do.
+    #[serde(default)]
+    pub rate_store: Option<RateStorePolicy>,
     /// Whom to believe about a client's address, and what one address may have.
     pub clients: ClientsPolicy,
     /// How answers look, where a route says nothing else.

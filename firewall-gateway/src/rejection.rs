@@ -44,11 +44,12 @@ pub enum Rejection {
     Forbidden,
     AuthenticationFailures,
     CrossSite,
+    RateLimited,
 }
 
 impl Rejection {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Rejection; 36] = [
+    pub const ALL: [Rejection; 37] = [
         Rejection::RequestMalformed,
         Rejection::FramingAmbiguous,
         Rejection::HostMissing,
@@ -85,6 +86,7 @@ impl Rejection {
         Rejection::Forbidden,
         Rejection::AuthenticationFailures,
         Rejection::CrossSite,
+        Rejection::RateLimited,
     ];
 
     /// The value of the metric label and of the access log's `rejection`.
@@ -279,6 +281,9 @@ impl Rejection {
                 "Forbidden",
                 "A page of another site may not send this request.",
             ),
+            Self::RateLimited => {
+                (429, "rate_limited", "Too many requests", "Too many requests. Try again later.")
+            }
             Self::Forbidden => {
                 (403, "forbidden", "Forbidden", "You may not do this at this address.")
             }

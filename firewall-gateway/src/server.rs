@@ -25,6 +25,7 @@ use crate::{
     limits::LimitError,
     listener::BoundListener,
     policy::{BackendPolicy, ChallengePolicy, GatewayPolicy, TicketKey},
+    rate::{RateError, Rates},
     route::{RouteError, Router},
     tls::{Acceptor, CertificateFacts, TlsError},
     trace::export::{Exporter, TraceCounts, Tracer},
@@ -66,6 +67,9 @@ pub fn serve_handed(
         keys.rewind().map_err(ServeError::Keys)?;
         handed::read(BufReader::new(keys), &shared.identities.keys).map_err(ServeError::Keys)?;
     }
+    if let Some(store) = &policy.rate_store {
+        shared.rates.connect(store).map_err(ServeError::Thread)?;
+    }
     let acceptor = shared.acceptor.clone();
     let traces = Arc::new(TraceCounts::default());
     let mut exporter = None;
@@ -87,6 +91,7 @@ pub fn serve_handed(
         meters: Vec::new(),
         router: shared.router.clone(),
         identities: shared.identities.clone(),
+        rates: shared.rates.clone(),
         upstreams: shared.upstreams.clone(),
         drain,
         traces,
@@ -143,6 +148,7 @@ fn shared(
         access_log: Arc::new(AccessLog::new(&policy.access_log, access_log)),
         tracer: None,
         identities: Arc::new(Identities::new(policy)?),
+        rates: Arc::new(Rates::new(policy)?),
         answers: Arc::new(AnswerTable::new(policy)?),
         upstreams: upstreams.collect::<Result<_, _>>()?,
         connections: Arc::default(),
@@ -158,6 +164,7 @@ pub struct Gateway {
     meters: Vec<Arc<Meter>>,
     router: Arc<Router>,
     identities: Arc<Identities>,
+    rates: Arc<Rates>,
     upstreams: Arc<[Arc<SharedUpstream>]>,
     drain: watch::Sender<bool>,
     traces: Arc<TraceCounts>,
@@ -174,6 +181,8 @@ impl Gateway {
             sum.add(&meter.figures());
         }
         sum.rollouts = self.router.rollouts();
+        sum.rates = self.rates.figures();
+        sum.rate_store = self.rates.store_figures();
         self.traces.add_to(&mut sum);
         (sum.api_keys, sum.api_keys_refused) = self.identities.keys.counts();
         for upstream in self.upstreams.iter() {
@@ -260,6 +269,8 @@ pub enum ServeError {
     Route(#[from] RouteError),
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    #[error("gateway.rate_limits: {0}")]
+    Rate(#[from] RateError),
     #[error(transparent)]
     Answer(#[from] AnswerError),
     #[error(transparent)]

@@ -30,5 +30,7 @@ mod identity_provider;
 
 mod api_keys;
 
+mod rates;
+
 mod h2spec;
 mod seen;

@@ -86,6 +86,12 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// What a limit of rates adds to a request, by algorithm.
+    Rates {
+        /// One object of JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
     /// What a signed token adds to a request, verified and remembered, by algorithm.
     Tokens {
         /// One object of JSON instead of a table.
@@ -109,6 +115,7 @@ pub fn run(options: &Options) -> Result<()> {
         What::Balance { json } => ("balance", json),
         What::Tokens { json } => ("tokens", json),
         What::Keys { json } => ("keys", json),
+        What::Rates { json } => ("rates", json),
     };
     build::run()?;
     let toolchain = setup::bench()?;

@@ -81,14 +81,15 @@ pub fn package_check() -> Result<()> {
     programs("package check", &tools)
 }
 
-/// What `test` needs beside that: a Prometheus that scrapes the daemon, the judge of its rules, and an
-/// authority that speaks ACME.
+/// What `test` needs beside that: a Prometheus that scrapes the daemon, the judge of its rules, an authority
+/// that speaks ACME, and a store that gateways share.
 pub fn test() -> Result<()> {
     let tools = [
         ("prometheus", "prometheus"),
         ("promtool", "prometheus"),
         ("pebble", "pebble"),
         ("pebble-challtestsrv", "pebble"),
+        ("redis-server", "redis-server"),
     ];
     programs("test", &tools)
 }

@@ -16,6 +16,7 @@ pub mod jwt;
 pub mod consumers;
 pub mod authorise;
 pub mod browser;
+pub mod rates;
 pub mod clients;
 pub mod answers;
 

@@ -6,7 +6,7 @@ use firewall_gateway::{
     limits::Limits,
     policy::{
         AccessLogPolicy, AnswerPolicy, BackendPolicy, ClientsPolicy, ConsumerPolicy,
-        DeliveryPolicy, FailuresPolicy, RoutePolicy, TracePolicy,
+        DeliveryPolicy, FailuresPolicy, RatePolicy, RateStorePolicy, RoutePolicy, TracePolicy,
     },
 };
 
@@ -46,6 +46,10 @@ pub struct GatewayConfig {
     pub consumers: Vec<ConsumerPolicy>,
     /// How many keys that do not hold are borne.
     pub authentication_failures: FailuresPolicy,
+    /// How often things may be done.
+    pub rates: Vec<RatePolicy>,
+    /// Where hosts count together, where some do.
+    pub rate_store: Option<RateStoreConfig>,
     /// Whom to believe about a client's address, and what one address may have.
     pub clients: ClientsPolicy,
     /// How answers look.
@@ -58,6 +62,15 @@ pub struct GatewayConfig {
     pub sticky_key: PathBuf,
     /// Sizes, counts and waits.
     pub limits: Limits,
+}
+
+/// `gateway.rate_store`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateStoreConfig {
+    /// What the worker is told; the password is not in it.
+    pub policy: RateStorePolicy,
+    /// Where the password stands.
+    pub password: Option<PathBuf>,
 }
 
 /// An entry of `gateway.upstreams`.

@@ -19,6 +19,7 @@ mod jwt;
 mod consumers;
 mod authorise;
 mod browser;
+mod rates;
 
 const LEAST: &str = "interfaces: [{name: eth0}]\npacket: {}\n";
 

@@ -7,8 +7,8 @@ use std::{
 };
 
 use firewall_gateway::figures::{
-    BackendFigures, BackendStanding, CanaryFigures, LabelCount, MirrorFigures, RequestCount,
-    RolloutFigures, RouteFigures, SplitFigures, UpstreamStanding,
+    BackendFigures, BackendStanding, CanaryFigures, LabelCount, MirrorFigures, RateFigures,
+    RateStoreFigures, RequestCount, RolloutFigures, RouteFigures, SplitFigures, UpstreamStanding,
 };
 use serde_json::Value;
 
@@ -29,6 +29,19 @@ fn full() -> Snapshot {
     gateway.figures.cross_site = vec![LabelCount { label: "origin".into(), count: 8 }];
     (gateway.figures.preflights, gateway.figures.cookies_hardened) = (14, 15);
     gateway.figures.forbidden = vec![LabelCount { label: "scopes".into(), count: 6 }];
+    gateway.figures.rates = vec![RateFigures {
+        limit: "hourly".into(),
+        allowed: 11,
+        refused: 12,
+        shadow_refused: 13,
+        delayed: 14,
+        local: 15,
+        keys: 16,
+        displaced: 17,
+        untracked: 18,
+    }];
+    gateway.figures.rate_store =
+        Some(RateStoreFigures { up: 1, calls: 21, failures: 22, unasked: 23 });
     (gateway.figures.tokens_cached, gateway.figures.tokens_verified) = (10, 9);
     gateway.figures.token_keys_wanted = 3;
     gateway.figures.http2_floods = vec![LabelCount { label: "ping".into(), count: 2 }];
@@ -233,6 +246,11 @@ fn lines() {
         "seawall_gateway_preflights_total 14",
         "seawall_gateway_cookies_hardened_total 15",
         "seawall_gateway_forbidden_total{condition=\"scopes\"} 6",
+        "seawall_gateway_rate_limit_requests_total{limit=\"hourly\",result=\"refused\"} 12",
+        "seawall_gateway_rate_limit_requests_total{limit=\"hourly\",result=\"shadow\"} 13",
+        "seawall_gateway_rate_store_up 1",
+        "seawall_gateway_rate_store_failures_total 22",
+        "seawall_gateway_rate_limit_keys{limit=\"hourly\"} 16",
         "seawall_gateway_authenticated_total{method=\"api_key\"} 5",
         "seawall_gateway_api_keys 12",
         "seawall_gateway_api_keys_refused_total 1",

@@ -9,7 +9,8 @@ use std::{
 use firewall_gateway::{
     policy::{
         CertificatePolicy, ClientCertificatePolicy, ClientCertificateUse, GatewayPolicy, JwtPolicy,
-        KeyText, LogPolicy, RoutePolicy, TlsPolicy, UpstreamPolicy, UpstreamTlsPolicy,
+        KeyText, LogPolicy, RateStorePolicy, RoutePolicy, TlsPolicy, UpstreamPolicy,
+        UpstreamTlsPolicy,
     },
     server::ServeError,
     tls::{CertificateFacts, TlsError},
@@ -19,8 +20,8 @@ use super::sticky;
 use crate::{
     acme::{AcmeError, Store},
     config::{
-        CertificateConfig, GatewayConfig, JwtConfig, KeysConfig, LogConfig, TlsConfig,
-        UpstreamConfig,
+        CertificateConfig, GatewayConfig, JwtConfig, KeysConfig, LogConfig, RateStoreConfig,
+        TlsConfig, UpstreamConfig,
     },
     jwks::store,
     state::StateError,
@@ -120,6 +121,8 @@ pub fn material(config: &GatewayConfig, log: LogConfig) -> Result<Material, Mate
         clients: config.clients.clone(),
         consumers: config.consumers.clone(),
         authentication_failures: config.authentication_failures,
+        rates: config.rates.clone(),
+        rate_store: config.rate_store.as_ref().map(rate_store).transpose()?,
         answers: config.answers.clone(),
         access_log: config.access_log.clone(),
         traces: config.traces.clone(),
@@ -252,6 +255,14 @@ fn bytes(key: &str, path: &Path, bytes_max: u64) -> Result<Vec<u8>, MaterialErro
         }
         Ok(_) => Ok(bytes),
     }
+}
+
+fn rate_store(config: &RateStoreConfig) -> Result<RateStorePolicy, MaterialError> {
+    let password = config.password.as_ref().map(|path| {
+        let text = text("gateway.rate_store.password", path, FILE_BYTES_MAX)?;
+        Ok::<_, MaterialError>(text.trim_end_matches(['\r', '\n']).to_owned())
+    });
+    Ok(RateStorePolicy { password: password.transpose()?, ..config.policy.clone() })
 }
 
 fn jwt(config: &JwtConfig) -> Result<JwtPolicy, MaterialError> {

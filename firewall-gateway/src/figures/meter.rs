@@ -264,6 +264,9 @@ impl Meter {
             upstream_retries: read(&self.upstream_retries),
             // The threads share them: see `Router`.
             rollouts: RolloutFigures::default(),
+            // Likewise: see `Rates`.
+            rates: Vec::new(),
+            rate_store: None,
             bytes_in: read(&self.bytes_in),
             bytes_out: read(&self.bytes_out),
             upstream_errors_replaced: read(&self.upstream_errors_replaced),

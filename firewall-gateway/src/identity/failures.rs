@@ -129,7 +129,8 @@ impl Failures {
     }
 }
 
-fn masked(address: IpAddr, v4_bits: u32, v6_bits: u32) -> IpAddr {
+/// The network of an address.
+pub fn masked(address: IpAddr, v4_bits: u32, v6_bits: u32) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => {
             let mask = u32::MAX.checked_shl(32 - v4_bits).unwrap_or_default();

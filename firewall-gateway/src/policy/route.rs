@@ -6,6 +6,7 @@ use super::{
     AnswerPolicy, ApiKeyPolicy,
     authorise::RulePolicy,
     browser::{CookiePolicy, CorsPolicy, CsrfPolicy},
+    rate::RouteRates,
     rollout::ForwardPolicy,
 };
 
@@ -48,6 +49,9 @@ pub struct RoutePolicy {
     /// What is added to the upstream's cookies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cookies: Option<CookiePolicy>,
+    /// How often.
+    #[serde(default)]
+    pub rates: RouteRates,
     /// What becomes of the requests.
     pub action: RouteAction,
     /// Where it differs from the gateway's limits.
@@ -75,6 +79,7 @@ impl RoutePolicy {
             cors: None,
             csrf: None,
             cookies: None,
+            rates: RouteRates::default(),
             action: RouteAction::Forward(ForwardPolicy::to(upstream)),
             limits: RouteLimits::default(),
             answers: AnswerPolicy::default(),

@@ -43,6 +43,8 @@ fn router(routes: Vec<RoutePolicy>) -> Result<Router, String> {
         jwts: Vec::new(),
         consumers: Vec::new(),
         authentication_failures: Default::default(),
+        rates: Vec::new(),
+        rate_store: None,
         clients: ClientsPolicy::default(),
         answers: AnswerPolicy::default(),
         access_log: AccessLogPolicy::default(),

@@ -30,13 +30,14 @@ use crate::{
     identity::{Identifier, Identities},
     limits::{ACCEPT_PAUSE_MS, Limits, UNSENT_BYTES_MAX, UPSTREAM_SWEEP_INTERVAL_MS},
     listener::BoundListener,
+    rate::Rates,
     route::Router,
     tls::Acceptor,
     trace::export::Tracer,
     upstream::{SharedUpstream, Upstream},
 };
 
-/// What the threads of a worker share; nothing of it is locked in a request.
+/// What the threads of a worker share; of it only a row of a limit's table is locked in a request, and never over an await.
 #[derive(Clone)]
 pub struct Shared {
     /// Sizes, counts and times.
@@ -49,6 +50,8 @@ pub struct Shared {
     pub router: Arc<Router>,
     /// Who may send requests.
     pub identities: Arc<Identities>,
+    /// How often requests may come.
+    pub rates: Arc<Rates>,
     /// How answers look.
     pub answers: Arc<AnswerTable>,
     /// Where lines of requests go.
@@ -180,6 +183,7 @@ impl Thread {
             limits: self.shared.limits.clone(),
             router: self.shared.router.clone(),
             identifier: self.identifier.clone(),
+            rates: self.shared.rates.clone(),
             answers: self.shared.answers.clone(),
             access_log: self.shared.access_log.clone(),
             tracer: self.shared.tracer.clone(),

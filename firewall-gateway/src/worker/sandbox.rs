@@ -95,7 +95,8 @@ fn raise_descriptors(policy: &GatewayPolicy, listeners: usize) -> Result<String,
 fn landlock(policy: &GatewayPolicy) -> String {
     let collector = policy.traces.iter().map(|traces| traces.collector.port());
     let backends = policy.upstreams.iter().flat_map(UpstreamPolicy::ways);
-    let ports: BTreeSet<u16> = backends.chain(collector).collect();
+    let store = policy.rate_store.iter().map(|store| store.address.port());
+    let ports: BTreeSet<u16> = backends.chain(collector).chain(store).collect();
     let restricted = || {
         let rules = Ruleset::default()
             .set_compatibility(CompatLevel::BestEffort)

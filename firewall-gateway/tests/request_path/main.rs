@@ -27,6 +27,14 @@ mod authorise;
 
 mod browser;
 
+#[path = "../../../tests/src/requirement.rs"]
+#[allow(dead_code, reason = "others use the rest")]
+mod requirement;
+
+mod rates;
+
+mod rate_store;
+
 mod http2_hygiene;
 
 mod floods;

@@ -163,6 +163,8 @@ pub fn gateway_policy(upstream: UpstreamPolicy, limits: Limits) -> GatewayPolicy
         jwts: Vec::new(),
         consumers: Vec::new(),
         authentication_failures: Default::default(),
+        rates: Vec::new(),
+        rate_store: None,
         clients: ClientsPolicy::default(),
         answers: AnswerPolicy::default(),
         access_log: AccessLogPolicy { format: AccessFormat::Off, ..AccessLogPolicy::default() },

@@ -35,10 +35,14 @@ const POLICY: &str = "  deny: { prefixes: [203.0.113.0/24] }\n  \
     limits: { source: { rate_pps: 10000, burst_packets: 20000, rate_bytes_per_s: 100000000, burst_bytes: 100000000 } }\n";
 /// Where feed and database come from.
 const PUBLISHER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8444);
-/// Present where a route has a canary, the configuration names an authority, or keys of tokens are fetched; their
-/// alerts have tests of their own.
-const WHERE_CONFIGURED: [&str; 3] =
-    ["seawall_gateway_canary_", "seawall_gateway_acme_", "seawall_jwt_keys_"];
+/// Present where a route has a canary, the configuration names an authority, keys of tokens are fetched, or rates have
+/// limits; their alerts have tests of their own.
+const WHERE_CONFIGURED: [&str; 4] = [
+    "seawall_gateway_canary_",
+    "seawall_gateway_acme_",
+    "seawall_jwt_keys_",
+    "seawall_gateway_rate_",
+];
 /// Nothing is in shadow here, and nobody is asked who it is, or may not.
 const WHERE_ANY: [&str; 5] = [
     "verdict=\"shadow\"",

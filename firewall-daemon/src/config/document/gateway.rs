@@ -17,6 +17,7 @@ use crate::config::{
         clients::ClientsDocument,
         consumers::{ConsumerDocument, FailuresDocument},
         jwt::JwtDocument,
+        rates::{RateLimitDocument, RateStoreDocument},
         routes::RouteDocument,
         tls::{AcmeDocument, CertificateDocument, TlsDocument},
     },
@@ -50,6 +51,9 @@ pub struct GatewayDocument {
     pub jwt: Option<Spanned<BTreeMap<Name, JwtDocument>>>,
     pub consumers: Option<Entries<ConsumerDocument>>,
     pub authentication_failures: Option<Spanned<FailuresDocument>>,
+    #[serde(default)]
+    pub rate_limits: Given<Entries<RateLimitDocument>>,
+    pub rate_store: Option<Spanned<RateStoreDocument>>,
     pub response_headers: Option<ResponseHeadersDocument>,
     pub upstream_errors: Option<UpstreamErrorsDocument>,
     pub compression: Option<CompressionDocument>,

@@ -38,6 +38,9 @@ pub struct RouteDocument {
     pub cors: Option<Spanned<CorsDocument>>,
     pub csrf: Option<Spanned<CsrfDocument>>,
     pub cookies: Option<Spanned<CookiesDocument>>,
+    #[serde(default)]
+    pub rate_limits: Given<Entries<Name>>,
+    pub cost: Option<Spanned<Number<1, 1_000_000>>>,
     pub upstream: Option<Spanned<Name>>,
     #[serde(default)]
     pub split: Given<Entries<ShareDocument>>,

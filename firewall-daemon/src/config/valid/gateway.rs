@@ -9,6 +9,7 @@ mod jwt;
 mod consumers;
 mod authorise;
 mod browser;
+mod rates;
 
 mod delivery;
 
@@ -49,9 +50,13 @@ impl Check<'_> {
         let client_ca = gateway.tls.client_ca.is_some();
         let jwt_place = gateway.jwt.as_ref().map(|jwt| jwt.referenced);
         let jwts = self.jwts(gateway.jwt, state)?;
-        let known = ways::Known { client_ca, jwts: &jwts };
+        let rates_place = gateway.rate_limits.0.as_ref().map_or(place, |list| list.referenced);
+        let rates = self.rate_limits(gateway.rate_limits, gateway.rate_store.is_some())?;
+        let rate_store = self.rate_store(gateway.rate_store, &rates)?;
+        let known = ways::Known { client_ca, jwts: &jwts, rates: &rates };
         let (upstreams, routes) =
             self.ways(place, known, gateway.upstream, gateway.upstreams, gateway.routes)?;
+        self.rates_act(rates_place, &rates, &routes)?;
         self.jwts_act(jwt_place.unwrap_or(place), &jwts, &routes)?;
         let consumers_place = gateway.consumers.as_ref().map_or(place, |list| list.referenced);
         let consumers = self.consumers(gateway.consumers)?;
@@ -71,6 +76,8 @@ impl Check<'_> {
             upstreams,
             routes,
             jwts,
+            rates,
+            rate_store,
             consumers,
             authentication_failures: consumers::failures(
                 failures.as_ref().map(|failures| &failures.value),

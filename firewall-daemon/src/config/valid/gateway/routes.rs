@@ -116,6 +116,12 @@ impl Check<'_> {
         };
         let authentication = self.authentication(route.authentication, known.jwts)?;
         let authorise = self.authorise(route.authorise, &path, !authentication.is_empty())?;
+        let rates = self.route_rates(
+            route.rate_limits,
+            route.cost,
+            known.rates,
+            !authentication.is_empty(),
+        )?;
         Ok(RoutePolicy {
             name: route.name.value.0,
             hosts: route.hosts.0.map(|hosts| self.hosts(hosts)).transpose()?.unwrap_or_default(),
@@ -139,6 +145,7 @@ impl Check<'_> {
             cors: self.cors(route.cors)?,
             csrf: self.csrf(route.csrf)?,
             cookies: self.cookies(route.cookies)?,
+            rates,
             action,
             limits: limits(&route.limits.0.unwrap_or_default()),
             answers: self.answers(

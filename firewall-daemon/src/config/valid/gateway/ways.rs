@@ -2,7 +2,7 @@
 
 use firewall_gateway::{
     limits::BACKENDS_MAX,
-    policy::{BackendPolicy, DeliveryPolicy, RoutePolicy},
+    policy::{BackendPolicy, DeliveryPolicy, RatePolicy, RoutePolicy},
 };
 use serde_saphyr::{Location, Spanned};
 
@@ -31,6 +31,8 @@ pub(super) struct Known<'a> {
     pub client_ca: bool,
     /// Issuers of tokens.
     pub jwts: &'a [JwtConfig],
+    /// Limits of rates.
+    pub rates: &'a [RatePolicy],
 }
 
 type Ways = (Vec<UpstreamConfig>, Vec<RoutePolicy>);
