@@ -2,6 +2,8 @@
 
 mod meter;
 
+mod behaviour;
+
 mod rollout;
 mod cells;
 
@@ -11,6 +13,7 @@ mod standing;
 
 use serde::{Deserialize, Serialize};
 
+pub use behaviour::BehaviourFigures;
 pub(crate) use cells::{BackendCells, InFlight};
 pub use meter::Meter;
 pub(crate) use meter::one;
@@ -83,6 +86,8 @@ pub struct Figures {
     pub upstream_retries: u64,
     /// What became of routes with more than one upstream.
     pub rollouts: RolloutFigures,
+    /// What clients did, and what it led to.
+    pub behaviour: BehaviourFigures,
     /// Body bytes from clients.
     pub bytes_in: u64,
     /// Body bytes to clients.
@@ -215,6 +220,7 @@ impl Figures {
         add_labels(&mut self.forbidden, &other.forbidden);
         add_labels(&mut self.http2_floods, &other.http2_floods);
         self.rollouts.add(&other.rollouts);
+        self.behaviour.add(&other.behaviour);
         add_labels(&mut self.upstream_failures, &other.upstream_failures);
         add_labels(&mut self.tls_failures, &other.tls_failures);
         for (ours, theirs) in [
@@ -260,6 +266,7 @@ impl Figures {
         self.api_keys = 0;
         self.upstream_connections_active = 0;
         self.rollouts.retire();
+        self.behaviour.addresses = 0;
         for backend in &mut self.backends {
             backend.in_flight = 0;
         }

@@ -24,12 +24,15 @@ pub mod jwt;
 
 mod clients;
 
+mod behaviour;
+
 use serde::{Deserialize, Serialize};
 
 pub use self::{
     access_log::AccessLogPolicy,
     answer::AnswerPolicy,
     authorise::{Day, OwnerPolicy, RulePolicy, TimePolicy},
+    behaviour::BehaviourPolicy,
     clients::{AddressHeader, ClientsPolicy, ProxyProtocol, RequestRate},
     delivery::{
         BalancePolicy, BreakerPolicy, DeliveryPolicy, EjectionPolicy, HashKey, HealthPolicy,
@@ -74,6 +77,9 @@ pub struct GatewayPolicy {
     pub authentication_failures: FailuresPolicy,
     /// Whom to believe about a client's address, and what one address may have.
     pub clients: ClientsPolicy,
+    /// How clients are scored; not at all where it is left out.
+    #[serde(default)]
+    pub behaviour: Option<BehaviourPolicy>,
     /// How answers look, where a route says nothing else.
     #[serde(default)]
     pub answers: AnswerPolicy,

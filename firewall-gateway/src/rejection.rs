@@ -43,11 +43,12 @@ pub enum Rejection {
     Unauthenticated,
     Forbidden,
     AuthenticationFailures,
+    Challenged,
 }
 
 impl Rejection {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Rejection; 35] = [
+    pub const ALL: [Rejection; 36] = [
         Rejection::RequestMalformed,
         Rejection::FramingAmbiguous,
         Rejection::HostMissing,
@@ -83,6 +84,7 @@ impl Rejection {
         Rejection::Unauthenticated,
         Rejection::Forbidden,
         Rejection::AuthenticationFailures,
+        Rejection::Challenged,
     ];
 
     /// The value of the metric label and of the access log's `rejection`.
@@ -270,6 +272,12 @@ impl Rejection {
                 "authentication_failures",
                 "Too many requests",
                 "Too many credentials that do not hold. Try again later.",
+            ),
+            Self::Challenged => (
+                429,
+                "challenged",
+                "Too many requests",
+                "Too many requests from your address that could not be served. Try again later.",
             ),
             Self::Forbidden => {
                 (403, "forbidden", "Forbidden", "You may not do this at this address.")

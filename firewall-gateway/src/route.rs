@@ -63,6 +63,8 @@ pub struct Route {
     pub limits: Arc<Limits>,
     /// Its rules, where not everyone may.
     pub authorise: Option<Authorise>,
+    /// Statuses of the upstream that are offences of the client, where there are such.
+    pub offences: Option<Arc<[u16]>>,
     /// Its own alone.
     pub own_limits: RouteLimits,
     /// What becomes of the client's certificate.
@@ -245,6 +247,7 @@ impl Route {
             action,
             limits,
             authorise,
+            offences: (!policy.offences.is_empty()).then(|| policy.offences.as_slice().into()),
             own_limits,
             client_certificate,
             upgrades,

@@ -15,6 +15,7 @@ use self::thread::Shared;
 use crate::{
     access_log::AccessLog,
     answer::{AnswerError, AnswerTable},
+    behaviour::{Behaviour, offence::Offence},
     clients::Clients,
     figures::{Figures, Meter, add_rows},
     identity::{
@@ -87,6 +88,7 @@ pub fn serve_handed(
         meters: Vec::new(),
         router: shared.router.clone(),
         identities: shared.identities.clone(),
+        behaviour: shared.behaviour.clone(),
         upstreams: shared.upstreams.clone(),
         drain,
         traces,
@@ -138,6 +140,10 @@ fn shared(
     let shared = Shared {
         limits: Arc::new(policy.limits.clone()),
         clients: Arc::new(Clients::new(&policy.clients, &policy.limits)),
+        behaviour: policy
+            .behaviour
+            .as_ref()
+            .map(|behaviour| Arc::new(Behaviour::new(behaviour, &policy.clients))),
         acceptor,
         router: Arc::new(Router::new(policy)?),
         access_log: Arc::new(AccessLog::new(&policy.access_log, access_log)),
@@ -158,6 +164,7 @@ pub struct Gateway {
     meters: Vec<Arc<Meter>>,
     router: Arc<Router>,
     identities: Arc<Identities>,
+    behaviour: Option<Arc<Behaviour>>,
     upstreams: Arc<[Arc<SharedUpstream>]>,
     drain: watch::Sender<bool>,
     traces: Arc<TraceCounts>,
@@ -174,6 +181,9 @@ impl Gateway {
             sum.add(&meter.figures());
         }
         sum.rollouts = self.router.rollouts();
+        if let Some(behaviour) = &self.behaviour {
+            sum.behaviour = behaviour.figures();
+        }
         self.traces.add_to(&mut sum);
         (sum.api_keys, sum.api_keys_refused) = self.identities.keys.counts();
         for upstream in self.upstreams.iter() {
@@ -189,6 +199,12 @@ impl Gateway {
     #[must_use]
     pub fn issuers(&self) -> &Issuers {
         &self.identities.issuers
+    }
+
+    /// Whom the supervisor is to be told of, where addresses are scored; once.
+    #[must_use]
+    pub fn offences(&self) -> Option<mpsc::Receiver<Offence>> {
+        self.behaviour.as_ref()?.offences()
     }
 
     /// The API keys, which may change while it serves.

@@ -11,7 +11,7 @@ use firewall_gateway::{
 };
 
 use super::{
-    JwtConfig,
+    BehaviourConfig, JwtConfig,
     tls::{AcmeConfig, CertificateConfig, TlsConfig},
 };
 
@@ -48,6 +48,8 @@ pub struct GatewayConfig {
     pub authentication_failures: FailuresPolicy,
     /// Whom to believe about a client's address, and what one address may have.
     pub clients: ClientsPolicy,
+    /// How clients that offend are scored; not at all where it is left out.
+    pub behaviour: Option<BehaviourConfig>,
     /// How answers look.
     pub answers: AnswerPolicy,
     /// What is written of requests.

@@ -53,6 +53,7 @@ fn documents() -> String {
         include_str!("document/consumers.rs"),
         include_str!("document/authorise.rs"),
         include_str!("document/clients.rs"),
+        include_str!("document/behaviour.rs"),
         include_str!("document/answers.rs"),
         include_str!("document/gateway/delivery.rs"),
     ]

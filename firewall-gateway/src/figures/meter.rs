@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use super::{
-    BackendFigures, Figures, LabelCount, NO_ROUTE, RequestCount, RolloutFigures, RouteFigures,
-    add_rows,
+    BackendFigures, BehaviourFigures, Figures, LabelCount, NO_ROUTE, RequestCount, RolloutFigures,
+    RouteFigures, add_rows,
     cells::{BackendCells, DurationCells, RouteCells},
 };
 use crate::{
@@ -246,6 +246,7 @@ impl Meter {
             upstream_retries: read(&self.upstream_retries),
             // The threads share them: see `Router`.
             rollouts: RolloutFigures::default(),
+            behaviour: BehaviourFigures::default(),
             bytes_in: read(&self.bytes_in),
             bytes_out: read(&self.bytes_out),
             upstream_errors_replaced: read(&self.upstream_errors_replaced),

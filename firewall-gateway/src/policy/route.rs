@@ -34,6 +34,9 @@ pub struct RoutePolicy {
     /// Rules of which one must hold; where there is none, everyone may.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub authorise: Vec<RulePolicy>,
+    /// Statuses of the upstream's answers that are offences of the client.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub offences: Vec<u16>,
     /// What becomes of the requests.
     pub action: RouteAction,
     /// Where it differs from the gateway's limits.
@@ -58,6 +61,7 @@ impl RoutePolicy {
             upgrades: Vec::new(),
             authentication: Vec::new(),
             authorise: Vec::new(),
+            offences: Vec::new(),
             action: RouteAction::Forward(ForwardPolicy::to(upstream)),
             limits: RouteLimits::default(),
             answers: AnswerPolicy::default(),

@@ -43,6 +43,7 @@ fn router(routes: Vec<RoutePolicy>) -> Result<Router, String> {
         jwts: Vec::new(),
         consumers: Vec::new(),
         authentication_failures: Default::default(),
+        behaviour: None,
         clients: ClientsPolicy::default(),
         answers: AnswerPolicy::default(),
         access_log: AccessLogPolicy::default(),

@@ -92,6 +92,7 @@ fn serves_reports_and_drains() {
             other @ (FromWorker::Ready { .. }
             | FromWorker::Failed { .. }
             | FromWorker::ApiKeysUsed(_)
+            | FromWorker::Offences(_)
             | FromWorker::KeysWanted { .. }) => panic!("{other:?}"),
         }
     }

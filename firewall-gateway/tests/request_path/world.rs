@@ -163,6 +163,7 @@ pub fn gateway_policy(upstream: UpstreamPolicy, limits: Limits) -> GatewayPolicy
         jwts: Vec::new(),
         consumers: Vec::new(),
         authentication_failures: Default::default(),
+        behaviour: None,
         clients: ClientsPolicy::default(),
         answers: AnswerPolicy::default(),
         access_log: AccessLogPolicy { format: AccessFormat::Off, ..AccessLogPolicy::default() },

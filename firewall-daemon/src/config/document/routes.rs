@@ -34,6 +34,8 @@ pub struct RouteDocument {
     pub authentication: Given<Entries<AuthenticationDocument>>,
     #[serde(default)]
     pub authorise: Given<Entries<RouteRuleDocument>>,
+    #[serde(default)]
+    pub offences: Given<Entries<OffenceStatus>>,
     pub upstream: Option<Spanned<Name>>,
     #[serde(default)]
     pub split: Given<Entries<ShareDocument>>,
@@ -51,6 +53,9 @@ pub struct RouteDocument {
     pub upstream_errors: Option<UpstreamErrorsDocument>,
     pub compression: Option<CompressionDocument>,
 }
+
+/// An entry of `offences`.
+pub type OffenceStatus = Number<400, 499>;
 
 /// An entry of `headers`.
 #[derive(Debug, Deserialize)]

@@ -8,6 +8,7 @@ mod rollout;
 mod jwt;
 mod consumers;
 mod authorise;
+mod behaviour;
 
 mod delivery;
 
@@ -57,6 +58,8 @@ impl Check<'_> {
         let failures = gateway.authentication_failures;
         let failures_place = failures.as_ref().map(|failures| failures.referenced);
         self.keys_act(consumers_place, &consumers, failures_place, &routes)?;
+        let behaviour = gateway.behaviour.0.map(|it| self.behaviour(it)).transpose()?;
+        self.offences_act(place, behaviour.as_ref(), &routes)?;
         Ok(GatewayConfig {
             listen: self.listen(gateway.listen)?,
             certificate: self.file(gateway.certificate),
@@ -75,6 +78,7 @@ impl Check<'_> {
                 failures.as_ref().map(|failures| &failures.value),
             ),
             clients: self.clients(gateway.clients)?,
+            behaviour,
             answers: self.answers(
                 Some(true),
                 gateway.response_headers,

@@ -150,6 +150,7 @@ fn policy(certificates: usize, chain: &str) -> GatewayPolicy {
         jwts: Vec::new(),
         consumers: Vec::new(),
         authentication_failures: Default::default(),
+        behaviour: None,
         clients: crate::policy::ClientsPolicy::default(),
         answers: Default::default(),
         access_log: Default::default(),

@@ -116,6 +116,7 @@ impl Check<'_> {
         };
         let authentication = self.authentication(route.authentication, known.jwts)?;
         let authorise = self.authorise(route.authorise, &path, !authentication.is_empty())?;
+        let offences = self.offences(route.offences)?;
         Ok(RoutePolicy {
             name: route.name.value.0,
             hosts: route.hosts.0.map(|hosts| self.hosts(hosts)).transpose()?.unwrap_or_default(),
@@ -136,6 +137,7 @@ impl Check<'_> {
             },
             authentication,
             authorise,
+            offences,
             action,
             limits: limits(&route.limits.0.unwrap_or_default()),
             answers: self.answers(
