@@ -30,5 +30,7 @@ mod identity_provider;
 
 mod api_keys;
 
+mod behaviour;
+
 mod h2spec;
 mod seen;

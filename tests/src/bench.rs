@@ -11,6 +11,7 @@
 //! `cargo xtask bench balance`: where requests go, by each rule.
 //! `cargo xtask bench tokens`: what a token adds to a request.
 //! `cargo xtask bench keys`: what an API key adds to one, and a million of them to a worker.
+//! `cargo xtask bench bans`: from a request that decides to the first dropped packet, and a storm of offenders.
 
 pub mod link;
 
@@ -57,6 +58,8 @@ mod balance;
 mod tokens;
 
 mod keys;
+
+mod bans;
 
 use std::{
     fmt::Display,
@@ -119,6 +122,8 @@ enum What {
     Tokens,
     /// What an API key adds to one, and a million of them to a worker.
     Keys,
+    /// From a request that decides to the first dropped packet, and a storm of offenders.
+    Bans,
 }
 
 /// Every receiver takes a turn so many times: the machine's mood changes, and the median forgives it.
@@ -153,6 +158,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         What::Balance => balance::run()?,
         What::Tokens => tokens::run()?,
         What::Keys => keys::run()?,
+        What::Bans => bans::run()?,
     };
     told(&report, &problems, arguments.json)
 }

@@ -86,6 +86,12 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// From the request that decides to the first dropped packet, over a thousand attackers; a hundred thousand at once.
+    Bans {
+        /// One object of JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
     /// What a signed token adds to a request, verified and remembered, by algorithm.
     Tokens {
         /// One object of JSON instead of a table.
@@ -109,6 +115,7 @@ pub fn run(options: &Options) -> Result<()> {
         What::Balance { json } => ("balance", json),
         What::Tokens { json } => ("tokens", json),
         What::Keys { json } => ("keys", json),
+        What::Bans { json } => ("bans", json),
     };
     build::run()?;
     let toolchain = setup::bench()?;

@@ -39,12 +39,14 @@ const PUBLISHER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOC
 /// alerts have tests of their own.
 const WHERE_CONFIGURED: [&str; 3] =
     ["seawall_gateway_canary_", "seawall_gateway_acme_", "seawall_jwt_keys_"];
-/// Nothing is in shadow here, and nobody is asked who it is, or may not.
-const WHERE_ANY: [&str; 4] = [
+/// Nothing is in shadow here, nobody is asked who it is, or may not, and nobody is scored.
+const WHERE_ANY: [&str; 6] = [
     "verdict=\"shadow\"",
     "seawall_gateway_authenticated_total",
     "seawall_gateway_denied_total",
     "seawall_gateway_forbidden_total",
+    "seawall_gateway_offences_total",
+    "seawall_gateway_offenders_total",
 ];
 
 #[test]
