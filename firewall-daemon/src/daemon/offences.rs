@@ -143,6 +143,9 @@ impl Daemon {
         if holders.around(ListKind::Allow, of_address(address)).is_some() {
             return Outcome::Allowed;
         }
+        let sources = [source];
+        // Somebody changes its ban by hand at this moment.
+        let Some(_turn) = self.turns.take_free(&sources) else { return Outcome::Busy };
         match lock(&self.bans).find(source) {
             Ok(None) => {}
             Ok(Some(_)) => return Outcome::AlreadyBanned,
@@ -169,6 +172,7 @@ impl Daemon {
         outcome
     }
 
+    /// Bans it; the caller has its turn.
     fn ban_offender(
         &self,
         bouncer: &Bouncer,
@@ -180,9 +184,6 @@ impl Daemon {
         if self.offences.records.load(Ordering::Relaxed) >= RECORDS_WAITING_MAX {
             return Outcome::Unrecorded;
         }
-        let sources = [source];
-        // Somebody changes it by hand at this moment.
-        let Some(_turn) = self.turns.take_free(&sources) else { return Outcome::Busy };
         let ends_epoch_s = now_epoch_s().saturating_add(for_s);
         let ban = KeptBan { ends_epoch_s, reason: Some(reason.clone()), who: WHO.to_owned() };
         let appended = match self.journal.append(&[BanLine::Ban { source, ban }]) {
