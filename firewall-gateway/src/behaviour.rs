@@ -106,7 +106,8 @@ impl Behaviour {
         let now_ms = self.now_ms();
         let known = self.scores.known(address, now_ms);
         let refused_ms = known.until_ms.saturating_sub(now_ms);
-        let score = (known.score >= f64::from(self.policy.watch)).then_some(known.score as u32);
+        let score =
+            (known.score >= f64::from(self.policy.watch)).then_some(known.score.round() as u32);
         let challenge = f64::from(self.policy.challenge);
         if refused_ms == 0 && known.score < challenge {
             return Standing { score, wait: None };
@@ -179,7 +180,7 @@ impl Behaviour {
         let signals = seen.into_iter().map(|(signal, count)| SignalCount { signal, count });
         let offence = Offence {
             address: source.address.to_canonical(),
-            score: added.after as u32,
+            score: added.after.round() as u32,
             signals: signals.collect(),
             request: source.request.to_owned(),
         };

@@ -12,7 +12,7 @@ use super::signal::Signal;
 pub struct Offence {
     /// An IPv4 address, or any of an IPv6 /64.
     pub address: IpAddr,
-    /// Its score, rounded down.
+    /// Its score, rounded.
     pub score: u32,
     /// What it did since it had none: each signal once.
     pub signals: Vec<SignalCount>,

@@ -94,7 +94,7 @@ fn an_attacker_is_dropped_in_the_kernel_and_the_cause_is_named() {
     assert_eq!((&shown["total"], &ban["who"]), (&Value::from(1), &Value::from("gateway")));
     let reason = ban["reason"].as_str().unwrap();
     let last = reply.text.rfind("x-request-id: ").map(|at| &reply.text[at + 14..at + 46]).unwrap();
-    assert!(reason.starts_with("credential_refused 20, score 99, request "), "{reason}");
+    assert!(reason.starts_with("credential_refused 20, score 100, request "), "{reason}");
     assert!(reason.ends_with(", ban 2 in a row") && !reason.contains(last), "{reason}");
     let explained = says(&site, &["explain", &client]);
     assert!(explained.contains("verdict     drop ban"), "{explained}");

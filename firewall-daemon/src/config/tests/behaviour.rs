@@ -69,37 +69,37 @@ fn what_is_wrong_is_said_with_its_place() {
     refused(&[
         (
             behaviour("watch: 60"),
-            "10:23: behaviour: expected watch, challenge and ban to rise, found 60, 50 and 100",
+            "9:22: behaviour: expected watch, challenge and ban to rise, found 60, 50 and 100",
         ),
         (
             behaviour("ban: 10"),
-            "10:21: behaviour: expected watch, challenge and ban to rise, found 25, 50 and 10",
+            "9:20: behaviour: expected watch, challenge and ban to rise, found 25, 50 and 10",
         ),
-        (behaviour("ban: 0"), "10:21: expected a whole number from 1 to 100000, found \"0\""),
+        (behaviour("ban: 0"), "9:20: expected a whole number from 1 to 100000, found \"0\""),
         (
             behaviour("ban_s: 60, ban_s_max: 30"),
-            "10:23: ban_s: expected at most ban_s_max, 30, found 60",
+            "9:22: ban_s: expected at most ban_s_max, 30, found 60",
         ),
         (
             behaviour("scanner_paths: [wp]"),
-            "10:32: scanner_paths: expected a path from / without one at its end, of 2 to 128 characters, found \"wp\"",
+            "9:31: scanner_paths: expected a path from / without one at its end, of 2 to 128 characters, found \"wp\"",
         ),
         (
             behaviour("scanner_paths: [/a/]"),
-            "10:32: scanner_paths: expected a path from / without one at its end, of 2 to 128 characters, found \"/a/\"",
+            "9:31: scanner_paths: expected a path from / without one at its end, of 2 to 128 characters, found \"/a/\"",
         ),
         (
             behaviour("scanner_paths: [/a, /A]"),
-            "10:36: scanner_paths: expected each once, found /a again; remove one",
+            "9:35: scanner_paths: expected each once, found /a again; remove one",
         ),
-        (behaviour("exempt: []"), "10:24: exempt: expected 1 to 64 entries, found 0"),
+        (behaviour("exempt: []"), "9:23: exempt: expected 1 to 64 entries, found 0"),
         (
             config("  behaviour: {}\n", ", offences: [402]"),
-            "9:56: offences: expected some of 400, 401, 403, 404, 422 and 429, found 402",
+            "8:60: offences: expected some of 400, 401, 403, 404, 422 and 429, found 402",
         ),
         (
             config("", ", offences: [401]"),
-            "5:11: routes: expected gateway.behaviour beside the offences of route \"r\", found none",
+            "4:11: routes: expected gateway.behaviour beside the offences of route \"r\", found none",
         ),
     ]);
 }
