@@ -1,3 +1,5 @@
+//! Ends of requests as signals, and what a score leads to: for clients, behind proxies, in shadow.
+
 use super::*;
 use crate::figures::LabelCount;
 

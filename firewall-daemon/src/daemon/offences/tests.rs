@@ -1,3 +1,5 @@
+//! What becomes of an offence, as far as it needs no kernel: its reason, whom a ban would hit, its count.
+
 use firewall_gateway::behaviour::offence::SignalCount;
 
 use super::*;

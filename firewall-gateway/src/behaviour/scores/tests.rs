@@ -1,3 +1,5 @@
+//! Scores over time, whose they are, who decides, and what a full table does.
+
 use std::{net::IpAddr, thread};
 
 use super::*;
