@@ -8,6 +8,7 @@
 mod escalation;
 mod outcome;
 mod pace;
+mod protected;
 
 use std::{
     net::IpAddr,
@@ -24,7 +25,7 @@ use ipnetwork::IpNetwork;
 use tokio::{sync::watch, task::spawn_blocking};
 
 pub use self::outcome::Outcomes;
-use self::{escalation::Offenders, outcome::Outcome, pace::Pace};
+use self::{escalation::Offenders, outcome::Outcome, pace::Pace, protected::Seen};
 use super::{
     Daemon,
     change::Policy,
@@ -37,7 +38,6 @@ use crate::{
     config::{BehaviourConfig, GatewayConfig},
     control::ListKind,
     datapath::bans::normal,
-    guard::{self, Protected},
     state::bans::{BanLine, KeptBan},
 };
 
@@ -45,8 +45,6 @@ use crate::{
 const RECORDS_WAITING_MAX: usize = 4_096;
 /// Records that are written together.
 const RECORDS_AT_ONCE: usize = 512;
-/// Who is logged in is asked for again after so long: the kernel walks its whole table of connections for it.
-const PROTECTED_AGE_MAX: Duration = Duration::from_secs(1);
 /// Who bans, in `seawall bans`.
 const WHO: &str = "gateway";
 /// A request's id is so long.
@@ -63,8 +61,8 @@ struct Bouncer {
     records: SyncSender<Kept>,
     offenders: Offenders,
     pace: Pace,
-    protected: Vec<Protected>,
-    looked: Option<Instant>,
+    /// Asks for those whom no policy may cut.
+    look: SyncSender<()>,
 }
 
 /// Bans whom workers tell of, until `stop` says true.
@@ -73,9 +71,14 @@ pub async fn follow(daemon: Arc<Daemon>, mut stop: watch::Receiver<bool>) {
         return;
     }
     let (records, kept) = sync_channel(RECORDS_WAITING_MAX);
-    let (banning, recording) = (daemon.clone(), daemon.clone());
+    let (look, asked) = sync_channel(1);
+    let [banning, looking, recording] = [(); 3].map(|()| daemon.clone());
     let threads = [
-        spawn_blocking(move || banning.ban_offenders(records)),
+        spawn_blocking(move || banning.ban_offenders(records, look)),
+        spawn_blocking(move || {
+            let protect = || lock(&looking.config).packet.protect;
+            looking.offences.protected.look_again(&asked, protect);
+        }),
         spawn_blocking(move || recording.record_offenders(&kept)),
     ];
     // Whoever could say true is gone: that is a stop too.
@@ -91,10 +94,10 @@ pub async fn follow(daemon: Arc<Daemon>, mut stop: watch::Receiver<bool>) {
 }
 
 impl Daemon {
-    fn ban_offenders(&self, records: SyncSender<Kept>) {
+    fn ban_offenders(&self, records: SyncSender<Kept>, look: SyncSender<()>) {
         let Some(supervisor) = &self.supervisor else { return };
         let (offenders, pace) = (Offenders::default(), Pace::new(Instant::now()));
-        let mut bouncer = Bouncer { records, offenders, pace, protected: Vec::new(), looked: None };
+        let mut bouncer = Bouncer { records, offenders, pace, look };
         while let Some(offences) = supervisor.next_offences() {
             let current = self.policy_in_force();
             let holders = Holders::new(self, &current);
@@ -135,8 +138,11 @@ impl Daemon {
         if gateway.clients.trusted_proxies.iter().any(|proxy| meets(*proxy, source)) {
             return Outcome::TrustedProxy;
         }
-        if bouncer.protects(asked.current, source)
-            || holders.protected_around(of_address(address)).is_some()
+        if self.offences.protected.protects(
+            source,
+            &asked.current.config.packet.protect,
+            &bouncer.look,
+        ) || holders.protected_around(of_address(address)).is_some()
         {
             return Outcome::Protected;
         }
@@ -242,22 +248,12 @@ struct Asked<'a> {
     behaviour: &'a BehaviourConfig,
 }
 
-impl Bouncer {
-    /// Whether it is one that no policy may cut; of IPv6 all of the /64 would be banned with it.
-    fn protects(&mut self, current: &Policy, source: IpAddr) -> bool {
-        if self.looked.is_none_or(|looked| looked.elapsed() >= PROTECTED_AGE_MAX) {
-            self.protected = guard::addresses(&current.config.packet.protect, None);
-            self.looked = Some(Instant::now());
-        }
-        self.protected.iter().any(|one| normal(one.address) == source)
-    }
-}
-
 /// Counters, and how many records wait.
 #[derive(Debug, Default)]
 pub struct Offences {
     outcomes: Outcomes,
     records: AtomicUsize,
+    protected: Seen,
 }
 
 impl Offences {
