@@ -15,6 +15,7 @@ mod packet;
 mod rules;
 mod limits;
 mod feeds;
+mod behaviour;
 mod gateway;
 mod jwt;
 mod tls;
@@ -24,6 +25,7 @@ mod document;
 mod read;
 mod valid;
 
+pub use behaviour::{BehaviourConfig, OffenceBans};
 pub use feeds::{FeedConfig, GeoUpdateConfig, Provider};
 pub use gateway::{BackendName, GatewayConfig, RateStoreConfig, UpstreamConfig, UpstreamTlsConfig};
 pub use jwt::{JwtConfig, KeysConfig, KeysUrlConfig};

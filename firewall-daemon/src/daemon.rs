@@ -40,6 +40,7 @@ mod backends;
 mod api_keys;
 mod names;
 mod bans;
+mod offences;
 mod record;
 mod reload;
 mod pending;
@@ -89,6 +90,8 @@ struct Daemon {
     bans: Mutex<Bans>,
     /// Whose ban is being changed.
     turns: Turns,
+    /// What became of whom workers want banned.
+    offences: offences::Offences,
     /// Who changed what.
     audit: audit::Log,
     /// What of the bans outlives a restart of the host.
@@ -158,6 +161,7 @@ async fn serve(config: Config, kept: Vec<TcpListener>) -> anyhow::Result<()> {
         tokio::spawn(sweep::changes(daemon.clone(), stopped.clone())),
         tokio::spawn(revive::watch_over(daemon.clone(), stopped.clone())),
         tokio::spawn(canary::watch_over(daemon.clone(), stopped.clone())),
+        tokio::spawn(offences::follow(daemon.clone(), stopped.clone())),
         tokio::spawn(tickets::rotate(daemon.clone(), stopped.clone())),
         tokio::spawn(acme::follow(daemon.clone(), stopped.clone())),
         tokio::spawn(watchdog::report(pulses.clone(), stopped)),

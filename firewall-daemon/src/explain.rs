@@ -162,4 +162,10 @@ pub struct BanStatus {
     pub source: IpAddr,
     /// How long it goes on.
     pub left_s: u64,
+    /// Who banned it, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
+    /// Why, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }

@@ -12,6 +12,7 @@ use prometheus_client::{
 use crate::status::{GatewayStatus, Snapshot};
 
 mod server;
+mod behaviour;
 mod feeds;
 mod keys;
 mod rates;
@@ -39,6 +40,7 @@ pub fn encode(snapshot: &Snapshot) -> Result<String, fmt::Error> {
     families.keys(snapshot);
     if let Some(gateway) = &snapshot.gateway {
         families.gateway(gateway);
+        families.behaviour(snapshot, gateway);
     }
     let mut text = String::new();
     text::encode(&mut text, &registry)?;

@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
 };
 
-use firewall_gateway::figures::Figures;
+use firewall_gateway::figures::{Figures, LabelCount};
 use serde::{Deserialize, Serialize};
 
 use crate::audit::Figures as AuditFigures;
@@ -66,6 +66,9 @@ pub struct Snapshot {
     pub rule_counters_replaced: u64,
     /// Bans, ended ones among them until they are swept.
     pub bans: u64,
+    /// What became of clients that the gateway wants banned.
+    #[serde(default)]
+    pub offences: Vec<LabelCount>,
     /// Packets that passed without their limit being asked.
     pub unlimited: Unlimited,
     /// Segments that could not be answered with a SYN cookie, and were dropped.

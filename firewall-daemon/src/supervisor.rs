@@ -12,6 +12,7 @@ use std::{
 };
 
 use firewall_gateway::{
+    behaviour::offence::Offence,
     figures::Figures,
     identity::api_key::store::KeyChange,
     listener::{self, BoundListener},
@@ -34,6 +35,7 @@ mod certificates;
 mod tickets;
 mod told;
 mod keyholders;
+mod offences;
 mod user;
 mod worker;
 
@@ -202,6 +204,21 @@ impl Supervisor {
     /// Of which issuers newer keys are wanted, since this was last asked.
     pub fn take_keys_wanted(&self) -> BTreeSet<String> {
         self.told.take_keys_wanted()
+    }
+
+    /// Waits for clients that workers want banned; nothing once that is over.
+    pub fn next_offences(&self) -> Option<Vec<Offence>> {
+        self.told.offences.next()
+    }
+
+    /// Nobody is to be banned any more.
+    pub fn close_offences(&self) {
+        self.told.offences.close();
+    }
+
+    /// How many of them were not heard, as too many were waiting.
+    pub fn offences_lost(&self) -> u64 {
+        self.told.offences.lost()
     }
 
     /// Tells every worker what became of API keys.

@@ -185,6 +185,7 @@ fn value(field: AccessField, record: &Record<'_>) -> Option<String> {
         AccessField::Consumer => {
             text(&escape(context.identity.as_ref()?.consumer.as_bytes(), LOG_TEXT_BYTES_MAX))
         }
+        AccessField::Score => number(context.score?.into()),
         AccessField::UserAgent => text(context.details.user_agent.as_deref()?),
         AccessField::Referer => text(context.details.referer.as_deref()?),
     })

@@ -41,6 +41,7 @@ use self::{activity::Expiry, streams::Streams, wire::Wire};
 use crate::{
     access_log::AccessLog,
     answer::AnswerTable,
+    behaviour::Behaviour,
     clients::Clients,
     context::{Protocol, RequestId},
     figures::{Meter, one},
@@ -61,10 +62,14 @@ use crate::{
 pub struct Client {
     /// The client's address, where a proxy said so; otherwise who connected.
     pub peer: SocketAddr,
+    /// Whether it is who connected: no proxy brought it.
+    pub direct: bool,
     /// What its TLS stack looks like.
     pub ja4: Option<Rc<str>>,
     /// Whom to believe, and what an address may have.
     pub clients: Arc<Clients>,
+    /// How addresses are scored, where they are.
+    pub behaviour: Option<Arc<Behaviour>>,
     /// What ALPN settled on.
     pub protocol: Protocol,
     /// `1.2` or `1.3`.

@@ -75,6 +75,8 @@ pub struct RequestContext {
     pub upstream_duration: Option<Duration>,
     /// Why the request was refused, if it was.
     pub rejection: Option<Rejection>,
+    /// The score of its address, where that is one to watch.
+    pub score: Option<u32>,
     /// When the client may try again, where that is known.
     pub retry_after: Option<Duration>,
     /// Methods that are served where this one is not.

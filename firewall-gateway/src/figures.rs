@@ -2,6 +2,8 @@
 
 mod meter;
 
+mod behaviour;
+
 mod rollout;
 mod rate;
 mod cells;
@@ -12,6 +14,7 @@ mod standing;
 
 use serde::{Deserialize, Serialize};
 
+pub use behaviour::BehaviourFigures;
 pub(crate) use cells::{BackendCells, InFlight};
 pub use meter::Meter;
 pub(crate) use meter::one;
@@ -95,6 +98,8 @@ pub struct Figures {
     pub rates: Vec<RateFigures>,
     /// How the store of limits is, where there is one.
     pub rate_store: Option<RateStoreFigures>,
+    /// What clients did, and what it led to.
+    pub behaviour: BehaviourFigures,
     /// Body bytes from clients.
     pub bytes_in: u64,
     /// Body bytes to clients.
@@ -230,6 +235,7 @@ impl Figures {
         self.rollouts.add(&other.rollouts);
         rate::add(&mut self.rates, &other.rates);
         rate::add_store(&mut self.rate_store, other.rate_store);
+        self.behaviour.add(&other.behaviour);
         add_labels(&mut self.upstream_failures, &other.upstream_failures);
         add_labels(&mut self.tls_failures, &other.tls_failures);
         for (ours, theirs) in [
@@ -281,6 +287,7 @@ impl Figures {
         if let Some(store) = &mut self.rate_store {
             store.up = 0;
         }
+        self.behaviour.addresses = 0;
         for backend in &mut self.backends {
             backend.in_flight = 0;
         }

@@ -13,6 +13,8 @@ pub mod server;
 
 pub mod clients;
 
+pub mod behaviour;
+
 mod read_ahead;
 
 pub mod tls;

@@ -388,6 +388,21 @@ pub const KEY_USE_MESSAGES_MAX: usize = 32;
 pub const CREDENTIAL_BYTES_MAX: usize = 1_024;
 /// Slots of the table of failures: addresses, networks and consumers. 16 bytes each, 1 MiB.
 pub const FAILURE_SLOTS: usize = 65_536;
+/// Slots of the table of scores: 40 bytes each, 5 MiB, where behaviour is scored.
+pub const BEHAVIOUR_SLOTS: usize = 131_072;
+/// Offences that wait for the supervisor: some 300 bytes each. Of one more it is not told; who offends again is
+/// told of again.
+pub const OFFENCES_WAITING_MAX: usize = 4_096;
+/// Offences in one message: at most some 1,000 bytes each.
+pub const OFFENCES_AT_ONCE: usize = 64;
+/// How long who is to be banned is refused here meanwhile, and not told of again.
+pub const OFFENCE_PAUSE_MS: u64 = 5_000;
+/// Paths that scanners ask for: each refusal is held against all of them.
+pub const SCANNER_PATHS_MAX: usize = 64;
+/// The longest of these.
+pub const SCANNER_PATH_BYTES_MAX: usize = 128;
+/// Networks whose offences count for nothing: each offence is held against all of them.
+pub const EXEMPT_MAX: usize = 64;
 /// How often a worker that drains looks whether it has.
 pub const DRAIN_BEAT_MS: u64 = 10;
 /// Limits of rates in a configuration: their figures travel each second.

@@ -11,6 +11,7 @@ use http::{Method, Uri};
 use crate::{
     access_log::{AccessLog, Details, Record},
     authorise::Forbidden,
+    behaviour::{Behaviour, Ended, Source},
     body::BodyFate,
     browser::CrossSite,
     clients::{addresses::Seat, forwarded::Origin},
@@ -44,6 +45,10 @@ pub struct Observation {
     seat: Option<Seat>,
     /// What it owes its limits.
     pub due: Due,
+    behaviour: Option<Arc<Behaviour>>,
+    /// Whether the client's own packets brought it here.
+    direct: bool,
+    offences: Option<Arc<[u16]>>,
 }
 
 impl Observation {
@@ -85,6 +90,7 @@ impl Observation {
                 backend: None,
                 upstream_duration: None,
                 rejection: None,
+                score: None,
                 retry_after: None,
                 allow: None,
                 detail: None,
@@ -101,6 +107,9 @@ impl Observation {
             unread,
             seat: None,
             due: Due::default(),
+            behaviour: client.behaviour.clone(),
+            direct: client.direct,
+            offences: None,
         })
     }
 
@@ -108,6 +117,7 @@ impl Observation {
     pub fn routed(&mut self, route: &Route) {
         self.context.route = Some(route.name.clone());
         self.route = Some(route.place);
+        self.offences.clone_from(&route.offences);
     }
 
     /// What the request holds until its end.
@@ -204,6 +214,27 @@ impl Observation {
         }
     }
 
+    // What this end says of the client.
+    fn judge(&self, status: u16) {
+        let Some(behaviour) = &self.behaviour else { return };
+        let context = &self.context;
+        let source = Source {
+            address: context.origin.client,
+            direct: self.direct && context.origin.proxies.is_empty(),
+            request: context.id.as_str(),
+        };
+        behaviour.ended(
+            &source,
+            &Ended {
+                status,
+                rejection: context.rejection,
+                denied: context.denied,
+                offences: self.offences.as_deref().unwrap_or_default(),
+                path: context.uri.path(),
+            },
+        );
+    }
+
     /// The upstream failed.
     pub fn upstream_failed(&mut self, failure: UpstreamFailure) {
         // Where the client's body was the cause, the upstream did nothing wrong.
@@ -248,6 +279,7 @@ impl Drop for Observation {
             self.meter.cross_site(refused);
         }
         self.due.settle(bytes_in.saturating_add(self.bytes_out), status);
+        self.judge(status);
         // Where the client or we ended the request, nothing is known about the upstream.
         if let (Some(choice), Some(error)) = (&self.context.choice, self.upstream_erred(status)) {
             choice.ended(error);

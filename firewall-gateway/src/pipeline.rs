@@ -104,8 +104,16 @@ async fn stages(
     let limits = &client.limits;
     // 1. connection: the bytes of the head were unambiguous
     client.activity.framing()?;
-    // 2. clients: this address has not used up what it may have and send
+    // 2. clients: this address has not offended too often, nor used up what it may have and send
     let from = observation.context.origin.client;
+    if let Some(behaviour) = &client.behaviour {
+        let standing = behaviour.standing(from);
+        observation.context.score = standing.score;
+        if let Some(wait) = standing.wait {
+            observation.context.retry_after = Some(wait);
+            return Err(Rejection::Challenged);
+        }
+    }
     let seat = client.clients.request(from, &client.meter).map_err(|_| {
         observation.context.retry_after = Some(Duration::ZERO);
         Rejection::AddressBusy

@@ -27,12 +27,15 @@ pub mod jwt;
 
 mod clients;
 
+mod behaviour;
+
 use serde::{Deserialize, Serialize};
 
 pub use self::{
     access_log::AccessLogPolicy,
     answer::AnswerPolicy,
     authorise::{Day, OwnerPolicy, RulePolicy, TimePolicy},
+    behaviour::BehaviourPolicy,
     browser::{CookiePolicy, CorsPolicy, CsrfPolicy, CsrfTokenPolicy, SameSite},
     clients::{AddressHeader, ClientsPolicy, ProxyProtocol, RequestRate},
     delivery::{
@@ -85,6 +88,9 @@ pub struct GatewayPolicy {
     pub rate_store: Option<RateStorePolicy>,
     /// Whom to believe about a client's address, and what one address may have.
     pub clients: ClientsPolicy,
+    /// How clients are scored; not at all where it is left out.
+    #[serde(default)]
+    pub behaviour: Option<BehaviourPolicy>,
     /// How answers look, where a route says nothing else.
     #[serde(default)]
     pub answers: AnswerPolicy,

@@ -45,11 +45,12 @@ pub enum Rejection {
     AuthenticationFailures,
     CrossSite,
     RateLimited,
+    Challenged,
 }
 
 impl Rejection {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Rejection; 37] = [
+    pub const ALL: [Rejection; 38] = [
         Rejection::RequestMalformed,
         Rejection::FramingAmbiguous,
         Rejection::HostMissing,
@@ -87,6 +88,7 @@ impl Rejection {
         Rejection::AuthenticationFailures,
         Rejection::CrossSite,
         Rejection::RateLimited,
+        Rejection::Challenged,
     ];
 
     /// The value of the metric label and of the access log's `rejection`.
@@ -284,6 +286,12 @@ impl Rejection {
             Self::RateLimited => {
                 (429, "rate_limited", "Too many requests", "Too many requests. Try again later.")
             }
+            Self::Challenged => (
+                429,
+                "challenged",
+                "Too many requests",
+                "Too many requests from your address that could not be served. Try again later.",
+            ),
             Self::Forbidden => {
                 (403, "forbidden", "Forbidden", "You may not do this at this address.")
             }

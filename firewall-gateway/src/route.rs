@@ -70,6 +70,8 @@ pub struct Route {
     pub csrf: Option<Csrf>,
     /// What becomes of its upstream's cookies.
     pub cookies: Option<Cookies>,
+    /// Statuses of the upstream that are offences of the client, where there are such.
+    pub offences: Option<Arc<[u16]>>,
     /// Its own alone.
     pub own_limits: RouteLimits,
     /// What becomes of the client's certificate.
@@ -267,6 +269,7 @@ impl Route {
             cors,
             csrf,
             cookies,
+            offences: (!policy.offences.is_empty()).then(|| policy.offences.as_slice().into()),
             own_limits,
             client_certificate,
             upgrades,

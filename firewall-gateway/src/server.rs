@@ -15,6 +15,7 @@ use self::thread::Shared;
 use crate::{
     access_log::AccessLog,
     answer::{AnswerError, AnswerTable},
+    behaviour::{Behaviour, offence::Offence},
     clients::Clients,
     figures::{Figures, Meter, add_rows},
     identity::{
@@ -92,6 +93,7 @@ pub fn serve_handed(
         router: shared.router.clone(),
         identities: shared.identities.clone(),
         rates: shared.rates.clone(),
+        behaviour: shared.behaviour.clone(),
         upstreams: shared.upstreams.clone(),
         drain,
         traces,
@@ -143,6 +145,10 @@ fn shared(
     let shared = Shared {
         limits: Arc::new(policy.limits.clone()),
         clients: Arc::new(Clients::new(&policy.clients, &policy.limits)),
+        behaviour: policy
+            .behaviour
+            .as_ref()
+            .map(|behaviour| Arc::new(Behaviour::new(behaviour, &policy.clients))),
         acceptor,
         router: Arc::new(Router::new(policy)?),
         access_log: Arc::new(AccessLog::new(&policy.access_log, access_log)),
@@ -165,6 +171,7 @@ pub struct Gateway {
     router: Arc<Router>,
     identities: Arc<Identities>,
     rates: Arc<Rates>,
+    behaviour: Option<Arc<Behaviour>>,
     upstreams: Arc<[Arc<SharedUpstream>]>,
     drain: watch::Sender<bool>,
     traces: Arc<TraceCounts>,
@@ -183,6 +190,9 @@ impl Gateway {
         sum.rollouts = self.router.rollouts();
         sum.rates = self.rates.figures();
         sum.rate_store = self.rates.store_figures();
+        if let Some(behaviour) = &self.behaviour {
+            sum.behaviour = behaviour.figures();
+        }
         self.traces.add_to(&mut sum);
         (sum.api_keys, sum.api_keys_refused) = self.identities.keys.counts();
         for upstream in self.upstreams.iter() {
@@ -198,6 +208,12 @@ impl Gateway {
     #[must_use]
     pub fn issuers(&self) -> &Issuers {
         &self.identities.issuers
+    }
+
+    /// Whom the supervisor is to be told of, where addresses are scored; once.
+    #[must_use]
+    pub fn offences(&self) -> Option<mpsc::Receiver<Offence>> {
+        self.behaviour.as_ref()?.offences()
     }
 
     /// The API keys, which may change while it serves.

@@ -12,6 +12,8 @@ mod logging;
 
 mod key_uses;
 
+mod offences;
+
 use std::{
     io,
     process::ExitCode,
@@ -77,6 +79,9 @@ fn attend(
     sandbox: Vec<String>,
 ) -> Result<(), AttendError> {
     channel.send(&FromWorker::Ready { sandbox }, &[])?;
+    if let Some(waiting) = gateway.offences() {
+        offences::tell(waiting)?;
+    }
     let beat = Duration::from_millis(FIGURES_INTERVAL_MS);
     let (mut told, mut uses, mut draining) = (Instant::now(), KeyUses::new(), false);
     // One that drains is told of keys too: its connections are open yet.
@@ -174,6 +179,8 @@ enum AttendError {
     UnknownUpstream(String),
     #[error("a gateway thread has ended by itself")]
     ThreadEnded,
+    #[error("the thread that tells of offences cannot be started: {0}")]
+    Offences(io::Error),
     #[error("the channel to the daemon failed: {0}")]
     Channel(#[from] ChannelError),
 }

@@ -31,6 +31,7 @@ mod identity_provider;
 mod api_keys;
 
 mod rates;
+mod behaviour;
 
 mod h2spec;
 mod seen;

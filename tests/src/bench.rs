@@ -12,6 +12,7 @@
 //! `cargo xtask bench tokens`: what a token adds to a request.
 //! `cargo xtask bench keys`: what an API key adds to one, and a million of them to a worker.
 //! `cargo xtask bench rates`: what a limit adds to one, by algorithm.
+//! `cargo xtask bench bans`: from a request that decides to the first dropped packet, and a storm of offenders.
 
 pub mod link;
 
@@ -60,6 +61,7 @@ mod tokens;
 mod keys;
 
 mod rates;
+mod bans;
 
 use std::{
     fmt::Display,
@@ -124,6 +126,8 @@ enum What {
     Keys,
     /// What a limit adds to one, by algorithm.
     Rates,
+    /// From a request that decides to the first dropped packet, and a storm of offenders.
+    Bans,
 }
 
 /// Every receiver takes a turn so many times: the machine's mood changes, and the median forgives it.
@@ -159,6 +163,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         What::Tokens => tokens::run()?,
         What::Keys => keys::run()?,
         What::Rates => rates::run()?,
+        What::Bans => bans::run()?,
     };
     told(&report, &problems, arguments.json)
 }

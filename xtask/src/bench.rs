@@ -88,6 +88,8 @@ enum What {
     },
     /// What a limit of rates adds to a request, by algorithm.
     Rates {
+    /// From the request that decides to the first dropped packet, over a thousand attackers; a hundred thousand at once.
+    Bans {
         /// One object of JSON instead of a table.
         #[arg(long)]
         json: bool,
@@ -116,6 +118,7 @@ pub fn run(options: &Options) -> Result<()> {
         What::Tokens { json } => ("tokens", json),
         What::Keys { json } => ("keys", json),
         What::Rates { json } => ("rates", json),
+        What::Bans { json } => ("bans", json),
     };
     build::run()?;
     let toolchain = setup::bench()?;

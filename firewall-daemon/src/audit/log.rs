@@ -105,7 +105,7 @@ impl Log {
     ///
     /// Where it cannot be written. Nothing of it is left then, and the change is not to be made.
     pub fn record(&self, record: &Record) -> Result<u64, AuditError> {
-        self.wait(record, false)
+        self.wait(vec![Draft { at: now(), record: record.clone() }], false)
     }
 
     /// The same for what is done in any case: a ban in the middle of an attack, a stop. A record that cannot be
@@ -116,7 +116,21 @@ impl Log {
     ///
     /// Where it is not on the disk yet.
     pub fn record_or_owe(&self, record: &Record) -> Result<u64, AuditError> {
-        self.wait(record, true)
+        self.wait(vec![Draft { at: now(), record: record.clone() }], true)
+    }
+
+    /// The same for many that belong together: one write and one wait.
+    ///
+    /// # Errors
+    ///
+    /// Where they are not on the disk yet.
+    pub fn record_all_or_owe(&self, records: &[Record]) -> Result<(), AuditError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let at = now();
+        let drafts = records.iter().map(|record| Draft { at: at.clone(), record: record.clone() });
+        self.wait(drafts.collect(), true).map(drop)
     }
 
     /// Writes what is owed, where there is any.
@@ -143,10 +157,16 @@ impl Log {
         }
     }
 
-    fn wait(&self, record: &Record, owe: bool) -> Result<u64, AuditError> {
+    /// Of several, which come into one batch, the answer to the last.
+    fn wait(&self, drafts: Vec<Draft>, owe: bool) -> Result<u64, AuditError> {
         let done = Arc::new(OnceLock::new());
-        let draft = Draft { at: now(), record: record.clone() };
-        lock(&self.queue).push(Waiting { draft, owe, done: done.clone() });
+        let last = drafts.len().saturating_sub(1);
+        let waiting = drafts.into_iter().enumerate().map(|(place, draft)| {
+            // Nobody asks what became of those before.
+            let done = if place == last { done.clone() } else { Arc::default() };
+            Waiting { draft, owe, done }
+        });
+        lock(&self.queue).extend(waiting);
         // Who comes first writes for all that came by then. The others find theirs done.
         let mut writer = lock(&self.writer);
         if let Some(done) = done.get() {

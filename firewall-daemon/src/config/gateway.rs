@@ -11,7 +11,7 @@ use firewall_gateway::{
 };
 
 use super::{
-    JwtConfig,
+    BehaviourConfig, JwtConfig,
     tls::{AcmeConfig, CertificateConfig, TlsConfig},
 };
 
@@ -52,6 +52,8 @@ pub struct GatewayConfig {
     pub rate_store: Option<RateStoreConfig>,
     /// Whom to believe about a client's address, and what one address may have.
     pub clients: ClientsPolicy,
+    /// How clients that offend are scored; not at all where it is left out.
+    pub behaviour: Option<BehaviourConfig>,
     /// How answers look.
     pub answers: AnswerPolicy,
     /// What is written of requests.

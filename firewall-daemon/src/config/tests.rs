@@ -16,6 +16,7 @@ mod routes;
 mod clients;
 mod answers;
 mod jwt;
+mod behaviour;
 mod consumers;
 mod authorise;
 mod browser;

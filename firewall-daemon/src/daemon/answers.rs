@@ -10,6 +10,7 @@ use crate::{
         ListAdd, ListKind, ListRemove, ListShown, NAMED_MAX, PlanAsk, RollbackAsk, Watched,
         Watchers,
     },
+    datapath::bans::normal,
     explain::{ExplainError, Explanation, Facts, Question, Subject},
     geo::update::From,
     plan::Plan,
@@ -52,7 +53,13 @@ impl Handler for Daemon {
             };
             (facts, lock(&self.origin).clone())
         };
-        Ok(question.answer(facts, &origin))
+        let mut explanation = question.answer(facts, &origin);
+        if let Some(ban) = &mut explanation.ban
+            && let Some(kept) = self.journal.get(normal(ban.source))
+        {
+            (ban.who, ban.reason) = (Some(kept.who), kept.reason);
+        }
+        Ok(explanation)
     }
 
     fn plan(&self, caller: &Caller, ask: &PlanAsk) -> Result<Plan, String> {

@@ -47,6 +47,10 @@ impl SnapshotSource for Daemon {
             keys: self.keys.status(),
             databases: self.refresh.databases(&packet),
             gateway,
+            offences: match &self.supervisor {
+                Some(supervisor) => self.offences.figures(supervisor.offences_lost()),
+                None => Vec::new(),
+            },
             ..Snapshot::default()
         };
         {

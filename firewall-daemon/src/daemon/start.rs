@@ -108,6 +108,7 @@ pub fn start(config: Config, kept: Vec<TcpListener>) -> anyhow::Result<Daemon> {
         origin: Mutex::new(Arc::new(origin)),
         bans: Mutex::new(bans),
         turns: Turns::default(),
+        offences: Default::default(),
         audit,
         journal,
         api_keys,

@@ -39,6 +39,16 @@ impl Turns {
         self.take_within(sources, WAIT_MAX)
     }
 
+    /// Takes them where nobody else changes any of these at this moment.
+    pub fn take_free<'a>(&'a self, sources: &'a [IpAddr]) -> Option<Turn<'a>> {
+        let mut taken = lock(&self.taken);
+        if sources.iter().any(|one| taken.contains(one)) {
+            return None;
+        }
+        taken.extend(sources);
+        Some(Turn { turns: self, sources })
+    }
+
     fn take_within<'a>(
         &'a self,
         sources: &'a [IpAddr],
@@ -90,6 +100,7 @@ mod tests {
         let held = turns.take(&first).expect("free");
         let beside = turns.take_within(&other, Duration::ZERO).expect("nobody has these");
         drop(beside);
+        assert!(turns.take_free(&both).is_none() && turns.take_free(&other).is_some());
         let refused = turns.take_within(&both, Duration::ZERO).expect_err("one of them is taken");
         assert!(refused.to_string().contains("ask again"), "{refused}");
         drop(turns.take_within(&other, Duration::ZERO).expect("what was refused took nothing"));

@@ -125,7 +125,13 @@ impl Question {
             organisation: system.and_then(|system| system.organisation),
             rule,
             shadow: None,
-            ban: ban.map(|ban| BanStatus { source: ban.source, left_s: ban.left.as_secs() }),
+            ban: ban.map(|ban| BanStatus {
+                source: ban.source,
+                left_s: ban.left.as_secs(),
+                // The journal has these.
+                who: None,
+                reason: None,
+            }),
             next: String::new(),
         };
         if verdict == Verdict::Shadow {

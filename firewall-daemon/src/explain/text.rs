@@ -37,7 +37,9 @@ fn write(out: &mut String, explanation: &Explanation) -> fmt::Result {
     line("rule", explanation.rule.clone())?;
     line("shadow", explanation.shadow.clone())?;
     let ban = explanation.ban.as_ref();
-    line("ban", ban.map(|ban| format!("{}, {} left", ban.source, duration(ban.left_s))))
+    line("ban", ban.map(|ban| format!("{}, {} left", ban.source, duration(ban.left_s))))?;
+    line("banned by", ban.and_then(|ban| ban.who.clone()))?;
+    line("because", ban.and_then(|ban| ban.reason.clone()))
 }
 
 /// Nothing that a terminal would obey; quotes may stand as they are.
@@ -69,7 +71,12 @@ mod tests {
             list: Some("it's \u{1b}[2J".to_owned()),
             asn: Some(64_496),
             organisation: Some("Bad \u{7} Guys".to_owned()),
-            ban: address("198.18.0.1").map(|source| BanStatus { source, left_s: 3_599 }),
+            ban: address("198.18.0.1").map(|source| BanStatus {
+                source,
+                left_s: 3_599,
+                who: Some("gateway".to_owned()),
+                reason: Some("credential_refused 17".to_owned()),
+            }),
             next: "passes to the host's network stack".to_owned(),
             ..Explanation::default()
         };
@@ -82,7 +89,9 @@ mod tests {
                         decided by  198.18.0.1\n\
                         list        it's \\u{1b}[2J\n\
                         system      AS64496, Bad \\u{7} Guys\n\
-                        ban         198.18.0.1, 59 min 59 s left\n";
+                        ban         198.18.0.1, 59 min 59 s left\n\
+                        banned by   gateway\n\
+                        because     credential_refused 17\n";
         assert_eq!(render(&explanation), expected);
     }
 }

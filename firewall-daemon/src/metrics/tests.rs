@@ -7,8 +7,9 @@ use std::{
 };
 
 use firewall_gateway::figures::{
-    BackendFigures, BackendStanding, CanaryFigures, LabelCount, MirrorFigures, RateFigures,
-    RateStoreFigures, RequestCount, RolloutFigures, RouteFigures, SplitFigures, UpstreamStanding,
+    BackendFigures, BackendStanding, BehaviourFigures, CanaryFigures, LabelCount, MirrorFigures,
+    RateFigures, RateStoreFigures, RequestCount, RolloutFigures, RouteFigures, SplitFigures,
+    UpstreamStanding,
 };
 use serde_json::Value;
 
@@ -44,6 +45,12 @@ fn full() -> Snapshot {
         Some(RateStoreFigures { up: 1, calls: 21, failures: 22, unasked: 23 });
     (gateway.figures.tokens_cached, gateway.figures.tokens_verified) = (10, 9);
     gateway.figures.token_keys_wanted = 3;
+    gateway.figures.behaviour = BehaviourFigures {
+        signals: vec![LabelCount { label: "not_found".into(), count: 4 }],
+        verdicts: vec![LabelCount { label: "challenged".into(), count: 3 }],
+        addresses: 2,
+        displaced: 1,
+    };
     gateway.figures.http2_floods = vec![LabelCount { label: "ping".into(), count: 2 }];
     gateway.figures.upstream_failures = vec![LabelCount { label: "refused".into(), count: 1 }];
     gateway.figures.upstreams =
@@ -126,6 +133,7 @@ fn full() -> Snapshot {
         }],
         rules: vec![RuleStatus { name: "no-ssh".into(), packets: 3, bytes: 180 }],
         bans: 4,
+        offences: vec![LabelCount { label: "rate".into(), count: 6 }],
         gateway: Some(gateway),
         ..Snapshot::default()
     };
@@ -252,6 +260,11 @@ fn lines() {
         "seawall_gateway_rate_store_failures_total 22",
         "seawall_gateway_rate_limit_keys{limit=\"hourly\"} 16",
         "seawall_gateway_authenticated_total{method=\"api_key\"} 5",
+        "seawall_gateway_offences_total{signal=\"not_found\"} 4",
+        "seawall_gateway_offenders_total{verdict=\"challenged\"} 3",
+        "seawall_gateway_offender_addresses 2",
+        "seawall_gateway_offenders_displaced_total 1",
+        "seawall_gateway_bans_total{outcome=\"rate\"} 6",
         "seawall_gateway_api_keys 12",
         "seawall_gateway_api_keys_refused_total 1",
         "seawall_gateway_tokens_total{result=\"cached\"} 10",

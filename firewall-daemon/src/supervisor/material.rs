@@ -119,6 +119,7 @@ pub fn material(config: &GatewayConfig, log: LogConfig) -> Result<Material, Mate
         routes: routes(config)?,
         jwts: config.jwts.iter().map(jwt).collect::<Result<_, _>>()?,
         clients: config.clients.clone(),
+        behaviour: config.behaviour.as_ref().map(|behaviour| behaviour.policy.clone()),
         consumers: config.consumers.clone(),
         authentication_failures: config.authentication_failures,
         rates: config.rates.clone(),

@@ -8,6 +8,7 @@ use std::{
 use firewall_gateway::{identity::api_key::store::KeyUse, limits::JWTS_MAX};
 use tokio::sync::Notify;
 
+use super::offences::OffenceQueue;
 use crate::state::api_keys::Keyring;
 
 /// What was told and not attended to yet.
@@ -17,6 +18,8 @@ pub struct Told {
     pub died: Notify,
     /// Notified when one wants newer keys.
     pub keys_wanted: Notify,
+    /// Whom they want banned.
+    pub offences: OffenceQueue,
     wanted: Mutex<BTreeSet<String>>,
     api_keys: Arc<Keyring>,
 }
@@ -24,8 +27,8 @@ pub struct Told {
 impl Told {
     /// Nothing was told; uses of API keys are noted in this ring.
     pub fn new(api_keys: Arc<Keyring>) -> Self {
-        let (died, keys_wanted, wanted) = Default::default();
-        Self { died, keys_wanted, wanted, api_keys }
+        let (died, keys_wanted, offences, wanted) = Default::default();
+        Self { died, keys_wanted, offences, wanted, api_keys }
     }
 
     /// API keys were used.

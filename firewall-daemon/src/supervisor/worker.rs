@@ -370,6 +370,7 @@ impl Worker {
                 Ok(Some((FromWorker::Shown { number }, _))) => self.state().shown = number,
                 Ok(Some((FromWorker::KeysWanted { jwt }, _))) => told.want_keys(jwt),
                 Ok(Some((FromWorker::ApiKeysUsed(uses), _))) => told.used(uses),
+                Ok(Some((FromWorker::Offences(offences), _))) => told.offences.tell(offences),
                 Ok(Some((FromWorker::Drained, _))) | Ok(None) => return,
                 // A worker that says nonsense may be in an attacker's hands.
                 Err(error) => {

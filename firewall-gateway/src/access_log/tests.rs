@@ -100,6 +100,7 @@ fn lines() {
             backend: Some("10.0.0.1:8443".parse().unwrap()),
             upstream_duration: Some(Duration::from_micros(4)),
             rejection: Some(Rejection::UpstreamFailed),
+            score: None,
             retry_after: None,
             allow: None,
             detail: None,

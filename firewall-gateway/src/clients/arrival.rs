@@ -16,6 +16,8 @@ pub struct Arrival {
     pub opening: Opening,
     /// The client, where a proxy said so; otherwise who connected.
     pub peer: SocketAddr,
+    /// Whether it is who connected: no proxy said that it brings another.
+    pub direct: bool,
     /// Held as long as the connection lasts.
     pub seat: Option<Seat>,
 }
@@ -30,15 +32,17 @@ impl Arrival {
     ) -> Option<Self> {
         let mut opening = Opening::new(stream);
         let peer = match said_by_proxy(&mut opening, connected, clients).await {
-            Ok(said) => said.unwrap_or(connected),
+            Ok(said) => said,
             Err(error) => {
                 tracing::debug!(%error, peer = %connected, "a connection without a PROXY header");
                 one(&meter.connections_refused_proxy);
                 return None;
             }
         };
+        let direct = peer.is_none();
+        let peer = peer.unwrap_or(connected);
         match clients.connection(peer.ip(), meter) {
-            Ok(seat) => Some(Self { opening, peer, seat }),
+            Ok(seat) => Some(Self { opening, peer, direct, seat }),
             Err(_) => {
                 one(&meter.connections_refused_address);
                 None

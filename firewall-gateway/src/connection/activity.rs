@@ -201,6 +201,12 @@ impl Activity {
         self.progressed();
     }
 
+    /// Whether nothing was ever asked for.
+    #[must_use]
+    pub fn asked_nothing(&self) -> bool {
+        self.requests_total.get() == 0
+    }
+
     /// A request has ended, however it did.
     pub fn request_ended(&self) {
         self.requests_active.set(self.requests_active.get().saturating_sub(1));

@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use super::{
-    BackendFigures, Figures, LabelCount, NO_ROUTE, RequestCount, RolloutFigures, RouteFigures,
-    add_rows,
+    BackendFigures, BehaviourFigures, Figures, LabelCount, NO_ROUTE, RequestCount, RolloutFigures,
+    RouteFigures, add_rows,
     cells::{BackendCells, DurationCells, RouteCells},
 };
 use crate::{
@@ -267,6 +267,7 @@ impl Meter {
             // Likewise: see `Rates`.
             rates: Vec::new(),
             rate_store: None,
+            behaviour: BehaviourFigures::default(),
             bytes_in: read(&self.bytes_in),
             bytes_out: read(&self.bytes_out),
             upstream_errors_replaced: read(&self.upstream_errors_replaced),

@@ -61,13 +61,14 @@ pub enum AccessField {
     Denied,
     Consumer,
     Credential,
+    Score,
     UserAgent,
     Referer,
 }
 
 impl AccessField {
     /// All of them.
-    pub const ALL: [AccessField; 24] = [
+    pub const ALL: [AccessField; 25] = [
         Self::RequestId,
         Self::TraceId,
         Self::Peer,
@@ -90,6 +91,7 @@ impl AccessField {
         Self::Denied,
         Self::Consumer,
         Self::Credential,
+        Self::Score,
         Self::UserAgent,
         Self::Referer,
     ];
@@ -120,6 +122,7 @@ impl AccessField {
             Self::Denied => "denied",
             Self::Consumer => "consumer",
             Self::Credential => "credential",
+            Self::Score => "score",
             Self::UserAgent => "user_agent",
             Self::Referer => "referer",
         }
@@ -127,7 +130,7 @@ impl AccessField {
 }
 
 /// Nothing here is more than an administrator needs to find a request again.
-pub const DEFAULT_FIELDS: [AccessField; 20] = [
+pub const DEFAULT_FIELDS: [AccessField; 21] = [
     AccessField::RequestId,
     AccessField::TraceId,
     AccessField::Peer,
@@ -148,4 +151,5 @@ pub const DEFAULT_FIELDS: [AccessField; 20] = [
     AccessField::Denied,
     AccessField::Consumer,
     AccessField::Credential,
+    AccessField::Score,
 ];

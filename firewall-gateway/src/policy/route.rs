@@ -52,6 +52,9 @@ pub struct RoutePolicy {
     /// How often.
     #[serde(default)]
     pub rates: RouteRates,
+    /// Statuses of the upstream's answers that are offences of the client.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub offences: Vec<u16>,
     /// What becomes of the requests.
     pub action: RouteAction,
     /// Where it differs from the gateway's limits.
@@ -80,6 +83,7 @@ impl RoutePolicy {
             csrf: None,
             cookies: None,
             rates: RouteRates::default(),
+            offences: Vec::new(),
             action: RouteAction::Forward(ForwardPolicy::to(upstream)),
             limits: RouteLimits::default(),
             answers: AnswerPolicy::default(),

@@ -24,6 +24,7 @@ use tokio::{
 use crate::{
     access_log::AccessLog,
     answer::AnswerTable,
+    behaviour::{Behaviour, Source, signal::Signal},
     clients::{Clients, arrival::Arrival},
     connection::{self, Activity, Client},
     figures::{Meter, one},
@@ -44,6 +45,8 @@ pub struct Shared {
     pub limits: Arc<Limits>,
     /// Whom to believe, and what each address has.
     pub clients: Arc<Clients>,
+    /// How addresses are scored, where they are.
+    pub behaviour: Option<Arc<Behaviour>>,
     /// TLS towards clients.
     pub acceptor: Acceptor,
     /// Which request goes where.
@@ -165,18 +168,28 @@ impl Thread {
         }
         let clients = &self.shared.clients;
         let Some(arrival) = Arrival::take(stream, peer, clients, &self.meter).await else { return };
-        let Arrival { opening, peer, seat: _seat } = arrival;
+        let Arrival { opening, peer, direct, seat: _seat } = arrival;
+        let did = |signal: Signal| {
+            if let Some(behaviour) = &self.shared.behaviour {
+                behaviour.did(&Source { address: peer.ip(), direct, request: "" }, signal);
+            }
+        };
         let mut accepted = match self.shared.acceptor.accept(opening).await {
             Ok(Some(accepted)) => accepted,
             // It was an authority that has seen what it came for.
             Ok(None) => return self.meter.tls_handshake(false),
-            Err(failure) => return self.meter.tls_failure(failure),
+            Err(failure) => {
+                did(Signal::HandshakeFailed);
+                return self.meter.tls_failure(failure);
+            }
         };
         self.meter.tls_handshake(accepted.resumed);
-        let client = Client {
+        let client = Rc::new(Client {
             peer,
+            direct,
             ja4: accepted.stream.get_mut().0.inner_mut().ja4().map(Rc::from),
             clients: clients.clone(),
+            behaviour: self.shared.behaviour.clone(),
             protocol: accepted.protocol,
             tls_version: accepted.version,
             certificate: accepted.client_certificate.clone(),
@@ -196,8 +209,12 @@ impl Thread {
                 &self.shared.limits,
                 self.drain_over.clone(),
             )),
-        };
-        connection::serve(accepted, Rc::new(client), self.drain.clone()).await;
+        });
+        connection::serve(accepted, client.clone(), self.drain.clone()).await;
+        // One that we ended in a drain may have had something to ask.
+        if client.activity.asked_nothing() && !*self.drain.borrow() {
+            did(Signal::HandshakeWithoutRequest);
+        }
     }
 
     async fn sweep(&self) {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    behaviour::offence::Offence,
     figures::{BackendFigures, BackendStanding, Figures, RouteFigures, UpstreamStanding},
     identity::api_key::store::{KeyChange, KeyUse},
     policy::{BackendPolicy, ChallengePolicy, KeyText, TicketKey},
@@ -94,6 +95,8 @@ pub enum FromWorker {
     },
     /// When API keys were used last: at most `KEY_USES_AT_ONCE`.
     ApiKeysUsed(Vec<KeyUse>),
+    /// Addresses that are to be banned: at most `OFFENCES_AT_ONCE`.
+    Offences(Vec<Offence>),
     /// Nothing is in flight any more, or the drain time is over; the worker ends.
     Drained,
 }

@@ -23,6 +23,8 @@ mod tokens;
 
 mod keys;
 
+mod behaviour;
+
 mod authorise;
 
 mod browser;

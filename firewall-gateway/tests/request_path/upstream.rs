@@ -106,6 +106,9 @@ fn connection(tcp: TcpStream, config: Arc<ServerConfig>, shared: &Shared) {
             )
             .to_owned(),
             "/error" => ERROR.to_owned(),
+            path if path.starts_with("/status/") => {
+                format!("HTTP/1.1 {} Said\r\nContent-Length: 0\r\n\r\n", &path["/status/".len()..])
+            }
             "/failing" => concat!(
                 "HTTP/1.1 503 Broken\r\nRetry-After: 7\r\nX-Inside: secret\r\nSet-Cookie: a=b\r\n",
                 "Content-Type: text/html\r\nContent-Length: 12\r\n\r\nstack trace!"

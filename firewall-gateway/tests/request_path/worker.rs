@@ -11,6 +11,10 @@ use std::{
 };
 
 use firewall_gateway::{
+    behaviour::{
+        offence::{Offence, SignalCount},
+        signal::Signal,
+    },
     identity::api_key::{
         store::{GrantPolicy, KeyChange, KeyPolicy},
         text::KeyText,
@@ -18,8 +22,8 @@ use firewall_gateway::{
     limits::Limits,
     listener::{BoundListener, bind_listeners},
     policy::{
-        ApiKeyPolicy, AuthenticationPolicy, CertificatePolicy, ConsumerPolicy, GatewayPolicy,
-        UpstreamPolicy,
+        ApiKeyPolicy, AuthenticationPolicy, BehaviourPolicy, CertificatePolicy, ConsumerPolicy,
+        GatewayPolicy, UpstreamPolicy,
     },
     worker::{
         self,
@@ -33,7 +37,8 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use crate::{
     upstream::Upstream,
     world::{
-        connect, gateway_policy, read_answer, read_to_end, route_policy, status, upstream_policy,
+        connect, gateway_policy, header, read_answer, read_to_end, route_policy, status,
+        upstream_policy,
     },
 };
 
@@ -92,6 +97,7 @@ fn serves_reports_and_drains() {
             other @ (FromWorker::Ready { .. }
             | FromWorker::Failed { .. }
             | FromWorker::ApiKeysUsed(_)
+            | FromWorker::Offences(_)
             | FromWorker::KeysWanted { .. }) => panic!("{other:?}"),
         }
     }
@@ -157,6 +163,35 @@ fn one_that_drains_hears_of_a_revoked_key() {
             _ => {}
         }
     }
+    assert!(worker.child.wait().unwrap().success());
+}
+
+#[test]
+fn an_offender_is_told_of_beside_the_figures() {
+    let upstream = Upstream::start("api.internal");
+    let mut policy = policy(&upstream);
+    let behaviour = BehaviourPolicy { shadow: false, ..BehaviourPolicy::default() };
+    policy.behaviour = Some(BehaviourPolicy { watch: 1, challenge: 2, ban: 2, ..behaviour });
+    let listeners =
+        bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1, Vec::new()).unwrap();
+    let mut worker = Worker::start(&policy, &listeners, Some(NOBODY));
+    worker.ready();
+    let certificate = &policy.tls.certificates[0].chain_pem;
+    let mut client = connect(listeners[0].shape.address, certificate);
+    client.write_all(b"GET //a HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let answer = read_to_end(&mut client);
+    let told = loop {
+        match worker.channel.receive().unwrap().unwrap().0 {
+            FromWorker::Offences(offences) => break offences,
+            FromWorker::Drained => panic!("it ended first"),
+            _ => {}
+        }
+    };
+    let signals = vec![SignalCount { signal: Signal::BadRequest, count: 1 }];
+    let request = header(&answer, "x-request-id").unwrap().to_owned();
+    let address = Ipv4Addr::LOCALHOST.into();
+    assert_eq!(told, [Offence { address, score: 2, signals, request }]);
+    worker.channel.send(&ToWorker::Drain, &[]).unwrap();
     assert!(worker.child.wait().unwrap().success());
 }
 

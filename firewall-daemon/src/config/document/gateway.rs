@@ -14,6 +14,7 @@ use crate::config::{
             AccessLogDocument, CompressionDocument, ResponseHeadersDocument, TracesDocument,
             UpstreamErrorsDocument,
         },
+        behaviour::BehaviourDocument,
         clients::ClientsDocument,
         consumers::{ConsumerDocument, FailuresDocument},
         jwt::JwtDocument,
@@ -62,6 +63,8 @@ pub struct GatewayDocument {
     pub traces: Option<TracesDocument>,
     #[serde(default)]
     pub clients: ClientsDocument,
+    #[serde(default)]
+    pub behaviour: Given<BehaviourDocument>,
     #[serde(default)]
     pub limits: GatewayLimitsDocument,
 }

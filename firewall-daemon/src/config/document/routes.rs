@@ -41,6 +41,8 @@ pub struct RouteDocument {
     #[serde(default)]
     pub rate_limits: Given<Entries<Name>>,
     pub cost: Option<Spanned<Number<1, 1_000_000>>>,
+    #[serde(default)]
+    pub offences: Given<Entries<OffenceStatus>>,
     pub upstream: Option<Spanned<Name>>,
     #[serde(default)]
     pub split: Given<Entries<ShareDocument>>,
@@ -58,6 +60,9 @@ pub struct RouteDocument {
     pub upstream_errors: Option<UpstreamErrorsDocument>,
     pub compression: Option<CompressionDocument>,
 }
+
+/// An entry of `offences`.
+pub type OffenceStatus = Number<400, 499>;
 
 /// An entry of `headers`.
 #[derive(Debug, Deserialize)]

@@ -10,6 +10,7 @@ mod consumers;
 mod authorise;
 mod browser;
 mod rates;
+mod behaviour;
 
 mod delivery;
 
@@ -63,6 +64,8 @@ impl Check<'_> {
         let failures = gateway.authentication_failures;
         let failures_place = failures.as_ref().map(|failures| failures.referenced);
         self.keys_act(consumers_place, &consumers, failures_place, &routes)?;
+        let behaviour = gateway.behaviour.0.map(|it| self.behaviour(it)).transpose()?;
+        self.offences_act(place, behaviour.as_ref(), &routes)?;
         Ok(GatewayConfig {
             listen: self.listen(gateway.listen)?,
             certificate: self.file(gateway.certificate),
@@ -83,6 +86,7 @@ impl Check<'_> {
                 failures.as_ref().map(|failures| &failures.value),
             ),
             clients: self.clients(gateway.clients)?,
+            behaviour,
             answers: self.answers(
                 Some(true),
                 gateway.response_headers,

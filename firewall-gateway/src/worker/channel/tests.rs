@@ -15,7 +15,11 @@ use rustix::{
 
 use super::{Channel, ChannelError};
 use crate::{
-    limits::{CERTIFICATES_MAX, Limits, POLICY_BYTES_MAX},
+    behaviour::{
+        offence::{Offence, SignalCount},
+        signal::Signal,
+    },
+    limits::{CERTIFICATES_MAX, Limits, OFFENCES_AT_ONCE, POLICY_BYTES_MAX},
     listener::bind_listeners,
     policy::{
         CertificatePolicy, GatewayPolicy, LogFormat, LogLevel, LogPolicy, TICKET_KEY_BYTES,
@@ -124,6 +128,21 @@ fn what_is_not_a_message_is_an_error() {
     assert!(matches!(Channel::new(stream), Err(ChannelError::NotPackets)));
 }
 
+#[test]
+fn the_largest_message_of_offences_fits() {
+    let signals = Signal::ALL.map(|signal| SignalCount { signal, count: u8::MAX }).to_vec();
+    let offence = Offence {
+        address: std::net::Ipv6Addr::from_bits(u128::MAX).into(),
+        score: u32::MAX,
+        signals,
+        request: "f".repeat(32),
+    };
+    let all = FromWorker::Offences(vec![offence; OFFENCES_AT_ONCE]);
+    let bytes = serde_json::to_vec(&all).unwrap().len();
+    // Beside the figures in the kernel's buffer.
+    assert!(bytes < MESSAGE_BYTES_MAX / 2, "{bytes}");
+}
+
 fn pair(kind: SocketType) -> (std::os::fd::OwnedFd, std::os::fd::OwnedFd) {
     socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).unwrap()
 }
@@ -152,6 +171,7 @@ fn policy(certificates: usize, chain: &str) -> GatewayPolicy {
         authentication_failures: Default::default(),
         rates: Vec::new(),
         rate_store: None,
+        behaviour: None,
         clients: crate::policy::ClientsPolicy::default(),
         answers: Default::default(),
         access_log: Default::default(),

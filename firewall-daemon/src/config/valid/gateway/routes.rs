@@ -122,6 +122,7 @@ impl Check<'_> {
             known.rates,
             !authentication.is_empty(),
         )?;
+        let offences = self.offences(route.offences)?;
         Ok(RoutePolicy {
             name: route.name.value.0,
             hosts: route.hosts.0.map(|hosts| self.hosts(hosts)).transpose()?.unwrap_or_default(),
@@ -146,6 +147,7 @@ impl Check<'_> {
             csrf: self.csrf(route.csrf)?,
             cookies: self.cookies(route.cookies)?,
             rates,
+            offences,
             action,
             limits: limits(&route.limits.0.unwrap_or_default()),
             answers: self.answers(

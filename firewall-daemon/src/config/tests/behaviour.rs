@@ -1,0 +1,105 @@
+//! `gateway.behaviour`, and what routes say of answers.
+
+use firewall_gateway::{behaviour::signal::Signal, policy::BehaviourPolicy};
+
+use super::{LEAST, load, refused};
+use crate::config::{BehaviourConfig, GatewayConfig, OffenceBans};
+
+/// A configuration with these keys in `gateway.behaviour`, which begin at 9:15, and in its route.
+fn config(behaviour: &str, route: &str) -> String {
+    format!(
+        "{LEAST}gateway:\n  listen: ['127.0.0.1:1']\n  certificate: a\n  private_key: b\n  \
+         upstreams: [{{name: api, backends: [{{address: '127.0.0.1:2'}}]}}]\n  \
+         routes: [{{name: r, path: '/*', upstream: api{route}}}]\n{behaviour}"
+    )
+}
+
+fn behaviour(keys: &str) -> String {
+    config(&format!("  behaviour: {{{keys}}}\n"), "")
+}
+
+fn read(text: &str) -> GatewayConfig {
+    load(text).expect("a configuration").gateway.expect("a gateway")
+}
+
+#[test]
+fn every_key_of_behaviour_acts() {
+    assert_eq!(read(&config("", "")).behaviour, None, "off");
+    let (policy, bans) = (BehaviourPolicy::default(), OffenceBans::default());
+    assert!(policy.shadow, "shadow first");
+    let expected = BehaviourConfig { policy: policy.clone(), bans };
+    assert_eq!(read(&behaviour("")).behaviour, Some(expected));
+    let weights = Signal::ALL.map(Signal::label).into_iter().enumerate();
+    let weights: Vec<String> = weights.map(|(place, label)| format!("{label}: {place}")).collect();
+    let keys = format!(
+        "shadow: false, half_life_s: 30, watch: 5, challenge: 6, ban: 7, weights: {{{}}}, \
+         scanner_paths: [/.ENV, /b/c], exempt: [192.0.2.0/24, '2001:db8::/32'], ban_s: 60, ban_s_max: 600, \
+         ban_factor: 2, remember_s: 0, bans_per_s_max: 9",
+        weights.join(", ")
+    );
+    let expected = BehaviourConfig {
+        policy: BehaviourPolicy {
+            shadow: false,
+            half_life_s: 30,
+            watch: 5,
+            challenge: 6,
+            ban: 7,
+            refuse_s: 60,
+            weights: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
+            scanner_paths: ["/.env", "/b/c"].map(str::to_owned).to_vec(),
+            exempt: ["192.0.2.0/24", "2001:db8::/32"]
+                .map(|text| text.parse().expect("a prefix"))
+                .to_vec(),
+        },
+        bans: OffenceBans { first_s: 60, factor: 2, longest_s: 600, remember_s: 0, per_s_max: 9 },
+    };
+    assert_eq!(read(&behaviour(&keys)).behaviour, Some(expected));
+    assert_eq!(
+        read(&behaviour("scanner_paths: []")).behaviour.expect("it").policy.scanner_paths,
+        Vec::<String>::new()
+    );
+    let longer = read(&behaviour("ban_s: 1000000")).behaviour.expect("it").bans;
+    assert_eq!((longer.first_s, longer.longest_s), (1_000_000, 1_000_000));
+    let route = read(&config("  behaviour: {}\n", ", offences: [401, 404]"));
+    assert_eq!(route.routes[0].offences, [401, 404]);
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_place() {
+    refused(&[
+        (
+            behaviour("watch: 60"),
+            "9:22: behaviour: expected watch, challenge and ban to rise, found 60, 50 and 100",
+        ),
+        (
+            behaviour("ban: 10"),
+            "9:20: behaviour: expected watch, challenge and ban to rise, found 25, 50 and 10",
+        ),
+        (behaviour("ban: 0"), "9:20: expected a whole number from 1 to 100000, found \"0\""),
+        (
+            behaviour("ban_s: 60, ban_s_max: 30"),
+            "9:22: ban_s: expected at most ban_s_max, 30, found 60",
+        ),
+        (
+            behaviour("scanner_paths: [wp]"),
+            "9:31: scanner_paths: expected a path from / without one at its end, of 2 to 128 characters, found \"wp\"",
+        ),
+        (
+            behaviour("scanner_paths: [/a/]"),
+            "9:31: scanner_paths: expected a path from / without one at its end, of 2 to 128 characters, found \"/a/\"",
+        ),
+        (
+            behaviour("scanner_paths: [/a, /A]"),
+            "9:35: scanner_paths: expected each once, found /a again; remove one",
+        ),
+        (behaviour("exempt: []"), "9:23: exempt: expected 1 to 64 entries, found 0"),
+        (
+            config("  behaviour: {}\n", ", offences: [402]"),
+            "8:60: offences: expected some of 400, 401, 403, 404, 422 and 429, found 402",
+        ),
+        (
+            config("", ", offences: [401]"),
+            "4:11: routes: expected gateway.behaviour beside the offences of route \"r\", found none",
+        ),
+    ]);
+}

@@ -1,0 +1,160 @@
+//! Behaviour: thresholds in their order, paths that are paths, and routes whose offences count for something.
+
+use firewall_gateway::{
+    behaviour::signal::Signal,
+    limits::{EXEMPT_MAX, SCANNER_PATH_BYTES_MAX, SCANNER_PATHS_MAX},
+    policy::{BehaviourPolicy, RoutePolicy},
+};
+use serde_saphyr::{Location, Spanned};
+
+use crate::config::{
+    BehaviourConfig, ConfigError, OffenceBans,
+    document::{
+        Entries,
+        behaviour::{BehaviourDocument, Score, WeightsDocument},
+        routes::OffenceStatus,
+    },
+    scalar::Given,
+    valid::Check,
+};
+
+/// Statuses of an upstream that say something of the client.
+const STATUSES: &str = "400, 401, 403, 404, 422 and 429";
+
+impl Check<'_> {
+    pub(super) fn behaviour(
+        &self,
+        document: BehaviourDocument,
+    ) -> Result<BehaviourConfig, ConfigError> {
+        let (default, bans) = (BehaviourPolicy::default(), OffenceBans::default());
+        let place = document.ban.as_ref().or(document.challenge.as_ref());
+        let place = place.or(document.watch.as_ref()).map(|score| score.referenced);
+        let score = |given: Option<Spanned<Score>>, default| {
+            given.map_or(default, |score| score.value.cast())
+        };
+        let watch = score(document.watch, default.watch);
+        let challenge = score(document.challenge, default.challenge);
+        let ban = score(document.ban, default.ban);
+        if let Some(place) = place
+            && !(watch <= challenge && challenge <= ban)
+        {
+            let message = format!(
+                "behaviour: expected watch, challenge and ban to rise, found {watch}, {challenge} and {ban}"
+            );
+            return self.error(place, message);
+        }
+        let first_s = document.ban_s.as_ref().map_or(bans.first_s, |time| time.value.0);
+        let longest_s = document.ban_s_max.map_or(bans.longest_s.max(first_s), |time| time.0);
+        if let Some(time) = &document.ban_s
+            && first_s > longest_s
+        {
+            let message =
+                format!("ban_s: expected at most ban_s_max, {longest_s}, found {first_s}");
+            return self.error(time.referenced, message);
+        }
+        Ok(BehaviourConfig {
+            policy: BehaviourPolicy {
+                shadow: document.shadow.map_or(default.shadow, |flag| flag.0),
+                half_life_s: document.half_life_s.map_or(default.half_life_s, |time| time.cast()),
+                watch,
+                challenge,
+                ban,
+                refuse_s: first_s,
+                weights: weights(document.weights.0.unwrap_or_default()),
+                scanner_paths: match document.scanner_paths.0 {
+                    Some(paths) => self.scanner_paths(paths)?,
+                    None => default.scanner_paths,
+                },
+                exempt: match document.exempt.0 {
+                    Some(networks) => {
+                        let networks = self.counted("exempt", 1..=EXEMPT_MAX, networks)?;
+                        self.each_once("exempt", networks, |prefix| prefix.0)?
+                    }
+                    None => default.exempt,
+                },
+            },
+            bans: OffenceBans {
+                first_s,
+                factor: document.ban_factor.map_or(bans.factor, |factor| factor.cast()),
+                longest_s,
+                remember_s: document.remember_s.map_or(bans.remember_s, |time| time.0),
+                per_s_max: document.bans_per_s_max.map_or(bans.per_s_max, |bans| bans.cast()),
+            },
+        })
+    }
+
+    fn scanner_paths(&self, paths: Entries<String>) -> Result<Vec<String>, ConfigError> {
+        let paths = self.counted("scanner_paths", 0..=SCANNER_PATHS_MAX, paths)?;
+        for path in &paths {
+            let found = &path.value;
+            let good = (2..=SCANNER_PATH_BYTES_MAX).contains(&found.len())
+                && found.starts_with('/')
+                && !found.ends_with('/')
+                && found.bytes().all(|byte| byte.is_ascii_graphic());
+            if !good {
+                let message = format!(
+                    "scanner_paths: expected a path from / without one at its end, of 2 to \
+                     {SCANNER_PATH_BYTES_MAX} characters, found {found:?}"
+                );
+                return self.error(path.referenced, message);
+            }
+        }
+        self.each_once("scanner_paths", paths, |path| path.to_ascii_lowercase())
+    }
+
+    pub(super) fn offences(
+        &self,
+        offences: Given<Entries<OffenceStatus>>,
+    ) -> Result<Vec<u16>, ConfigError> {
+        let Some(offences) = offences.0 else { return Ok(Vec::new()) };
+        let offences = self.counted("offences", 1..=6, offences)?;
+        for status in &offences {
+            let found: u16 = status.value.cast();
+            if Signal::of_status(found).is_none() {
+                let message = format!("offences: expected some of {STATUSES}, found {found}");
+                return self.error(status.referenced, message);
+            }
+        }
+        self.each_once("offences", offences, |status| status.cast())
+    }
+
+    /// What nobody scores is no offence.
+    pub(super) fn offences_act(
+        &self,
+        place: Location,
+        behaviour: Option<&BehaviourConfig>,
+        routes: &[RoutePolicy],
+    ) -> Result<(), ConfigError> {
+        let counting = routes.iter().find(|route| !route.offences.is_empty());
+        match (counting, behaviour) {
+            (Some(route), None) => {
+                let message = format!(
+                    "routes: expected gateway.behaviour beside the offences of route {:?}, found none",
+                    route.name
+                );
+                self.error(place, message)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn weights(document: WeightsDocument) -> [u32; Signal::ALL.len()] {
+    Signal::ALL.map(|signal| {
+        let weight = match signal {
+            Signal::CredentialRefused => document.credential_refused,
+            Signal::CredentialMissing => document.credential_missing,
+            Signal::Forbidden => document.forbidden,
+            Signal::NotFound => document.not_found,
+            Signal::BadRequest => document.bad_request,
+            Signal::RateLimited => document.rate_limited,
+            Signal::Challenged => document.challenged,
+            Signal::ScannerPath => document.scanner_path,
+            Signal::HandshakeFailed => document.handshake_failed,
+            Signal::HandshakeWithoutRequest => document.handshake_without_request,
+            Signal::Slow => document.slow,
+            Signal::Flood => document.flood,
+        };
+        weight.map_or(signal.default_weight(), |weight| weight.cast())
+    })
+}

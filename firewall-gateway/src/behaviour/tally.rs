@@ -1,0 +1,89 @@
+//! What is counted of offences and of what they led to.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::signal::Signal;
+use crate::figures::{BehaviourFigures, LabelCount, one};
+
+/// What a score led to.
+#[derive(Clone, Copy, Debug)]
+pub enum Verdict {
+    /// An address came to the score from which on it is watched.
+    Watched,
+    /// A request was refused.
+    Challenged,
+    /// It would have been, in shadow mode.
+    WouldChallenge,
+    /// The supervisor was asked for a ban.
+    Reported,
+    /// It could not be asked: too many were waiting.
+    Lost,
+    /// A client behind a proxy is refused for a time.
+    Refused,
+    /// It would be, in shadow mode.
+    WouldRefuse,
+}
+
+impl Verdict {
+    const ALL: [Self; 7] = [
+        Self::Watched,
+        Self::Challenged,
+        Self::WouldChallenge,
+        Self::Reported,
+        Self::Lost,
+        Self::Refused,
+        Self::WouldRefuse,
+    ];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Watched => "watched",
+            Self::Challenged => "challenged",
+            Self::WouldChallenge => "would_challenge",
+            Self::Reported => "reported",
+            Self::Lost => "lost",
+            Self::Refused => "refused",
+            Self::WouldRefuse => "would_refuse",
+        }
+    }
+}
+
+/// Counters that the threads share: only who offends moves them.
+#[derive(Debug, Default)]
+pub struct Tally {
+    signals: [AtomicU64; Signal::ALL.len()],
+    verdicts: [AtomicU64; Verdict::ALL.len()],
+}
+
+impl Tally {
+    /// Counts an offence.
+    pub fn signal(&self, signal: Signal) {
+        if let Some(counter) = self.signals.get(signal as usize) {
+            one(counter);
+        }
+    }
+
+    /// Counts what a score led to.
+    pub fn verdict(&self, verdict: Verdict) {
+        if let Some(counter) = self.verdicts.get(verdict as usize) {
+            one(counter);
+        }
+    }
+
+    /// The counters as they stand.
+    pub fn figures(&self, addresses: u64, displaced: u64) -> BehaviourFigures {
+        BehaviourFigures {
+            signals: labels(Signal::ALL.map(Signal::label), &self.signals),
+            verdicts: labels(Verdict::ALL.map(Verdict::label), &self.verdicts),
+            addresses,
+            displaced,
+        }
+    }
+}
+
+fn labels<const N: usize>(names: [&'static str; N], counters: &[AtomicU64; N]) -> Vec<LabelCount> {
+    let counted = names.into_iter().zip(counters);
+    let counted = counted.map(|(label, counter)| (label, counter.load(Relaxed)));
+    let moved = counted.filter(|(_, count)| *count > 0);
+    moved.map(|(label, count)| LabelCount { label: label.to_owned(), count }).collect()
+}
