@@ -61,6 +61,7 @@ mod tokens;
 mod keys;
 
 mod rates;
+
 mod bans;
 
 use std::{

@@ -88,6 +88,10 @@ enum What {
     },
     /// What a limit of rates adds to a request, by algorithm.
     Rates {
+        /// One object of JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
     /// From the request that decides to the first dropped packet, over a thousand attackers; a hundred thousand at once.
     Bans {
         /// One object of JSON instead of a table.

@@ -112,17 +112,20 @@ impl Signal {
                 Some(_) => Self::CredentialRefused,
             },
             Rejection::Forbidden | Rejection::ClientCertificateMissing => Self::Forbidden,
-            Rejection::AddressRate | Rejection::AddressBusy | Rejection::AuthenticationFailures => {
-                Self::RateLimited
-            }
+            Rejection::AddressRate
+            | Rejection::AddressBusy
+            | Rejection::AuthenticationFailures
+            | Rejection::RateLimited => Self::RateLimited,
             Rejection::Challenged => Self::Challenged,
             Rejection::HeaderTimeout
             | Rejection::BodyTimeout
             | Rejection::SlowBody
             | Rejection::SlowRead => Self::Slow,
             Rejection::Http2Flood => Self::Flood,
-            // Ours or the upstream's fault, or nobody's: whoever leaves early has done nothing.
-            Rejection::Maintenance
+            // Ours or the upstream's fault, or nobody's: whoever leaves early has done nothing, and whose browser
+            // another site's page uses even less.
+            Rejection::CrossSite
+            | Rejection::Maintenance
             | Rejection::IdleTimeout
             | Rejection::ClientGone
             | Rejection::UpstreamBusy

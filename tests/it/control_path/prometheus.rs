@@ -43,14 +43,8 @@ const WHERE_CONFIGURED: [&str; 4] = [
     "seawall_jwt_keys_",
     "seawall_gateway_rate_",
 ];
-/// Nothing is in shadow here, and nobody is asked who it is, or may not.
-const WHERE_ANY: [&str; 5] = [
-/// Present where a route has a canary, the configuration names an authority, or keys of tokens are fetched; their
-/// alerts have tests of their own.
-const WHERE_CONFIGURED: [&str; 3] =
-    ["seawall_gateway_canary_", "seawall_gateway_acme_", "seawall_jwt_keys_"];
 /// Nothing is in shadow here, nobody is asked who it is, or may not, and nobody is scored.
-const WHERE_ANY: [&str; 6] = [
+const WHERE_ANY: [&str; 7] = [
     "verdict=\"shadow\"",
     "seawall_gateway_authenticated_total",
     "seawall_gateway_denied_total",
