@@ -191,22 +191,18 @@ impl Daemon {
             return Outcome::Unrecorded;
         }
         let ends_epoch_s = now_epoch_s().saturating_add(for_s);
-        let ban = KeptBan { ends_epoch_s, reason: Some(reason.clone()), who: WHO.to_owned() };
-        let appended = match self.journal.append(&[BanLine::Ban { source, ban }]) {
-            Ok(appended) => appended,
-            Err(error) => {
-                tracing::error!(%source, %error, "an offender is not banned");
-                return Outcome::Failed;
-            }
-        };
-        let banned = lock(&self.bans).add(source, Duration::from_secs(for_s));
-        if let Err(error) = banned {
+        // Before the journal: a disk that is busy is nobody's time to go on.
+        if let Err(error) = lock(&self.bans).add(source, Duration::from_secs(for_s)) {
             tracing::error!(%source, %error, "an offender is not banned");
-            if let Err(error) = self.journal.append(&[BanLine::Unban { source }]) {
-                tracing::error!(%error, "the journal of bans may not be what is in force");
-            }
             return Outcome::Failed;
         }
+        let ban = KeptBan { ends_epoch_s, reason: Some(reason.clone()), who: WHO.to_owned() };
+        let appended = self.journal.append(&[BanLine::Ban { source, ban }]);
+        if let Err(error) = &appended {
+            // An attack does not wait for a disk that is full: it is in force until the host starts anew.
+            tracing::error!(%source, %error, "a ban is not kept");
+        }
+        let appended = appended.unwrap_or_default();
         let shown = IpNetwork::new(source, if source.is_ipv4() { 32 } else { 64 });
         let shown = shown.map_or_else(|_| source.to_string(), super::holders::shown);
         let what = format!("{shown} until {}", at(ends_epoch_s));

@@ -27,7 +27,7 @@ pub enum Outcome {
     Busy,
     /// Too many records wait for the disk.
     Unrecorded,
-    /// The kernel or the journal did not take it.
+    /// The kernel did not take it.
     Failed,
     /// The policy in force does not score.
     Off,

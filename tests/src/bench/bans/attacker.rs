@@ -34,7 +34,7 @@ const PROBED: SocketAddr = SocketAddr::new(IpAddr::V4(SERVER_IPV4), 9_999);
 /// Between two datagrams of an attacker.
 const STEP: Duration = Duration::from_micros(50);
 /// So long they go out; who is not dropped by then was missed.
-const WATCHED: Duration = Duration::from_millis(60);
+const WATCHED: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Room for what comes while the receiver has no core.
 const RECEIVED_BYTES: usize = 16 << 20;

@@ -1,4 +1,4 @@
-//! A hundred thousand addresses, each with one connection that is no TLS, which is a ban by itself here. Beside
+//! A hundred thousand addresses in two halves, each with one connection that is no TLS, which is a ban by itself here. Beside
 //! them one that is allowed does the same all the time, and one client does nothing wrong and wants to be served.
 
 use std::{
@@ -19,7 +19,8 @@ use crate::{
     world::{SERVER_IPV4, World},
 };
 
-const OFFENDERS: u32 = 100_000;
+/// In each half.
+const OFFENDERS: u32 = 50_000;
 const THREADS: usize = 4;
 const GATEWAY: SocketAddr = SocketAddr::new(IpAddr::V4(SERVER_IPV4), 443);
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -36,6 +37,16 @@ pub struct Storm {
     pub served: u64,
     /// ...and that were not.
     pub refused: u64,
+}
+
+impl Storm {
+    /// The other half.
+    pub fn add(&mut self, other: &Self) {
+        self.offenders += other.offenders;
+        self.took_s += other.took_s;
+        self.served += other.served;
+        self.refused += other.refused;
+    }
 }
 
 /// Lets all of them offend.
