@@ -2,20 +2,26 @@
 
 use std::{
     io::Write,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use firewall_gateway::{
     figures::RateFigures,
-    identity::api_key::{
-        store::{GrantPolicy, KeyChange, KeyPolicy},
-        text::KeyText,
+    identity::{
+        Identity, Method,
+        api_key::{
+            store::{GrantPolicy, KeyChange, KeyPolicy},
+            text::KeyText,
+        },
     },
     policy::{
         ApiKeyPolicy, AuthenticationPolicy, ConsumerPolicy, Counted, KeyPart, RateAlgorithm,
         RatePolicy, RoutePolicy, RouteRates,
     },
+    rate::{Asked, Due, Rates, When},
 };
+use serde_json::json;
 
 use crate::world::{PATIENCE, World, header, one_request, read_answer, status};
 
@@ -356,4 +362,48 @@ fn a_client_that_heeds_the_headers_is_never_refused() {
     assert!(begin.elapsed() >= Duration::from_secs(2), "{:?}", begin.elapsed());
     drop(client);
     counted(&world, "even", 10, 0, 0);
+}
+
+/// Who asks, from where: whether the second of two is refused, as both count as one.
+#[test]
+fn claims_networks_and_addresses_are_told_apart() {
+    let claims = |value: serde_json::Value| Identity {
+        consumer: "shop".into(),
+        scopes: [].into(),
+        roles: [].into(),
+        claims: value.as_object().cloned().map(Arc::new),
+        method: Method::Jwt,
+        credential: "1".into(),
+    };
+    let tenant = |id: serde_json::Value| Some(claims(json!({"tenant": {"id": id}})));
+    let claim = || KeyPart::Claim("tenant.id".to_owned());
+    let v4 = "192.0.2.1";
+    for (key, [first, second], [from, then], same) in [
+        (claim(), [tenant(json!(7)), tenant(json!(7))], [v4, "198.51.100.1"], true),
+        (claim(), [tenant(json!(7)), tenant(json!(8))], [v4, v4], false),
+        // What a claim says is told apart by its kind too.
+        (claim(), [tenant(json!(7)), tenant(json!("7"))], [v4, v4], false),
+        (claim(), [tenant(json!(7)), Some(claims(json!({})))], [v4, v4], false),
+        (claim(), [None, Some(claims(json!({})))], [v4, v4], true),
+        (KeyPart::Address, [None, None], [v4, "192.0.2.2"], false),
+        (KeyPart::Address, [None, None], [v4, "::ffff:192.0.2.1"], true),
+        (KeyPart::Address, [None, None], ["2001:db8::1", "2001:db8::2"], true),
+        (KeyPart::Address, [None, None], ["2001:db8::1", "2001:db8:0:1::1"], false),
+        (KeyPart::Network, [None, None], [v4, "192.0.2.2"], true),
+        (KeyPart::Network, [None, None], [v4, "192.0.3.1"], false),
+        (KeyPart::Network, [None, None], ["2001:db8::1", "2001:db8:0:1::1"], true),
+        (KeyPart::Network, [None, None], ["2001:db8::1", "2001:db8:1::1"], false),
+    ] {
+        let when = if key.needs_identity() { When::Late } else { When::Early };
+        let policy = RatePolicy { key: vec![key.clone()], ..limit("one", window(1)) };
+        let rates = Rates::of(&[policy], [&RouteRates::default()].into_iter(), 1).unwrap();
+        let (rates, headers) = (Arc::new(rates), http::HeaderMap::new());
+        let passes = |identity: &Option<Identity>, address: &str| {
+            let (address, identity) = (address.parse().unwrap(), identity.as_ref());
+            let asked = Asked { address, route: Some("r"), headers: &headers, identity };
+            rates.admit(when, Some(0), &asked, &mut Due::default()).is_ok()
+        };
+        assert!(passes(&first, from), "{key:?}");
+        assert_eq!(passes(&second, then), !same, "{key:?}: {first:?} {second:?} {from} {then}");
+    }
 }
