@@ -142,30 +142,31 @@ async fn stages(
         }
     };
     observation.routed(route);
+    // A page may read a refusal too.
+    if route.cors.is_some() {
+        observation.context.page = request.headers().get(header::ORIGIN).cloned();
+    }
     match route.client_certificate {
         ClientCertificateUse::None => observation.context.certificate = None,
         ClientCertificateUse::Optional => {}
         ClientCertificateUse::Required if observation.context.certificate.is_some() => {}
         ClientCertificateUse::Required => return Err(Rejection::ClientCertificateMissing),
     }
-    // 5. browser: whose page it comes from
-    let protocol = route.upgrades.asked(&request);
-    if route.cors.is_some() {
-        observation.context.page = request.headers().get(header::ORIGIN).cloned();
-    }
-    let mut token = None;
-    if let Some(csrf) = &route.csrf {
-        csrf.check(request.method(), protocol.is_some(), request.headers(), &target.host)
-            .map_err(|refused| observation.cross_site(refused))?;
-        token = csrf.token(request.method(), request.headers());
-    }
-    // 6. rate: not too often, of what can be told before a signature is verified
+    // 5. rate: not too often, of what can be told before a signature is verified
     let place = Some(route.place);
     let asked = counted(Some(&route.name), from, request.headers(), None);
     let early = client
         .rates
         .admit(When::Early, place, &asked, &mut observation.due)
         .map_err(|limited| observation.limited(limited))?;
+    // 6. browser: whose page it comes from
+    let protocol = route.upgrades.asked(&request);
+    let mut token = None;
+    if let Some(csrf) = &route.csrf {
+        csrf.check(request.method(), protocol.is_some(), request.headers(), &target.host)
+            .map_err(|refused| observation.cross_site(refused))?;
+        token = csrf.token(request.method(), request.headers());
+    }
     // 7. identity: who it is, where the route asks
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     let recognised = client
