@@ -284,6 +284,10 @@ pub const HASH_LOAD_PERCENT_MAX: u64 = 150;
 /// less than one request, and two at once would part a key from its backend.
 pub const HASH_IN_FLIGHT_MIN: u32 = 16;
 /// A latency that was measured so long ago counts half.
+/// A request id of a trusted proxy: a shorter one is soon given twice...
+pub const REQUEST_ID_BYTES_MIN: usize = 20;
+/// ...and no scheme in use makes longer ones.
+pub const REQUEST_ID_BYTES_MAX: usize = 128;
 pub const LATENCY_HALF_LIFE_MS: u64 = 1_000;
 /// Issuers of tokens; the keys of each travel to a worker in a message.
 pub const JWTS_MAX: usize = 16;

@@ -40,7 +40,9 @@ pub async fn run(
     unread: Rc<Unread>,
 ) -> Response<ResponseBody> {
     let fate = Arc::new(BodyFate::default());
-    let id = RequestId::random();
+    let given =
+        client.clients.trusts(client.peer.ip()).then(|| RequestId::given(request.headers()));
+    let id = given.flatten().map_or_else(RequestId::random, Ok);
     let mut observation = Observation::begin(
         &client,
         id.as_ref().map_or_else(|_| RequestId::none(), RequestId::clone),
