@@ -1,5 +1,7 @@
 //! Headers on their way through: hop-by-hop ones end here, identity ones are ours alone.
 
+pub mod trailers;
+
 use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};

@@ -32,8 +32,8 @@ pub use self::{
     authorise::{Day, OwnerPolicy, RulePolicy, TimePolicy},
     clients::{AddressHeader, ClientsPolicy, ProxyProtocol, RequestRate},
     delivery::{
-        BalancePolicy, BreakerPolicy, DeliveryPolicy, EjectionPolicy, HashKey, HealthPolicy,
-        HedgePolicy, RetryPolicy, SheddingPolicy, StickyCookiePolicy,
+        BackendProtocol, BalancePolicy, BreakerPolicy, DeliveryPolicy, EjectionPolicy, HashKey,
+        HealthPolicy, HedgePolicy, RetryPolicy, SheddingPolicy, StickyCookiePolicy,
     },
     identity::{ApiKeyPolicy, ConsumerPolicy, FailuresPolicy},
     jwt::{ClaimHeader, JwtPolicy, KeyOrigin, KeyText},

@@ -37,6 +37,12 @@ mod failures;
 
 mod http2;
 
+mod http2_backend;
+
+mod http2_upstream;
+
+mod trailers;
+
 mod answers;
 
 mod seen;

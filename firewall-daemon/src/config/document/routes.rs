@@ -93,6 +93,7 @@ pub enum StickyWord {
     Address,
     Header,
     Cookie,
+    Consumer,
 }
 
 /// `mirror`.
