@@ -27,6 +27,8 @@ mod authorise;
 
 mod http2_hygiene;
 
+mod http2_errors;
+
 mod floods;
 
 mod slow;
