@@ -355,8 +355,13 @@ impl Families<'_> {
         );
         self.counter(
             "gateway_upstream_retries",
-            "Requests sent a second time since a kept connection had died",
+            "Requests sent again since a kept connection had died or the backend refused them unread",
             figures.upstream_retries,
+        );
+        self.counter(
+            "gateway_upstream_requests_refused",
+            "Requests that a backend gave back unread over HTTP/2",
+            figures.upstream_requests_refused,
         );
         self.rollouts(&figures.rollouts);
         self.rates(&figures.rates, figures.rate_store);

@@ -1,5 +1,7 @@
 //! The request's body on its way to the upstream: its size and its time are bounded.
 
+mod whole;
+
 use std::{
     collections::VecDeque,
     future::poll_fn,
@@ -13,11 +15,14 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderName};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+pub use self::whole::Whole;
 use crate::{
     clients::pace::Pace,
+    headers::trailers,
     limits::{BODY_STALL_MAX_MS, Limits},
     rejection::Rejection,
 };
@@ -27,6 +32,9 @@ pub struct RequestBody<B> {
     inner: B,
     gathered: VecDeque<Bytes>,
     gathered_bytes: usize,
+    /// The fields that may follow it.
+    announced: Vec<HeaderName>,
+    trailers: Option<HeaderMap>,
     ended: bool,
     left_bytes: u64,
     deadline: Instant,
@@ -94,6 +102,8 @@ impl<B: Body> RequestBody<B> {
             inner,
             gathered: VecDeque::new(),
             gathered_bytes: 0,
+            announced: Vec::new(),
+            trailers: None,
             ended: false,
             left_bytes: limits.body_bytes_max,
             deadline,
@@ -102,6 +112,23 @@ impl<B: Body> RequestBody<B> {
             timeout: None,
             fate,
         })
+    }
+
+    /// These fields may follow it; without a word none does.
+    #[must_use]
+    pub fn with_trailers(self, announced: Vec<HeaderName>) -> Self {
+        Self { announced, ..self }
+    }
+
+    /// A copy of it, where all of it is here.
+    #[must_use]
+    pub fn whole(&self) -> Option<Whole> {
+        self.is_here()
+            .then(|| Whole { data: self.gathered.clone(), trailers: self.trailers.clone() })
+    }
+
+    fn is_here(&self) -> bool {
+        self.ended || self.inner.is_end_stream()
     }
 }
 
@@ -113,11 +140,14 @@ impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> RequestBody<B> {
     /// Why the body cannot be had.
     pub async fn gather(&mut self, bytes: usize) -> Result<(), Rejection> {
         while self.gathered_bytes < bytes && !self.inner.is_end_stream() {
-            match poll_fn(|cx| self.poll_data(cx)).await {
-                Some(Ok(data)) => {
-                    self.gathered_bytes += data.len();
-                    self.gathered.push_back(data);
-                }
+            match poll_fn(|cx| self.poll_next(cx)).await {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => {
+                        self.gathered_bytes += data.len();
+                        self.gathered.push_back(data);
+                    }
+                    Err(frame) => self.trailers = frame.into_trailers().ok(),
+                },
                 Some(Err(BodyError(rejection))) => return Err(rejection),
                 None => break,
             }
@@ -125,7 +155,7 @@ impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> RequestBody<B> {
         Ok(())
     }
 
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self;
         let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) else {
             // Only while we want a byte and there is none: an upstream that is slow to take the body
@@ -147,8 +177,14 @@ impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> RequestBody<B> {
         let data = match frame {
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => data,
-                // Trailers end here: no upstream needs them, and some read them as headers.
-                Err(_) => Bytes::new(),
+                Err(frame) => match this.following(frame.into_trailers().unwrap_or_default()) {
+                    Ok(Some(trailers)) => {
+                        this.fate.complete.store(true, Relaxed);
+                        return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+                    }
+                    Ok(None) => Bytes::new(),
+                    Err(error) => return Poll::Ready(Some(Err(error))),
+                },
             },
             Some(Err(error)) => return Poll::Ready(Some(Err(this.refuse(broken(&error))))),
             None => {
@@ -165,7 +201,16 @@ impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> RequestBody<B> {
         };
         this.left_bytes = left;
         this.fate.complete.store(this.inner.is_end_stream(), Relaxed);
-        Poll::Ready(Some(Ok(data)))
+        Poll::Ready(Some(Ok(Frame::data(data))))
+    }
+
+    // Trailers that were not announced end here: no upstream asks for them, and some read them as headers.
+    fn following(&self, trailers: HeaderMap) -> Result<Option<HeaderMap>, BodyError> {
+        if trailers::are_too_many(&trailers) {
+            return Err(self.refuse(Rejection::HeadersTooLarge));
+        }
+        let trailers = trailers::of_request(trailers, &self.announced);
+        Ok((!trailers.is_empty()).then_some(trailers))
     }
 }
 
@@ -182,22 +227,30 @@ impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> Body for RequestBody<B
             this.gathered_bytes -= data.len();
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
-        this.poll_data(cx).map(|data| data.map(|data| data.map(Frame::data)))
+        if let Some(trailers) = this.trailers.take() {
+            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+        }
+        this.poll_next(cx)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.gathered.is_empty() && (self.ended || self.inner.is_end_stream())
+        self.gathered.is_empty() && self.trailers.is_none() && self.is_here()
     }
 
     // A body that is here whole goes out with its length, however it came.
     fn size_hint(&self) -> SizeHint {
         let here = self.gathered_bytes as u64;
-        if self.ended {
+        // HTTP/1 has no place for trailers behind a body whose length is told.
+        let followed = self.trailers.is_some() || !(self.announced.is_empty() || self.is_here());
+        if self.ended && !followed {
             return SizeHint::with_exact(here);
         }
         let rest = self.inner.size_hint();
         let mut hint = SizeHint::new();
         hint.set_lower(rest.lower().saturating_add(here));
+        if followed {
+            return hint;
+        }
         if let Some(upper) = rest.upper() {
             hint.set_upper(upper.saturating_add(here));
         }

@@ -8,15 +8,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 
 use crate::{
     access_log::Details,
     authorise::Forbidden,
     browser::CrossSite,
     clients::forwarded::Origin,
+    headers::X_REQUEST_ID,
     identity::{Denied, Identity},
-    limits::REQUEST_IDS_AT_ONCE,
+    limits::{REQUEST_ID_BYTES_MAX, REQUEST_ID_BYTES_MIN, REQUEST_IDS_AT_ONCE},
     rejection::Rejection,
     rollout::Choice,
     route::Missing,
@@ -27,7 +28,7 @@ use crate::{
 /// One request. Everything that the log line or a later stage needs is here.
 #[derive(Debug)]
 pub struct RequestContext {
-    /// Ours alone, so a client cannot choose what stands in our logs.
+    /// Ours, or a trusted proxy's: a client cannot choose what stands in our logs.
     pub id: RequestId,
     /// Who connected, or whom a PROXY header named.
     pub peer: SocketAddr,
@@ -118,7 +119,7 @@ impl Protocol {
     }
 }
 
-/// 128 random bits as hex, ready to stand in a header.
+/// 128 random bits as hex, or what a trusted proxy made; ready to stand in a header.
 #[derive(Clone, Debug)]
 pub struct RequestId(HeaderValue);
 
@@ -137,6 +138,19 @@ impl RequestId {
         }
         // Hex digits are always a header's value.
         Ok(HeaderValue::from_bytes(&hex).map_or_else(|_| Self::none(), Self))
+    }
+
+    /// The one that a proxy has given the request: exactly one, and nothing that could be taken for anything else.
+    #[must_use]
+    pub fn given(headers: &HeaderMap) -> Option<Self> {
+        let mut values = headers.get_all(X_REQUEST_ID).iter();
+        let value = values.next().filter(|_| values.next().is_none())?;
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte);
+        let fits = (REQUEST_ID_BYTES_MIN..=REQUEST_ID_BYTES_MAX).contains(&value.len());
+        let mut id = value.clone();
+        // HTTP/2 keeps no copy of it: `connection/sent.rs` knows an answer of ours by its length.
+        id.set_sensitive(true);
+        (fits && value.as_bytes().iter().all(plain)).then_some(Self(id))
     }
 
     /// For a request that gets none.

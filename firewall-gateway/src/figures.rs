@@ -92,6 +92,8 @@ pub struct Figures {
     pub upstream_failures: Vec<LabelCount>,
     /// Requests sent a second time because a reused connection had died.
     pub upstream_retries: u64,
+    /// Requests that a backend gave back unread (HTTP/2: a stream refused, or after its last).
+    pub upstream_requests_refused: u64,
     /// What became of routes with more than one upstream.
     pub rollouts: RolloutFigures,
     /// What each limit has decided; at most `RATE_LIMITS_MAX` of them.
@@ -260,6 +262,7 @@ impl Figures {
             (&mut self.upstream_connections_reused, other.upstream_connections_reused),
             (&mut self.upstream_connections_active, other.upstream_connections_active),
             (&mut self.upstream_retries, other.upstream_retries),
+            (&mut self.upstream_requests_refused, other.upstream_requests_refused),
             (&mut self.upstream_errors_replaced, other.upstream_errors_replaced),
             (&mut self.tunnels_opened, other.tunnels_opened),
             (&mut self.tunnels_active, other.tunnels_active),

@@ -231,6 +231,26 @@ pub const TLS_SESSIONS_MAX: usize = 4_096;
 /// Below the keep-alive of common API servers (75 s and more): we close first, so no request
 /// meets a connection that is just being closed.
 pub const UPSTREAM_IDLE_TIMEOUT_MS: u64 = 30_000;
+/// Requests at once on one HTTP/2 connection to a backend, where it does not say fewer: what RFC 9113 (6.5.2)
+/// asks a server to take at least.
+pub const UPSTREAM_HTTP2_STREAMS_MAX: u32 = 100;
+/// HTTP/2 flow control: what a backend may have in flight towards us for a request whose client reads slowly.
+pub const UPSTREAM_HTTP2_STREAM_WINDOW_BYTES: u32 = 131_072;
+/// The same for a connection: all its streams together, or a few slow clients would hold up the others.
+pub const UPSTREAM_HTTP2_CONNECTION_WINDOW_BYTES: u32 =
+    UPSTREAM_HTTP2_STREAMS_MAX * UPSTREAM_HTTP2_STREAM_WINDOW_BYTES;
+/// A connection with requests in flight that has brought nothing for so long is asked for a sign of life...
+pub const UPSTREAM_HTTP2_PING_INTERVAL_MS: u64 = 20_000;
+/// ...and given up when none comes.
+pub const UPSTREAM_HTTP2_PING_TIMEOUT_MS: u64 = 5_000;
+/// Streams that we reset, for which a backend may still send: its frames are no error meanwhile.
+pub const UPSTREAM_HTTP2_RESETS_REMEMBERED_MAX: usize = 64;
+/// How often a request is sent to one backend while that refuses it unread, or its connections end under it.
+pub const UPSTREAM_SENDS_MAX: u32 = 4;
+/// Fields that follow a body.
+pub const TRAILERS_MAX: usize = 64;
+/// Their names and values together.
+pub const TRAILER_BYTES_MAX: usize = 16_384;
 /// Header block of an upstream's response; of fields it may have [`HTTP1_HEADERS_INLINE`].
 pub const UPSTREAM_HEADER_BYTES_MAX: usize = 65_536;
 /// Routes that a worker serves; they travel to it in one message.
@@ -264,6 +284,10 @@ pub const GZIP_CHUNK_BYTES: usize = 8_192;
 pub const READ_AHEAD_BYTES: usize = 65_536;
 /// Request ids for which a thread fetches randomness at once: 4 KiB.
 pub const REQUEST_IDS_AT_ONCE: usize = 256;
+/// A request id of a trusted proxy: a shorter one is soon given twice...
+pub const REQUEST_ID_BYTES_MIN: usize = 20;
+/// ...and no scheme in use makes longer ones.
+pub const REQUEST_ID_BYTES_MAX: usize = 128;
 /// Requests of one upstream in flight at once, over all threads, where its policy says no other
 /// number: some 20 KB of buffers each.
 pub const UPSTREAM_REQUESTS_MAX: u32 = 4_096;

@@ -20,12 +20,12 @@ use crate::{
     body::{BodyFate, RequestBody},
     browser::{PREFLIGHT_STATUS, Preflight},
     connection::{Client, Unread},
-    context::RequestId,
+    context::{Protocol, RequestId},
     figures::{Meter, one},
-    headers,
+    headers::{self, trailers},
     identity::Identity,
     observe::Observation,
-    policy::ClientCertificateUse,
+    policy::{BackendProtocol, ClientCertificateUse},
     rate::{self, When},
     rejection::{self, Rejection},
     request::{self, METHODS_TEXT, Target, with_query},
@@ -45,7 +45,9 @@ pub async fn run(
     unread: Rc<Unread>,
 ) -> Response<ResponseBody> {
     let fate = Arc::new(BodyFate::default());
-    let id = RequestId::random();
+    let given =
+        client.clients.trusts(client.peer.ip()).then(|| RequestId::given(request.headers()));
+    let id = given.flatten().map_or_else(RequestId::random, Ok);
     let mut observation = Observation::begin(
         &client,
         id.as_ref().map_or_else(|_| RequestId::none(), RequestId::clone),
@@ -211,7 +213,8 @@ async fn stages(
         }
     };
     // 10. rollout: to which of its upstreams
-    let choice = forward.choose(request.headers(), observation.context.origin.client);
+    let consumer = observation.context.identity.as_ref().map(|identity| identity.consumer.clone());
+    let choice = forward.choose(request.headers(), from, consumer.as_deref());
     let upstream = client.upstreams.get(choice.upstream).ok_or(Rejection::UpstreamFailed)?;
     observation.context.choice = Some(choice);
     let answers = client.answers.of(observation.route());
@@ -219,9 +222,23 @@ async fn stages(
     // 11. body: bounded in size and time
     let limits = &route.limits;
     let (mut head, body) = request.into_parts();
+    let takes_trailers = trailers::are_taken(&head.headers);
+    let announced = match body.is_end_stream() {
+        true => Vec::new(),
+        false => {
+            trailers::announced(&head.headers, |name| client.identifier.is_ours(name.as_str()))
+        }
+    };
     let body_deadline = Instant::now() + Duration::from_millis(limits.body_timeout_ms);
-    let mut body = RequestBody::new(body, limits, body_deadline.into(), fate.clone())?;
-    body.gather(limits.body_gather_bytes as usize).await?;
+    let mut body = RequestBody::new(body, limits, body_deadline.into(), fate.clone())?
+        .with_trailers(announced.clone());
+    body.gather(limits.body_gather_bytes as usize).await.map_err(|rejection| {
+        // A connection that ends for a flood breaks off its bodies.
+        client.activity.flood().map_or(rejection, |_| Rejection::Http2Flood)
+    })?;
+    // What HTTP/2 refuses unread can be sent once more.
+    let multiplexed = upstream.protocol() == BackendProtocol::Http2;
+    let whole = multiplexed.then(|| body.whole()).flatten();
     // 12. headers: what ends here is removed, who asks is set by us
     client.identifier.withhold(
         route.place,
@@ -230,6 +247,10 @@ async fn stages(
     );
     headers::to_upstream(&mut head.headers, &observation.context, &target.host, upstream.host());
     headers::identify(&mut head.headers, |name| client.identifier.is_ours(name), told);
+    trailers::announce(&mut head.headers, &announced);
+    if takes_trailers && protocol.is_none() {
+        trailers::ask(&mut head.headers);
+    }
     if let Some(protocol) = &protocol {
         upgrade::set(&mut head.headers, protocol);
     }
@@ -251,8 +272,14 @@ async fn stages(
     // 13. upstream
     let sent = Instant::now();
     observation.context.upstream_sent = Some(sent);
-    let sending =
-        Sending { fate, limits: &route.own_limits, client: from, upgrade: protocol.as_ref() };
+    let sending = Sending {
+        fate,
+        limits: &route.own_limits,
+        client: from,
+        consumer: consumer.as_deref(),
+        upgrade: protocol.as_ref(),
+        whole: whole.as_ref(),
+    };
     let outcome = upstream.send(forwarded, sending).await;
     observation.context.upstream_duration = Some(sent.elapsed());
     let answer = outcome.map_err(|failure| {
@@ -276,14 +303,19 @@ async fn stages(
         ));
     }
     let (mut head, body) = response.into_parts();
+    let follows = takes_trailers || client.protocol == Protocol::Http2;
+    let announced = trailers::announced(&head.headers, trailers::is_inside);
     headers::to_client(&mut head.headers);
+    if follows {
+        trailers::announce(&mut head.headers, &announced);
+    }
     if let Some(cookies) = &route.cookies {
         client.meter.cookies_hardened.fetch_add(cookies.harden(&mut head.headers), Relaxed);
     }
     if let Some(cookie) = answer.cookie {
         head.headers.append(header::SET_COOKIE, cookie);
     }
-    let body = UpstreamBody::new(body, answer.lease, fate.clone(), answer.wait);
+    let body = UpstreamBody::new(body, answer.lease, fate.clone(), answer.wait, follows);
     let asked = asked.unwrap_or_default();
     let id = observation.context.id.as_str();
     let (mut head, body) = shaped(head, body, asked, answers, id, &client.meter);

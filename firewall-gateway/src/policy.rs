@@ -39,8 +39,8 @@ pub use self::{
     browser::{CookiePolicy, CorsPolicy, CsrfPolicy, CsrfTokenPolicy, SameSite},
     clients::{AddressHeader, ClientsPolicy, ProxyProtocol, RequestRate},
     delivery::{
-        BalancePolicy, BreakerPolicy, DeliveryPolicy, EjectionPolicy, HashKey, HealthPolicy,
-        HedgePolicy, RetryPolicy, SheddingPolicy, StickyCookiePolicy,
+        BackendProtocol, BalancePolicy, BreakerPolicy, DeliveryPolicy, EjectionPolicy, HashKey,
+        HealthPolicy, HedgePolicy, RetryPolicy, SheddingPolicy, StickyCookiePolicy,
     },
     identity::{ApiKeyPolicy, ConsumerPolicy, FailuresPolicy},
     jwt::{ClaimHeader, JwtPolicy, KeyOrigin, KeyText},

@@ -19,6 +19,7 @@ use tokio::time::{Sleep, sleep, timeout};
 use self::gzip::Gzip;
 use crate::{
     body::BodyFate,
+    headers::trailers,
     limits::{UPSTREAM_DISCARD_BYTES_MAX, UPSTREAM_DISCARD_TIMEOUT_MS},
     observe::Observation,
     rejection::UpstreamFailure,
@@ -134,14 +135,24 @@ pub struct UpstreamBody {
     lease: Option<Lease>,
     request: Arc<BodyFate>,
     wait: Duration,
+    /// Whether the client takes trailers.
+    follows: bool,
+    ended: bool,
     timeout: Option<Pin<Box<Sleep>>>,
 }
 
 impl UpstreamBody {
-    /// Bounds the wait between two parts of `inner`.
+    /// Bounds the wait between two parts of `inner`; trailers pass where `follows` says so.
     #[must_use]
-    pub fn new(inner: Incoming, lease: Lease, request: Arc<BodyFate>, wait: Duration) -> Self {
-        let mut body = Self { inner, lease: Some(lease), request, wait, timeout: None };
+    pub fn new(
+        inner: Incoming,
+        lease: Lease,
+        request: Arc<BodyFate>,
+        wait: Duration,
+        follows: bool,
+    ) -> Self {
+        let mut body =
+            Self { inner, lease: Some(lease), request, wait, follows, ended: false, timeout: None };
         body.finish();
         body
     }
@@ -186,8 +197,15 @@ impl UpstreamBody {
             return Poll::Ready(Some(Err(ResponseError(UpstreamFailure::ResponseTimeout))));
         };
         self.timeout = None;
-        let data = match frame {
-            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+        let last = matches!(&frame, Some(Ok(frame)) if frame.is_trailers());
+        let frame = match frame {
+            Some(Ok(frame)) => match self.passed(frame) {
+                Some(frame) => frame,
+                None => {
+                    self.failed();
+                    return Poll::Ready(Some(Err(ResponseError(UpstreamFailure::ResponseBody))));
+                }
+            },
             Some(Err(_)) => {
                 self.failed();
                 return Poll::Ready(Some(Err(ResponseError(UpstreamFailure::ResponseBody))));
@@ -197,18 +215,36 @@ impl UpstreamBody {
                 return Poll::Ready(None);
             }
         };
+        // Nothing comes behind trailers, and whoever reads the body need not ask.
+        self.ended = last;
         self.finish();
-        Poll::Ready(Some(Ok(Frame::data(data))))
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    // Nothing where there are more trailers than are held.
+    fn passed(&self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
+        let frame = match frame.into_data() {
+            Ok(data) => return Some(Frame::data(data)),
+            Err(frame) => frame.into_trailers().unwrap_or_default(),
+        };
+        if trailers::are_too_many(&frame) {
+            return None;
+        }
+        let passed = trailers::of_answer(frame);
+        Some(match self.follows && !passed.is_empty() {
+            true => Frame::trailers(passed),
+            false => Frame::data(Bytes::new()),
+        })
     }
 
     /// Whether there is nothing left to read.
     #[must_use]
     pub fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.ended || self.inner.is_end_stream()
     }
 
     fn finish(&mut self) {
-        if self.inner.is_end_stream() {
+        if self.is_end_stream() {
             self.keep();
         }
     }

@@ -110,7 +110,7 @@ impl Forward {
 
     /// The upstream of a request: the one it names itself, then the canary's part, then its share.
     #[must_use]
-    pub fn choose(&self, headers: &HeaderMap, client: IpAddr) -> Choice {
+    pub fn choose(&self, headers: &HeaderMap, client: IpAddr, consumer: Option<&str>) -> Choice {
         if self.tracks.is_empty() {
             return Choice { upstream: self.split.first(), track: None, canary: None };
         }
@@ -118,7 +118,7 @@ impl Forward {
         if let Some(named) = named {
             return self.chosen(named.upstream, None);
         }
-        let place = self.sticky.as_ref().map(|sticky| place(sticky, headers, client));
+        let place = self.sticky.as_ref().map(|sticky| place(sticky, headers, client, consumer));
         match &self.canary {
             Some(canary) if canary.takes(place) => {
                 self.chosen(canary.policy().upstream, Some(canary.clone()))

@@ -19,7 +19,11 @@ mod backend;
 
 mod pool;
 
+mod multiplex;
+
 mod tls;
+
+mod spare;
 
 mod attempt;
 
@@ -38,22 +42,23 @@ use tokio::time::Instant;
 use self::{
     attempt::Attempt,
     backend::Backend,
-    balance::{Balancer, Candidate, is_tag},
+    balance::{Balancer, Candidate, Marks, is_tag},
     server::{Server, Standing},
     slot::{Slot, Ticket},
+    spare::Spare,
 };
 pub use self::{
     health::{is_wanted, run as check_health},
-    pool::{Lease, Pool},
+    pool::Lease,
     shared::SharedUpstream,
     slot::Hold,
 };
 use crate::{
-    body::{BodyError, BodyFate},
+    body::{BodyError, BodyFate, Whole},
     figures::{Meter, one},
     headers::cookie,
     limits::Limits,
-    policy::{BalancePolicy, RouteLimits},
+    policy::{BackendProtocol, BalancePolicy, RouteLimits},
     rejection::UpstreamFailure,
 };
 
@@ -96,8 +101,12 @@ pub struct Sending<'a> {
     pub limits: &'a RouteLimits,
     /// Whose it is.
     pub client: IpAddr,
+    /// Who sent it, where that is known.
+    pub consumer: Option<&'a str>,
     /// The protocol that it asks to change to.
     pub upgrade: Option<&'a HeaderValue>,
+    /// Its body, where that is here whole.
+    pub whole: Option<&'a Whole>,
 }
 
 /// An answer whose body is still to be read.
@@ -134,6 +143,12 @@ impl Upstream {
         &self.shared.host
     }
 
+    /// What is spoken to its backends.
+    #[must_use]
+    pub fn protocol(&self) -> BackendProtocol {
+        self.shared.delivery.protocol
+    }
+
     /// Closes connections that were idle for too long, and those to backends that are gone.
     pub fn sweep(&self, now: Instant) {
         let mut view = self.view.borrow_mut();
@@ -158,7 +173,8 @@ impl Upstream {
         }
         // A second opening of another protocol is not the same again.
         let copy = repeatable(&request).filter(|_| sending.upgrade.is_none());
-        let asked = self.asked(&request, copy.is_some(), sending.client);
+        let spare = sending.whole.map(|whole| Spare::new(&request, whole));
+        let asked = self.asked(&request, copy.is_some(), &sending);
         let mut ticket = None;
         let found = shared.queue.wait(|| {
             if ticket.is_none() {
@@ -170,7 +186,7 @@ impl Upstream {
         shared.budget.earn();
         let waits = self.waits(sending.limits);
         let deadline = Instant::now() + waits.request;
-        let attempt = Attempt::new(waits, deadline, sending, &self.meter);
+        let attempt = Attempt::new(waits, deadline, sending, spare.as_ref(), &self.meter);
         let mut tried = Vec::new();
         let mut request = Some(request);
         loop {
@@ -217,10 +233,16 @@ impl Upstream {
         }
     }
 
-    fn asked(&self, request: &Request<SentBody>, repeatable: bool, client: IpAddr) -> Asked {
+    fn asked(&self, request: &Request<SentBody>, repeatable: bool, sending: &Sending<'_>) -> Asked {
         let mut view = self.view.borrow_mut();
         self.refresh(&mut view);
-        let key = view.balancer.key(request.headers(), request.uri().path(), client);
+        let from = Marks {
+            headers: request.headers(),
+            path: request.uri().path(),
+            client: sending.client,
+            consumer: sending.consumer,
+        };
+        let key = view.balancer.key(&from);
         let signer = self.shared.signer.as_ref();
         let tag = signer.and_then(|signer| cookie(request.headers(), signer.cookie()));
         Asked { key, tag: tag.map(str::to_owned), repeatable }
@@ -347,9 +369,7 @@ impl Upstream {
         let backend = |server: &Arc<Server>| {
             let known = view.backends.iter().find(|known| known.address() == server.address);
             known.cloned().unwrap_or_else(|| {
-                let (tls, meter) = (self.shared.tls.clone(), self.meter.clone());
-                let pool = Rc::new(Pool::new(self.shared.connections_max));
-                Rc::new(Backend::new(&self.shared.name, server.address, tls, pool, meter))
+                Rc::new(Backend::new(&self.shared, server.address, self.meter.clone()))
             })
         };
         let backends = servers.iter().map(backend).collect();

@@ -13,6 +13,8 @@ pub const RST_STREAM: u8 = 3;
 /// RFC 9113.
 pub const SETTINGS: u8 = 4;
 /// RFC 9113.
+pub const PUSH_PROMISE: u8 = 5;
+/// RFC 9113.
 pub const PING: u8 = 6;
 /// RFC 9113.
 pub const GOAWAY: u8 = 7;
@@ -26,6 +28,8 @@ pub const END_STREAM: u8 = 1;
 pub const ACK: u8 = 1;
 /// RFC 9113.
 pub const END_HEADERS: u8 = 4;
+/// RFC 9113.
+pub const PADDED: u8 = 8;
 
 /// A connection whose preface and SETTINGS are sent.
 pub struct RawHttp2<S> {
@@ -60,6 +64,21 @@ impl<S: Read + Write> RawHttp2<S> {
         let settings: Vec<u8> = settings.iter().flat_map(setting).collect();
         bytes.extend(frame(SETTINGS, 0, 0, &settings));
         stream.write_all(&bytes)?;
+        Ok(Self { stream })
+    }
+
+    /// Over a stream that nothing was sent over yet, or anything.
+    pub fn over(stream: S) -> Self {
+        Self { stream }
+    }
+
+    /// The other side, a server with these settings: the client's preface is read, but not its SETTINGS.
+    pub fn accept(mut stream: S, settings: &[(u16, u32)]) -> std::io::Result<Self> {
+        stream.read_exact(&mut [0; 24])?;
+        let setting =
+            |(id, value): &(u16, u32)| [&id.to_be_bytes()[..], &value.to_be_bytes()].concat();
+        let settings: Vec<u8> = settings.iter().flat_map(setting).collect();
+        stream.write_all(&frame(SETTINGS, 0, 0, &settings))?;
         Ok(Self { stream })
     }
 

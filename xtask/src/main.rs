@@ -17,6 +17,8 @@ mod test;
 
 mod trial;
 
+mod fuzz;
+
 mod demo;
 
 mod bench;
@@ -54,6 +56,8 @@ enum Verb {
     Test(test::Options),
     /// Generated frames, judged by the loaded program and by a second implementation of the verdict.
     Trial(trial::Options),
+    /// The gateway's parsers over seeds with faults in them, for as long as is asked.
+    Fuzz(fuzz::Options),
     /// Real traffic through the whole of Seawall, in a world of network namespaces.
     Demo(demo::Options),
     /// Measured figures of this machine, beside rivals.
@@ -75,6 +79,7 @@ fn main() -> ExitCode {
         Verb::Tidy => tidy::run(),
         Verb::Test(options) => test::run(&options),
         Verb::Trial(options) => trial::run(&options),
+        Verb::Fuzz(options) => fuzz::run(&options),
         Verb::Demo(options) => demo::run(&options),
         Verb::Bench(options) => bench::run(&options),
         Verb::Reference => reference::run(),

@@ -233,6 +233,8 @@ impl Activity {
             let mut http2 = http2.borrow_mut();
             let now = Instant::now();
             let outcome = http2.received.feed(bytes, now);
+            let Http2 { received, sent, .. } = &mut *http2;
+            received.reset_now().for_each(|stream| sent.ended(stream));
             let since = self.head_since.get().unwrap_or(now);
             self.head_since.set(http2.received.in_head().then_some(since));
             if let Err(flood) = outcome {

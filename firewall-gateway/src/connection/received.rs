@@ -25,6 +25,7 @@ pub struct Received {
     stream_last: u32,
     streams: u64,
     resets: u64,
+    reset: Vec<u32>,
     second: Instant,
     counts: [u32; Flood::ALL.len()],
     window_updates_saved: u32,
@@ -42,6 +43,7 @@ impl Received {
             stream_last: 0,
             streams: 0,
             resets: 0,
+            reset: Vec::new(),
             second: now,
             counts: Default::default(),
             window_updates_saved: 0,
@@ -59,6 +61,11 @@ impl Received {
     #[must_use]
     pub fn streams(&self) -> u64 {
         self.streams
+    }
+
+    /// The streams that the client has reset since the last look.
+    pub fn reset_now(&mut self) -> impl Iterator<Item = u32> + '_ {
+        self.reset.drain(..)
     }
 
     /// Takes one stream that the client has reset, if there is one that was not taken.
@@ -118,6 +125,7 @@ impl Received {
             }
             kind::RST_STREAM => {
                 self.resets += 1;
+                self.reset.push(part.head.stream);
                 (Flood::Reset, HTTP2_RESETS_PER_S_MAX)
             }
             kind::SETTINGS => (Flood::Settings, HTTP2_SETTINGS_PER_S_MAX),

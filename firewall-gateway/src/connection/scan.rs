@@ -73,14 +73,10 @@ impl Scan {
                 State::ChunkData(left) => {
                     bytes = self.skip(bytes, left, State::ChunkData, State::ChunkEnd)
                 }
-                State::Between
-                | State::Head
-                | State::ChunkSize
-                | State::ChunkEnd
-                | State::Trailers => {
-                    if self.state == State::Between && !matches!(first, b'\r' | b'\n') {
-                        self.state = State::Head;
-                    }
+                // Empty lines before a head are skipped, whatever the pieces they come in.
+                State::Between if matches!(first, b'\r' | b'\n') => bytes = &bytes[1..],
+                State::Between => self.state = State::Head,
+                State::Head | State::ChunkSize | State::ChunkEnd | State::Trailers => {
                     let end = bytes.iter().position(|byte| *byte == b'\n');
                     let (part, rest) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
                     self.keep(&part[..end.unwrap_or(part.len())]);
@@ -136,6 +132,8 @@ impl Scan {
             },
             State::ChunkEnd if line.is_empty() => self.state = State::ChunkSize,
             State::ChunkEnd => self.lose(),
+            // The library ends a line of trailers with CR LF alone, and so reads on where this one ends.
+            State::Trailers if !ended_well => self.lose(),
             State::Trailers if line.is_empty() => self.state = State::Between,
             State::Between | State::Trailers | State::Lost => {}
             State::Body(_) | State::ChunkData(_) => {}
@@ -200,6 +198,7 @@ const LINE_BYTES_MAX: usize = 256;
 #[cfg(test)]
 mod tests {
     use super::Scan;
+    use crate::generated::{Generator, cases};
 
     fn check(wire: &str, heads: u64, first_bad: Option<u64>) {
         // Whatever the pieces the bytes come in.
@@ -247,10 +246,37 @@ mod tests {
             ("GET / HTTP/1.1\r\nHost: a\r\n\n", 1, Some(1)),
             ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 1, Some(2)),
             ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n", 1, Some(2)),
+            (
+                "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\n\nGET / HTTP/1.1\r\n\r\n",
+                1,
+                Some(2),
+            ),
             (&long, 1, None),
             (&long_then, 2, None),
         ] {
             check(wire, heads, first_bad);
+        }
+    }
+
+    /// However the bytes come, they are read the same.
+    #[test]
+    fn generated_heads_are_read_alike_in_pieces_of_any_size() {
+        let seeds = [
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcGET / HTTP/1.1\r\n\r\n",
+            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nA: b\r\n\r\n",
+        ];
+        let seeds = seeds.map(|seed| seed.as_bytes().to_vec());
+        let mut generator = Generator::new(10);
+        for bytes in cases(10, 50_000, &seeds) {
+            let read = |piece: usize| {
+                let mut scan = Scan::default();
+                bytes.chunks(piece).for_each(|part| scan.feed(part));
+                (scan.heads, scan.first_bad, scan.is_between())
+            };
+            let whole = read(bytes.len().max(1));
+            assert_eq!(whole, read(1), "{bytes:?}");
+            assert_eq!(whole, read(1 + generator.below(20)), "{bytes:?}");
         }
     }
 }

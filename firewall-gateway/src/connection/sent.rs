@@ -3,9 +3,9 @@
 //! It answers header lists that are too large, resets streams whose messages are malformed and ends
 //! connections that go too far, all before a request of ours begins.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
-use super::frames::{Frames, Part, kind};
+use super::frames::{END_STREAM, Frames, Part, kind};
 use crate::rejection::Flood;
 
 /// Follows the frames to one client.
@@ -14,6 +14,8 @@ pub struct Sent {
     frames: Frames,
     payload: Vec<u8>,
     oversized: VecDeque<u32>,
+    /// Streams whose answer has begun and not ended: a header block on one of them is its trailers.
+    begun: BTreeSet<u32>,
     tally: Tally,
     ending: Option<Ending>,
 }
@@ -46,6 +48,11 @@ impl Sent {
         }
     }
 
+    /// The client has ended a stream: nothing more follows on it.
+    pub fn ended(&mut self, stream: u32) {
+        self.begun.remove(&stream);
+    }
+
     /// Whether a frame of our own may be put behind.
     #[must_use]
     pub fn is_between(&self) -> bool {
@@ -65,9 +72,17 @@ impl Sent {
 
     fn part(&mut self, part: &Part<'_>) {
         let head = part.head;
+        let known = self.begun.contains(&head.stream);
+        if part.begins && matches!(head.kind, kind::HEADERS | kind::DATA) {
+            match (head.flags & END_STREAM != 0, known) {
+                (true, true) => drop(self.begun.remove(&head.stream)),
+                (false, false) => self.begin(head.stream),
+                (true, false) | (false, true) => {}
+            }
+        }
         match head.kind {
-            // An answer of ours has a request id of 32 digits; one that short is the library's 431.
-            kind::HEADERS if part.begins && head.length < OWN_ANSWER_BYTES_MIN => {
+            // An answer of ours has a request id, never from a table; one that short is the library's 431.
+            kind::HEADERS if part.begins && !known && head.length < OWN_ANSWER_BYTES_MIN => {
                 self.tally.oversized += 1;
                 if self.oversized.len() == OVERSIZED_MAX {
                     self.oversized.pop_front();
@@ -90,7 +105,16 @@ impl Sent {
         }
     }
 
+    // What was written when the client had reset its stream stays here: there is an end to it.
+    fn begin(&mut self, stream: u32) {
+        if self.begun.len() == BEGUN_MAX {
+            self.begun.pop_first();
+        }
+        self.begun.insert(stream);
+    }
+
     fn reset(&mut self, stream: u32) {
+        self.begun.remove(&stream);
         match code(&self.payload) {
             // The library resets what it answered with 431, if there is more to come.
             Some(PROTOCOL_ERROR) if self.oversized.contains(&stream) => {}
@@ -125,6 +149,8 @@ fn code(payload: &[u8]) -> Option<u32> {
 }
 
 const OWN_ANSWER_BYTES_MIN: usize = 16;
+/// More than there may be at once (`http2_streams_max`).
+const BEGUN_MAX: usize = 16_384;
 /// Streams with a 431 whose reset may still follow; the reset is sent right behind the answer.
 const OVERSIZED_MAX: usize = 128;
 /// Of a GOAWAY: last stream, code, and the longest words that are looked for.
@@ -169,6 +195,10 @@ mod tests {
         let flood = |flood| Some(Ending::Flood(flood));
         check(&[frame(4, 0, &[0; 12]), answer.clone(), frame(0, 1, b"hello")], (0, 0, 0), None);
         check(std::slice::from_ref(&short), (1, 0, 0), None);
+        // Trailers are as short, behind an answer that has not ended.
+        let trailers = frame(1, 1, &[0xbe]);
+        check(&[answer.clone(), frame(0, 1, b"hello"), trailers.clone()], (0, 0, 0), None);
+        check(&[answer.clone(), trailers], (0, 0, 0), None);
         check(&[short, reset(3, 1), reset(5, 1)], (1, 1, 0), None);
         check(&[reset(1, 0), reset(3, 8), reset(5, 2), reset(7, 5)], (0, 0, 0), None);
         check(&[reset(1, 3), reset(3, 6), reset(5, 7)], (0, 2, 1), None);

@@ -54,6 +54,7 @@ pub struct Meter {
     pub upstream_connections_reused: AtomicU64,
     pub upstream_connections_active: AtomicU64,
     pub upstream_retries: AtomicU64,
+    pub upstream_requests_refused: AtomicU64,
     pub bytes_in: AtomicU64,
     pub bytes_out: AtomicU64,
     pub upstream_errors_replaced: AtomicU64,
@@ -109,6 +110,7 @@ impl Meter {
             upstream_connections_reused: AtomicU64::default(),
             upstream_connections_active: AtomicU64::default(),
             upstream_retries: AtomicU64::default(),
+            upstream_requests_refused: AtomicU64::default(),
             bytes_in: AtomicU64::default(),
             bytes_out: AtomicU64::default(),
             upstream_errors_replaced: AtomicU64::default(),
@@ -262,6 +264,7 @@ impl Meter {
                 &self.upstream_failures,
             ),
             upstream_retries: read(&self.upstream_retries),
+            upstream_requests_refused: read(&self.upstream_requests_refused),
             // The threads share them: see `Router`.
             rollouts: RolloutFigures::default(),
             // Likewise: see `Rates`.

@@ -10,6 +10,8 @@ use crate::limits::{QUEUE_MAX, QUEUE_TIMEOUT_MS, UPSTREAM_REQUESTS_MAX};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeliveryPolicy {
+    /// What is spoken to the backends.
+    pub protocol: BackendProtocol,
     /// Which backend a request goes to.
     pub balance: BalancePolicy,
     /// Sends a client back to the backend that it was sent to first, by a cookie.
@@ -34,6 +36,17 @@ pub struct DeliveryPolicy {
     pub response_timeout_ms: Option<u64>,
     /// All attempts of a request together, until the head of the answer; without it what one may take.
     pub request_timeout_ms: Option<u64>,
+}
+
+/// What is spoken to a backend. Over TLS it must agree by ALPN; without TLS it is taken to know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BackendProtocol {
+    /// HTTP/1.1: a request has its connection to itself.
+    #[default]
+    Http1,
+    /// HTTP/2: many requests share a connection, and trailers pass.
+    Http2,
 }
 
 /// Which backend a request goes to.
@@ -61,6 +74,8 @@ pub enum HashKey {
     Header(String),
     /// A cookie's value; the client's address where it is not sent.
     Cookie(String),
+    /// Who sent it; the client's address where that is not known.
+    Consumer,
     /// The path without the query.
     Path,
 }

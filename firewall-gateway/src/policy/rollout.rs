@@ -41,10 +41,14 @@ impl ForwardPolicy {
 
     /// Every upstream that is named, as its place in `GatewayPolicy::upstreams`.
     pub fn upstreams(&self) -> impl Iterator<Item = usize> {
+        self.answering().chain(self.mirror.iter().map(|mirror| mirror.upstream))
+    }
+
+    /// Those whose answer a client may get.
+    pub fn answering(&self) -> impl Iterator<Item = usize> {
         let shares = self.shares.iter().map(|share| share.upstream);
         shares
             .chain(self.overrides.iter().map(|one| one.upstream))
-            .chain(self.mirror.iter().map(|mirror| mirror.upstream))
             .chain(self.canary.iter().map(|canary| canary.upstream))
     }
 }
@@ -89,6 +93,8 @@ pub enum Sticky {
     Address,
     /// A header or cookie; its address where that is missing.
     Source(Source),
+    /// Who it is, which the route's authentication tells.
+    Consumer,
 }
 
 /// A copy of some requests, whose answer is thrown away.

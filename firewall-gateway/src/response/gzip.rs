@@ -7,6 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
+use http::HeaderMap;
 use http_body::Frame;
 
 use super::{ResponseError, UpstreamBody};
@@ -18,6 +19,7 @@ pub struct Gzip {
     encoder: GzEncoder<Vec<u8>>,
     unflushed: bool,
     ended: bool,
+    trailers: Option<HeaderMap>,
 }
 
 impl Gzip {
@@ -25,7 +27,7 @@ impl Gzip {
     #[must_use]
     pub fn new(body: UpstreamBody) -> Self {
         let encoder = GzEncoder::new(Vec::new(), Compression::new(GZIP_LEVEL));
-        Self { body, encoder, unflushed: false, ended: false }
+        Self { body, encoder, unflushed: false, ended: false, trailers: None }
     }
 
     /// The next chunk.
@@ -36,11 +38,16 @@ impl Gzip {
         while !self.ended {
             // Writing to memory does not fail.
             let _written = match self.body.poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    let data = frame.into_data().unwrap_or_default();
-                    self.unflushed |= !data.is_empty();
-                    self.encoder.write_all(&data)
-                }
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => {
+                        self.unflushed |= !data.is_empty();
+                        self.encoder.write_all(&data)
+                    }
+                    Err(frame) => {
+                        self.trailers = frame.into_trailers().ok();
+                        Ok(())
+                    }
+                },
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
                 Poll::Ready(None) => {
                     self.ended = true;
@@ -58,13 +65,13 @@ impl Gzip {
                 return Poll::Ready(Some(Ok(self.chunk())));
             }
         }
-        Poll::Ready(None)
+        Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
     }
 
     /// Whether all was handed out.
     #[must_use]
     pub fn is_end_stream(&self) -> bool {
-        self.ended
+        self.ended && self.trailers.is_none()
     }
 
     fn chunk(&mut self) -> Frame<Bytes> {

@@ -158,7 +158,14 @@ async fn exchange(upstream: &Upstream, mut head: Request<()>, body: Bytes, clien
     let fate = Arc::new(BodyFate::whole());
     let body = Full::new(body).map_err(|never| match never {}).boxed_unsync();
     let request = head.map(|()| body);
-    let sending = Sending { fate: &fate, limits: &RouteLimits::default(), client, upgrade: None };
+    let sending = Sending {
+        fate: &fate,
+        limits: &RouteLimits::default(),
+        client,
+        consumer: None,
+        upgrade: None,
+        whole: None,
+    };
     let Ok(Answer { response, lease, .. }) = upstream.send(request, sending).await else {
         return false;
     };

@@ -14,9 +14,10 @@ pub fn fits(source: &Source, value: &str, headers: &HeaderMap) -> bool {
 
 /// A number for whom a request comes from, the same in every worker and after every start.
 #[must_use]
-pub fn place(sticky: &Sticky, headers: &HeaderMap, client: IpAddr) -> u64 {
+pub fn place(sticky: &Sticky, headers: &HeaderMap, client: IpAddr, consumer: Option<&str>) -> u64 {
     let key = match sticky {
         Sticky::Source(source) => find(source, headers),
+        Sticky::Consumer => consumer.map(str::as_bytes),
         Sticky::Address => None,
     };
     match (key, client) {
@@ -92,18 +93,23 @@ mod tests {
     fn a_client_has_a_place() {
         let address = |text: &str| text.parse::<IpAddr>().unwrap();
         let none = headers(&[]);
-        let of = |client: &str| place(&Sticky::Address, &none, address(client));
+        let of = |client: &str| place(&Sticky::Address, &none, address(client), None);
         assert_eq!(of("192.0.2.1"), of("192.0.2.1"));
         assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
         assert_eq!(of("2001:db8::1"), of("2001:db8::2"));
         assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
         let sticky = Sticky::Source(Source::Cookie("session".to_owned()));
-        let with = |list, client: &str| place(&sticky, &headers(list), address(client));
+        let with = |list, client: &str| place(&sticky, &headers(list), address(client), None);
         assert_eq!(
             with(&[("cookie", "session=a")], "192.0.2.1"),
             with(&[("cookie", "session=a; b=c")], "192.0.2.2")
         );
         assert_eq!(with(&[], "192.0.2.1"), of("192.0.2.1"));
+        let who =
+            |client: &str, consumer| place(&Sticky::Consumer, &none, address(client), consumer);
+        assert_eq!(who("192.0.2.1", Some("shop")), who("192.0.2.2", Some("shop")));
+        assert_ne!(who("192.0.2.1", Some("shop")), who("192.0.2.1", Some("blog")));
+        assert_eq!(who("192.0.2.1", None), of("192.0.2.1"));
     }
 
     #[test]
@@ -112,7 +118,7 @@ mod tests {
         let mut counts = [[0u32; 10]; 2];
         for number in 0..100_000u32 {
             let client = IpAddr::V4(Ipv4Addr::from(0xc633_0000 + number));
-            let place = place(&Sticky::Address, &none, client);
+            let place = place(&Sticky::Address, &none, client, None);
             for (half, counts) in [place >> 32, place & 0xffff_ffff].into_iter().zip(&mut counts) {
                 counts[((half * 10) >> 32) as usize] += 1;
             }

@@ -1,13 +1,16 @@
 //! One attempt of a request at one backend, and what it says of that backend.
 
+use std::error::Error as _;
+
 use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout};
 
-use super::{Lease, Sending, SentBody, Waits, again, slot::Slot};
+use super::{Lease, Sending, SentBody, Spare, Waits, again, slot::Slot};
 use crate::{
     body::BodyFate,
     figures::{Meter, one},
+    limits::UPSTREAM_SENDS_MAX,
     rejection::UpstreamFailure,
     upgrade,
 };
@@ -18,6 +21,8 @@ pub struct Attempt<'a> {
     deadline: Instant,
     fate: &'a BodyFate,
     upgrade: Option<&'a HeaderValue>,
+    /// The request once more, for where a backend has not begun with it.
+    spare: Option<&'a Spare>,
     meter: &'a Meter,
 }
 
@@ -31,9 +36,15 @@ pub struct Failed {
 
 impl<'a> Attempt<'a> {
     /// Attempts until `deadline`.
-    pub fn new(waits: Waits, deadline: Instant, sending: Sending<'a>, meter: &'a Meter) -> Self {
+    pub fn new(
+        waits: Waits,
+        deadline: Instant,
+        sending: Sending<'a>,
+        spare: Option<&'a Spare>,
+        meter: &'a Meter,
+    ) -> Self {
         let Sending { fate, upgrade, .. } = sending;
-        Self { waits, deadline, fate, upgrade, meter }
+        Self { waits, deadline, fate, upgrade, spare, meter }
     }
 
     /// Sends a request to the backend of `slot`. `copy` is the same request, where it may be repeated.
@@ -68,26 +79,32 @@ impl<'a> Attempt<'a> {
     async fn sent(
         &self,
         slot: &Slot,
-        request: Request<SentBody>,
+        mut request: Request<SentBody>,
         copy: Option<&Request<SentBody>>,
     ) -> Result<(Response<Incoming>, Lease), Failed> {
-        let (mut lease, request) = self.lease(slot, request, true).await?;
-        let (reused, lost) = match self.exchange(&mut lease, request).await {
-            Ok(response) => return Ok((response, lease)),
-            Err(lost) => (lease.is_reused(), lost),
-        };
-        drop(lease);
-        // A kept connection may die between two requests: that says nothing of the backend, and a
-        // connection that is new may well serve.
-        let request = match lost.unsent.or_else(|| copy.map(again)) {
-            Some(request) if reused && matches!(lost.kind, Kind::Connection) => request,
-            unsent => return Err(Failed { failure: lost.kind.failure(), unsent }),
-        };
-        one(&self.meter.upstream_retries);
-        let (mut lease, request) = self.lease(slot, request, false).await?;
-        match self.exchange(&mut lease, request).await {
-            Ok(response) => Ok((response, lease)),
-            Err(lost) => Err(Failed { failure: lost.kind.failure(), unsent: lost.unsent }),
+        let mut may_reuse = true;
+        let mut left = UPSTREAM_SENDS_MAX;
+        loop {
+            let (mut lease, sent) = self.lease(slot, request, may_reuse).await?;
+            let lost = match self.exchange(&mut lease, sent).await {
+                Ok(response) => return Ok((response, lease)),
+                Err(lost) => lost,
+            };
+            left -= 1;
+            // A kept connection may die between two requests: that says nothing of the backend, and a
+            // connection that is new may well serve. What was refused unread may be taken there too.
+            let again_here = match lost.kind {
+                Kind::Connection => lease.is_reused(),
+                Kind::Refused => true,
+                Kind::Answer | Kind::Time => false,
+            };
+            drop(lease);
+            request = match lost.unsent.or_else(|| copy.map(again)) {
+                Some(request) if again_here && left > 0 => request,
+                unsent => return Err(Failed { failure: lost.kind.failure(), unsent }),
+            };
+            one(&self.meter.upstream_retries);
+            may_reuse = false;
         }
     }
 
@@ -109,12 +126,21 @@ impl<'a> Attempt<'a> {
         lease: &mut Lease,
         request: Request<SentBody>,
     ) -> Result<Response<Incoming>, Lost> {
-        let outcome = self.answer(lease, request).await;
-        match &outcome {
+        let mut outcome = self.answer(lease, request).await;
+        match &mut outcome {
             Ok(answer) => lease.in_flight().answered(answer.status().as_u16()),
             // Where the client's body was the cause, the backend did nothing wrong.
             Err(_) if self.fate.rejection().is_some() => {}
-            Err(_) => lease.in_flight().failed(),
+            Err(lost) => {
+                lease.in_flight().failed();
+                if matches!(lost.kind, Kind::Refused) {
+                    one(&self.meter.upstream_requests_refused);
+                    lost.unsent = lost.unsent.take().or_else(|| self.spare.map(Spare::request));
+                }
+                if lost.leaves {
+                    lease.leave();
+                }
+            }
         }
         outcome
     }
@@ -124,9 +150,9 @@ impl<'a> Attempt<'a> {
         lease: &mut Lease,
         request: Request<SentBody>,
     ) -> Result<Response<Incoming>, Lost> {
-        let sent = lease.sender().try_send_request(request);
+        let sent = lease.send(request);
         tokio::pin!(sent);
-        let lost = |kind| Lost { kind, unsent: None };
+        let lost = |kind| Lost { kind, unsent: None, leaves: false };
         let mut seen_bytes = 0;
         loop {
             // The body has its own deadline; that of all attempts begins to count after it.
@@ -146,12 +172,10 @@ impl<'a> Attempt<'a> {
                 Ok(Ok(response)) => return Ok(response),
                 Ok(Err(mut error)) => {
                     let unsent = error.take_message();
+                    let (kind, leaves) = cause(error.error());
                     let error = error.into_error();
-                    if error.is_parse() || error.is_user() {
-                        return Err(lost(Kind::Answer));
-                    }
                     tracing::debug!(%error, "an upstream connection failed under a request");
-                    return Err(Lost { kind: Kind::Connection, unsent });
+                    return Err(Lost { kind, unsent, leaves });
                 }
                 // While the client's body moves the upstream owes no answer.
                 Err(_) if !self.fate.is_complete() && self.fate.bytes() > seen_bytes => {
@@ -166,19 +190,44 @@ impl<'a> Attempt<'a> {
 struct Lost {
     kind: Kind,
     unsent: Option<Request<SentBody>>,
+    /// The connection takes no further request.
+    leaves: bool,
 }
 
 #[derive(Clone, Copy)]
 enum Kind {
     Connection,
+    /// The backend says that it has not begun with it.
+    Refused,
     Answer,
     Time,
+}
+
+// What an error of the library says of the request, and whether its connection goes with it.
+fn cause(error: &hyper::Error) -> (Kind, bool) {
+    if error.is_parse() || error.is_user() {
+        return (Kind::Answer, false);
+    }
+    let http2 = error.source().and_then(|cause| cause.downcast_ref::<h2::Error>());
+    match http2 {
+        // RFC 9113, 6.8: what came after the last stream that GOAWAY names was not begun with; the library
+        // says so for those alone.
+        Some(cause) if cause.is_go_away() && cause.is_remote() => (Kind::Refused, true),
+        Some(cause) if cause.is_reset() && cause.is_remote() => match cause.reason() {
+            // 8.7
+            Some(h2::Reason::REFUSED_STREAM) => (Kind::Refused, false),
+            Some(_) | None => (Kind::Answer, false),
+        },
+        // One stream that went wrong says nothing of the others.
+        Some(cause) if cause.is_reset() => (Kind::Answer, false),
+        Some(_) | None => (Kind::Connection, true),
+    }
 }
 
 impl Kind {
     fn failure(self) -> UpstreamFailure {
         match self {
-            Self::Connection | Self::Answer => UpstreamFailure::Request,
+            Self::Connection | Self::Refused | Self::Answer => UpstreamFailure::Request,
             Self::Time => UpstreamFailure::ResponseTimeout,
         }
     }

@@ -6,19 +6,27 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 
-use hyper::client::conn::http1;
+use http::{Request, Response, uri::Scheme};
+use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    sync::OwnedSemaphorePermit,
     time::{Instant, timeout_at},
 };
+use tokio_rustls::client::TlsStream;
 
-use super::{Lease, Pool, SentBody, tls::Tls};
+use super::{
+    Lease, SentBody, SharedUpstream,
+    multiplex::{Connection, Multiplex},
+    pool::{Line, Pool},
+    tls::Tls,
+};
 use crate::{
     figures::{BackendCells, Meter, one},
     limits::UPSTREAM_HEADER_BYTES_MAX,
+    policy::BackendProtocol,
+    read_ahead::ReadAhead,
     rejection::UpstreamFailure,
 };
 
@@ -26,23 +34,29 @@ use crate::{
 pub struct Backend {
     address: SocketAddr,
     tls: Option<Tls>,
-    pool: Rc<Pool>,
+    ways: Ways,
     cells: Arc<BackendCells>,
     meter: Arc<Meter>,
+}
+
+/// The connections of one thread.
+enum Ways {
+    Http1(Rc<Pool>),
+    Http2(Rc<Multiplex>),
 }
 
 impl Backend {
     /// A backend without a connection yet.
     #[must_use]
-    pub fn new(
-        upstream: &Arc<str>,
-        address: SocketAddr,
-        tls: Option<Tls>,
-        pool: Rc<Pool>,
-        meter: Arc<Meter>,
-    ) -> Self {
-        let cells = meter.backend(upstream, address.to_string());
-        Self { address, tls, pool, cells, meter }
+    pub fn new(upstream: &SharedUpstream, address: SocketAddr, meter: Arc<Meter>) -> Self {
+        let cells = meter.backend(&upstream.name, address.to_string());
+        let ways = match upstream.delivery.protocol {
+            BackendProtocol::Http1 => Ways::Http1(Rc::new(Pool::new(upstream.connections_max))),
+            BackendProtocol::Http2 => {
+                Ways::Http2(Rc::new(Multiplex::new(upstream.connections_max)))
+            }
+        };
+        Self { address, tls: upstream.tls.clone(), ways, cells, meter }
     }
 
     /// Where it listens.
@@ -53,7 +67,10 @@ impl Backend {
 
     /// Closes connections that were idle for too long.
     pub fn sweep(&self, now: Instant) {
-        self.pool.sweep(now);
+        match &self.ways {
+            Ways::Http1(pool) => pool.sweep(now),
+            Ways::Http2(multiplex) => multiplex.sweep(now),
+        }
     }
 
     /// The right to use a connection: a kept one where there is one and it may be, or a new one.
@@ -66,57 +83,86 @@ impl Backend {
         may_reuse: bool,
     ) -> Result<Lease, UpstreamFailure> {
         let in_flight = self.cells.begin();
-        match self.connection(deadline, may_reuse).await {
-            Ok(Connection { sender, permit, reused }) => {
-                Ok(Lease::new(sender, permit, self.pool.clone(), in_flight, reused))
+        let line = match &self.ways {
+            Ways::Http1(pool) => self.own(pool, deadline, may_reuse).await,
+            // One that failed a request is not among those there are.
+            Ways::Http2(multiplex) => {
+                let connect = async || self.multiplexed().await;
+                let stream = multiplex.stream(deadline, connect).await;
+                stream.map(|(stream, reused)| (Line::Shared(stream), reused))
             }
-            Err(failure) => {
-                in_flight.failed();
-                Err(failure)
-            }
+        };
+        let (line, reused) = line.inspect_err(|_| in_flight.failed())?;
+        if reused {
+            one(&self.meter.upstream_connections_reused);
         }
+        Ok(Lease::new(line, in_flight, reused))
     }
 
-    async fn connection(
+    async fn own(
         &self,
+        pool: &Rc<Pool>,
         deadline: Instant,
         may_reuse: bool,
-    ) -> Result<Connection, UpstreamFailure> {
-        let permit = timeout_at(deadline, self.pool.permit())
-            .await
-            .map_err(|_| UpstreamFailure::NoConnection)?;
+    ) -> Result<(Line, bool), UpstreamFailure> {
+        let permit =
+            timeout_at(deadline, pool.permit()).await.map_err(|_| UpstreamFailure::NoConnection)?;
         if may_reuse {
-            while let Some(mut sender) = self.pool.idle(Instant::now()) {
+            while let Some(mut sender) = pool.idle(Instant::now()) {
                 if timeout_at(deadline, sender.ready()).await.is_ok_and(|ready| ready.is_ok()) {
-                    self.meter.upstream_connections_reused.fetch_add(1, Relaxed);
-                    return Ok(Connection { sender, permit, reused: true });
+                    return Ok((Line::Own { sender, permit, pool: pool.clone() }, true));
                 }
             }
         }
         let sender = timeout_at(deadline, Box::pin(self.connect()))
             .await
             .map_err(|_| UpstreamFailure::ConnectTimeout)??;
-        Ok(Connection { sender, permit, reused: false })
+        Ok((Line::Own { sender, permit, pool: pool.clone() }, false))
     }
 
-    /// A connection of its own, in no pool.
-    ///
-    /// # Errors
-    /// It could not be made.
-    pub async fn connect(&self) -> Result<http1::SendRequest<SentBody>, UpstreamFailure> {
+    /// Asks over a connection of its own, in no pool.
+    pub async fn ask_once(&self, request: Request<SentBody>) -> Option<Response<Incoming>> {
+        match &self.ways {
+            Ways::Http1(_) => self.connect().await.ok()?.send_request(request).await.ok(),
+            Ways::Http2(_) => self.multiplexed().await.ok()?.send(request).await.ok(),
+        }
+    }
+
+    async fn connect(&self) -> Result<http1::SendRequest<SentBody>, UpstreamFailure> {
+        let tcp = self.dial().await?;
+        match &self.tls {
+            Some(tls) => self.speak(self.shake_hands(tls, tcp).await?).await,
+            None => self.speak(tcp).await,
+        }
+    }
+
+    async fn multiplexed(&self) -> Result<Connection, UpstreamFailure> {
+        let tcp = self.dial().await?;
+        match &self.tls {
+            Some(tls) => {
+                let stream = self.shake_hands(tls, tcp).await?;
+                Connection::begin(stream, Scheme::HTTPS, &self.meter).await
+            }
+            None => Connection::begin(tcp, Scheme::HTTP, &self.meter).await,
+        }
+    }
+
+    async fn dial(&self) -> Result<TcpStream, UpstreamFailure> {
         let tcp = TcpStream::connect(self.address).await.map_err(|_| UpstreamFailure::Connect)?;
         // A request is written whole; waiting for more only adds delay.
         tcp.set_nodelay(true).map_err(|_| UpstreamFailure::Connect)?;
-        match &self.tls {
-            Some(tls) => {
-                let stream = tls.connect(tcp).await.map_err(|error| {
-                    tracing::warn!(%error, backend = %self.address, "the TLS handshake with a backend failed");
-                    UpstreamFailure::Tls
-                })?;
-                self.speak(stream).await
-            }
-            None => self.speak(tcp).await,
-        }
+        Ok(tcp)
+    }
+
+    async fn shake_hands(
+        &self,
+        tls: &Tls,
+        tcp: TcpStream,
+    ) -> Result<TlsStream<ReadAhead<TcpStream>>, UpstreamFailure> {
+        tls.connect(tcp).await.map_err(|error| {
+            tracing::warn!(%error, backend = %self.address, "the TLS handshake with a backend failed");
+            UpstreamFailure::Tls
+        })
     }
 
     async fn speak(
@@ -140,10 +186,4 @@ impl Backend {
         });
         Ok(sender)
     }
-}
-
-struct Connection {
-    sender: http1::SendRequest<SentBody>,
-    permit: Option<OwnedSemaphorePermit>,
-    reused: bool,
 }

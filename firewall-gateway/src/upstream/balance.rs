@@ -41,6 +41,19 @@ pub struct Candidate {
     pub digest: u64,
 }
 
+/// What of a request it may be known by.
+#[derive(Clone, Copy, Debug)]
+pub struct Marks<'a> {
+    /// Its headers.
+    pub headers: &'a HeaderMap,
+    /// Its path, without the query.
+    pub path: &'a str,
+    /// The client's address.
+    pub client: IpAddr,
+    /// Who sent it, where that is known.
+    pub consumer: Option<&'a str>,
+}
+
 /// The rule of an upstream, and what one thread remembers for it.
 pub struct Balancer {
     rule: BalancePolicy,
@@ -77,15 +90,18 @@ impl Balancer {
 
     /// What a request is known by.
     #[must_use]
-    pub fn key(&self, headers: &HeaderMap, path: &str, peer: IpAddr) -> u64 {
+    pub fn key(&self, from: &Marks<'_>) -> u64 {
         let BalancePolicy::Hash(key) = &self.rule else { return 0 };
         let named = match key {
             HashKey::Address => None,
-            HashKey::Header(name) => headers.get(name).map(|value| digest(value.as_bytes())),
-            HashKey::Cookie(name) => cookie(headers, name).map(|value| digest(value.as_bytes())),
-            HashKey::Path => Some(digest(path.as_bytes())),
+            HashKey::Header(name) => from.headers.get(name).map(|value| digest(value.as_bytes())),
+            HashKey::Cookie(name) => {
+                cookie(from.headers, name).map(|value| digest(value.as_bytes()))
+            }
+            HashKey::Path => Some(digest(from.path.as_bytes())),
+            HashKey::Consumer => from.consumer.map(|consumer| digest(consumer.as_bytes())),
         };
-        named.unwrap_or_else(|| match peer.to_canonical() {
+        named.unwrap_or_else(|| match from.client.to_canonical() {
             IpAddr::V4(address) => digest(&address.octets()),
             IpAddr::V6(address) => digest(&address.octets()),
         })

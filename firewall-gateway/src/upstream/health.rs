@@ -11,7 +11,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-use super::{Pool, SharedUpstream, backend::Backend, server::Server};
+use super::{SharedUpstream, backend::Backend, server::Server};
 use crate::{figures::Meter, policy::HealthPolicy};
 
 /// Checks until the drain begins.
@@ -82,10 +82,8 @@ fn tell(upstream: &SharedUpstream, server: &Server, well: bool) {
 async fn check(upstream: &SharedUpstream, policy: &HealthPolicy, address: SocketAddr) -> bool {
     // What checks do is no traffic: it is counted with the checks alone.
     let meter = Arc::new(Meter::new([]));
-    let (tls, pool) = (upstream.tls.clone(), Rc::new(Pool::new(1)));
-    let backend = Backend::new(&upstream.name, address, tls, pool, meter);
+    let backend = Backend::new(upstream, address, meter);
     let asked = async {
-        let mut sender = backend.connect().await.ok()?;
         let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
         let mut request = Request::new(body);
         *request.uri_mut() = policy.path.parse().ok()?;
@@ -93,7 +91,7 @@ async fn check(upstream: &SharedUpstream, policy: &HealthPolicy, address: Socket
         headers.insert(header::HOST, upstream.host.clone());
         headers.insert(header::USER_AGENT, HeaderValue::from_static("seawall-health"));
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        sender.send_request(request).await.ok()
+        backend.ask_once(request).await
     };
     let answer = timeout(Duration::from_millis(policy.timeout_ms), asked).await.ok().flatten();
     answer.is_some_and(|answer| policy.statuses.contains(&answer.status().as_u16()))

@@ -1,14 +1,19 @@
-//! One thread's kept connections to the upstream: the last used is used first, old ones are closed.
+//! One thread's kept HTTP/1.1 connections to a backend: the last used is used first, old ones are closed. And
+//! the right to send a request, over whatever there is.
 
 use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
-use hyper::client::conn::http1::SendRequest;
+use http::{Request, Response};
+use hyper::{
+    body::Incoming,
+    client::conn::{TrySendError, http1::SendRequest},
+};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
 
-use super::{Hold, SentBody};
+use super::{Hold, SentBody, multiplex::Stream};
 use crate::{figures::InFlight, limits::UPSTREAM_IDLE_TIMEOUT_MS};
 
 /// Idle connections, and permits for those in use.
@@ -63,33 +68,56 @@ impl Idle {
     }
 }
 
-/// The right to use one connection; it goes back to the pool by [`Lease::keep`] alone, because a
-/// connection whose answer was not read to its end would give that rest to the next client.
+/// The right to send one request over a connection.
 pub struct Lease {
-    sender: SendRequest<SentBody>,
-    _permit: Option<OwnedSemaphorePermit>,
-    pool: Rc<Pool>,
+    line: Line,
     in_flight: InFlight,
     reused: bool,
     hold: Option<Hold>,
 }
 
-impl Lease {
-    /// A lease on a connection.
-    #[must_use]
-    pub fn new(
+/// What a request goes over.
+pub enum Line {
+    /// HTTP/1.1, and nobody else's meanwhile. It goes back to the pool by [`Lease::keep`] alone, because a
+    /// connection whose answer was not read to its end would give that rest to the next client.
+    Own {
+        /// The connection.
         sender: SendRequest<SentBody>,
+        /// The right to use one.
         permit: Option<OwnedSemaphorePermit>,
+        /// Where it goes back to.
         pool: Rc<Pool>,
-        in_flight: InFlight,
-        reused: bool,
-    ) -> Self {
-        Self { sender, _permit: permit, pool, in_flight, reused, hold: None }
+    },
+    /// One stream of an HTTP/2 connection, which ends with the lease.
+    Shared(Stream),
+}
+
+impl Lease {
+    /// A lease on a connection, which may have served before.
+    #[must_use]
+    pub fn new(line: Line, in_flight: InFlight, reused: bool) -> Self {
+        Self { line, in_flight, reused, hold: None }
     }
 
-    /// The connection.
-    pub fn sender(&mut self) -> &mut SendRequest<SentBody> {
-        &mut self.sender
+    /// Sends a request and waits for the head of its answer.
+    ///
+    /// # Errors
+    /// None came; the request is given back where nothing of it was sent.
+    pub async fn send(
+        &mut self,
+        request: Request<SentBody>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<SentBody>>> {
+        match &mut self.line {
+            Line::Own { sender, .. } => sender.try_send_request(request).await,
+            Line::Shared(stream) => stream.connection().send(request).await,
+        }
+    }
+
+    /// The connection takes no further request.
+    pub fn leave(&self) {
+        if let Line::Shared(stream) = &self.line {
+            stream.leave();
+        }
     }
 
     /// Whether the connection has served a request before.
@@ -111,8 +139,10 @@ impl Lease {
 
     /// Puts the connection back: both bodies have been read to their end.
     pub fn keep(self) {
-        let Self { sender, _permit, pool, in_flight: _, reused: _, hold: _hold } = self;
-        if !sender.is_closed() {
+        let Self { line, in_flight: _, reused: _, hold: _hold } = self;
+        if let Line::Own { sender, permit: _permit, pool } = line
+            && !sender.is_closed()
+        {
             pool.idle.borrow_mut().push(Idle { sender, since: Instant::now() });
         }
     }

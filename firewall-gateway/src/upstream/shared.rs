@@ -78,7 +78,8 @@ impl SharedUpstream {
         }
         let host = HeaderValue::from_str(&policy.host)
             .map_err(|_| wrong(UpstreamFault::Host(policy.host.clone())))?;
-        let tls = policy.tls.as_ref().map(Tls::new).transpose().map_err(wrong)?;
+        let tls = policy.tls.as_ref().map(|tls| Tls::new(tls, policy.delivery.protocol));
+        let tls = tls.transpose().map_err(wrong)?;
         let delivery = policy.delivery.clone();
         let signer = delivery.sticky.as_ref().map(|sticky| Signer::new(sticky, &policy.name));
         let signer = signer.transpose().map_err(|fault| wrong(UpstreamFault::Sticky(fault)))?;

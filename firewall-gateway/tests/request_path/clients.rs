@@ -275,3 +275,38 @@ fn an_address_has_so_many_requests_in_flight_over_all_its_connections() {
     drop((held, third, other));
     assert_eq!(label(&world.settled().rejections, "address_busy"), 1);
 }
+
+/// A trusted proxy's id is the request's, in the answer and at the upstream; nobody else's is.
+#[test]
+fn a_request_id_is_kept_where_a_trusted_proxy_made_it() {
+    let world = trusting(ClientsPolicy::default());
+    let good = "0192f3c1-8b1e-7cc2-9a55-3f6d2f7e9a10";
+    let long = format!("X-Request-Id: {}\r\n", "a".repeat(129));
+    let longest = format!("X-Request-Id: {}\r\n", "a".repeat(128));
+    for (name, from, lines, kept) in [
+        ("a UUID", PROXY, format!("X-Request-Id: {good}\r\n"), true),
+        ("the longest", PROXY, longest, true),
+        ("of HAProxy", PROXY, "X-Request-Id: 7F000001:8296_7F00001E:1F90\r\n".to_owned(), true),
+        ("of a stranger", STRANGER, format!("X-Request-Id: {good}\r\n"), false),
+        ("none", PROXY, String::new(), false),
+        ("too long", PROXY, long, false),
+        ("too short", PROXY, "X-Request-Id: 1234567890abcdefghi\r\n".to_owned(), false),
+        ("two", PROXY, format!("X-Request-Id: {good}\r\nX-Request-Id: {good}\r\n"), false),
+        ("a space", PROXY, "X-Request-Id: 1234567890 abcdefghijk\r\n".to_owned(), false),
+        ("a quote", PROXY, "X-Request-Id: 1234567890\"abcdefghijk\r\n".to_owned(), false),
+        ("beyond ASCII", PROXY, "X-Request-Id: 1234567890abcdefghijk\u{e9}\r\n".to_owned(), false),
+        ("another spelling", PROXY, format!("X_Request_Id: {good}\r\n"), false),
+    ] {
+        let mut client = client(&world, from, b"");
+        client.write_all(format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n").as_bytes()).unwrap();
+        let answer = read_answer(&mut client);
+        assert_eq!(status(&answer), 200, "{name}: {answer}");
+        let id = header(&answer, "x-request-id").unwrap();
+        assert_eq!(lines.contains(id), kept, "{name}: {id}");
+        let hex = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        assert!(kept || hex, "{name}: {id}");
+        let seen = world.upstream.seen().remove(0);
+        assert_eq!(header(&seen, "x-request-id"), Some(id), "{name}");
+        assert_eq!(seen.to_lowercase().matches("request-id").count(), 1, "{name}: {seen}");
+    }
+}

@@ -53,6 +53,9 @@ fn identity_headers_are_ours_alone() {
         "x-forwarded-for: 127.0.0.1".to_owned(),
         "x-forwarded-host: public.example:443".to_owned(),
         "x-forwarded-proto: https".to_owned(),
+        // What the client takes, said anew from hop to hop.
+        "connection: te".to_owned(),
+        "te: trailers".to_owned(),
         "x-real-ip: 127.0.0.1".to_owned(),
         format!("x-request-id: {id}"),
     ];
@@ -74,7 +77,7 @@ fn the_answer_names_nothing_of_the_inside() {
 }
 
 #[test]
-fn bodies_pass_whole_and_trailers_do_not() {
+fn bodies_pass_whole_and_unannounced_trailers_do_not() {
     let world = World::new();
     for (request, expected) in [
         (

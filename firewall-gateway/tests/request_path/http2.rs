@@ -1,12 +1,12 @@
 //! The same road over HTTP/2.
 
-use std::sync::Arc;
+use std::{error::Error, sync::Arc};
 
 use bytes::Bytes;
 use firewall_gateway::limits::Limits;
 use http::{Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http2;
+use hyper::{body::Body, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{net::TcpStream, task::JoinHandle};
 use tokio_rustls::TlsConnector;
@@ -64,7 +64,7 @@ async fn requests_and_refusals() {
 #[tokio::test]
 async fn streams_over_the_limit_wait_their_turn() {
     let world = World::with(Limits { http2_streams_max: 2, ..Limits::default() }, 8);
-    let (sender, _connection) = connect(&world).await;
+    let (sender, _connection) = connect::<Full<Bytes>>(&world).await;
     // The limit comes with the first answer.
     let first =
         sender.clone().send_request(get("https://a.example/").body(Full::default()).unwrap());
@@ -98,9 +98,10 @@ async fn send(
     (head.status, head.headers, String::from_utf8(body.to_vec()).unwrap())
 }
 
-async fn connect(
-    world: &World,
-) -> (http2::SendRequest<Full<Bytes>>, JoinHandle<hyper::Result<()>>) {
+pub async fn connect<B>(world: &World) -> (http2::SendRequest<B>, JoinHandle<hyper::Result<()>>)
+where
+    B: Body<Data = Bytes, Error: Error + Send + Sync> + Send + Unpin + 'static,
+{
     let tcp = TcpStream::connect(world.address).await.unwrap();
     let tls = TlsConnector::from(Arc::new(world.tls(b"h2")));
     let tls = tls.connect("gateway.test".try_into().unwrap(), tcp).await.unwrap();
@@ -110,6 +111,6 @@ async fn connect(
     (sender, tokio::spawn(connection))
 }
 
-fn get(uri: &str) -> http::request::Builder {
+pub fn get(uri: &str) -> http::request::Builder {
     Request::builder().version(Version::HTTP_2).uri(uri)
 }

@@ -13,12 +13,16 @@ use firewall_gateway::{
         store::{GrantPolicy, KeyChange, KeyPolicy},
         text::KeyText,
     },
-    policy::{ApiKeyPolicy, AuthenticationPolicy, ConsumerPolicy, FailuresPolicy, GatewayPolicy},
+    policy::{
+        ApiKeyPolicy, AuthenticationPolicy, BackendPolicy, BalancePolicy, ConsumerPolicy,
+        FailuresPolicy, ForwardPolicy, GatewayPolicy, HashKey, RouteAction, SharePolicy, Sticky,
+    },
 };
 
 use crate::{
     h2raw::{END_HEADERS, END_STREAM, HEADERS, frame, get},
-    world::{World, header, label, one_request, read_answer, status},
+    upstream::Upstream,
+    world::{World, header, label, one_request, read_answer, read_head, status},
 };
 
 fn texts(texts: &[&str]) -> Vec<String> {
@@ -317,4 +321,96 @@ fn a_revoked_key_ends_on_open_connections_of_both_protocols() {
     let took = revoked.elapsed();
     assert!(took < Duration::from_millis(100), "{took:?}");
     eprintln!("from a key's revocation to its refusal on both connections: {took:?}");
+}
+
+/// Whoever has several keys and addresses is one consumer: a split and a hash keep it where it is.
+#[test]
+fn a_consumer_stays_where_it_is() {
+    type Way = fn(&mut GatewayPolicy);
+    let ways: [(&str, Way); 2] = [
+        ("hash", |policy| {
+            let others = [(); 3].map(|()| Upstream::start("api.internal"));
+            // Only one of them has the certificate that is asked for: it is where an answer comes from.
+            for other in &others {
+                policy.upstreams[0].backends.push(BackendPolicy::new(other.address));
+            }
+            let delivery = &mut policy.upstreams[0].delivery;
+            delivery.balance = BalancePolicy::Hash(HashKey::Consumer);
+            delivery.retries.attempts_max = 0;
+            delivery.ejection.failures = 0;
+        }),
+        ("sticky", |policy| {
+            let gone = Upstream::start("api.internal");
+            let mut second = policy.upstreams[0].clone();
+            second.name = "second".to_owned();
+            second.backends = vec![BackendPolicy::new(gone.address)];
+            policy.upstreams.push(second);
+            let shares = [0, 1].map(|upstream| SharePolicy { upstream, weight: 1 });
+            let forward = ForwardPolicy {
+                shares: shares.to_vec(),
+                sticky: Some(Sticky::Consumer),
+                ..ForwardPolicy::to(0)
+            };
+            policy.routes[0].action = RouteAction::Forward(forward);
+        }),
+    ];
+    for (name, way) in ways {
+        let world = World::changed(|policy| {
+            let consumer = |number: u32| ConsumerPolicy {
+                name: format!("shop-{number}"),
+                scopes: vec![],
+                roles: vec![],
+                networks: vec![],
+            };
+            policy.consumers = (0..24).map(consumer).collect();
+            policy.routes[0].authentication = key_policy();
+            way(policy);
+        });
+        let mut answered = BTreeSet::new();
+        for number in 0..24 {
+            let statuses: BTreeSet<u16> = (0..4)
+                .map(|_| {
+                    let key = give(&world, grant(&format!("shop-{number}")), None);
+                    let line = format!("X-Api-Key: {}\r\n", key.reveal());
+                    status(&world.exchange(&request(&line)))
+                })
+                .collect();
+            assert_eq!(statuses.len(), 1, "{name}: shop-{number} is here and there: {statuses:?}");
+            answered.extend(statuses);
+        }
+        assert_eq!(answered, BTreeSet::from([200, 502]), "{name}: not all of them at one");
+    }
+}
+
+/// Who waits to be asked for a body is told no without being asked.
+#[test]
+fn a_body_is_asked_for_when_the_rest_was_judged() {
+    let world = world();
+    let key = give(&world, grant("shop"), None);
+    let head = |path: &str, lines: &str| {
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\
+             Connection: close\r\n{lines}\r\n"
+        )
+    };
+    let known = format!("X-Api-Key: {}\r\n", key.reveal());
+    let large = format!("{known}Transfer-Encoding: chunked\r\n");
+    for (name, path, lines, expected) in [
+        ("no key", "/", "", 401),
+        ("a key that does not hold", "/", "X-Api-Key: sw_nothing\r\n", 401),
+        ("an ambiguous path", "/a/../b", known.as_str(), 400),
+        ("an ambiguous length", "/", large.as_str(), 400),
+    ] {
+        let answer = world.exchange(&head(path, lines));
+        assert_eq!(status(&answer), expected, "{name}: {answer}");
+        assert!(!answer.contains("100 Continue"), "{name}: {answer}");
+        assert_eq!(world.upstream.seen(), Vec::<String>::new(), "{name}");
+    }
+    let mut client = world.connect();
+    client.write_all(head("/", &known).as_bytes()).unwrap();
+    assert_eq!(read_head(&mut client), "HTTP/1.1 100 Continue\r\n\r\n");
+    assert_eq!(world.upstream.seen(), Vec::<String>::new(), "its body is not here yet");
+    client.write_all(b"abcd").unwrap();
+    assert_eq!(status(&read_answer(&mut client)), 200);
+    assert!(world.upstream.seen()[0].ends_with("\r\n\r\nabcd"));
 }

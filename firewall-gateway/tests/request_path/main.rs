@@ -39,6 +39,8 @@ mod rate_store;
 
 mod http2_hygiene;
 
+mod http2_errors;
+
 mod floods;
 
 mod slow;
@@ -48,6 +50,12 @@ mod limits;
 mod failures;
 
 mod http2;
+
+mod http2_backend;
+
+mod http2_upstream;
+
+mod trailers;
 
 mod answers;
 

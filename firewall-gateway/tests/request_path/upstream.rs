@@ -144,7 +144,10 @@ fn request(tls: &mut impl Read) -> Option<String> {
     let mut message = Vec::new();
     read_until(tls, &mut message, b"\r\n\r\n")?;
     let head = String::from_utf8(message.clone()).unwrap();
-    if header(&head, "transfer-encoding").is_some() {
+    if header(&head, "trailer").is_some() {
+        read_until(tls, &mut message, b"\r\n0\r\n")?;
+        read_until(tls, &mut message, b"\r\n\r\n")?;
+    } else if header(&head, "transfer-encoding").is_some() {
         read_until(tls, &mut message, b"0\r\n\r\n")?;
     }
     let length: usize = header(&head, "content-length").map_or(0, |length| length.parse().unwrap());

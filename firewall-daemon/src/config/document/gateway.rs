@@ -27,7 +27,8 @@ use crate::config::{
 
 pub use self::delivery::{
     BackendDocument, BalanceDocument, BreakerDocument, EjectionDocument, HashDocument, HashOn,
-    HealthDocument, HedgeDocument, RequestsMax, RetriesDocument, Status, StickyCookieDocument,
+    HealthDocument, HedgeDocument, ProtocolDocument, RequestsMax, RetriesDocument, Status,
+    StickyCookieDocument,
 };
 
 /// `gateway`.
@@ -87,6 +88,8 @@ pub struct UpstreamDocument {
     pub backends: Entries<BackendDocument>,
     pub host: Option<Spanned<String>>,
     pub tls: Option<UpstreamTlsDocument>,
+    #[serde(default)]
+    pub protocol: ProtocolDocument,
     pub connections_max: Option<ConnectionsMax>,
     #[serde(default)]
     pub balance: BalanceDocument,

@@ -105,6 +105,7 @@ pub enum StickyWord {
     Address,
     Header,
     Cookie,
+    Consumer,
 }
 
 /// `mirror`.

@@ -1,7 +1,8 @@
 //! Consumers, and where their keys stand.
 
 use firewall_gateway::policy::{
-    ApiKeyPolicy, AuthenticationPolicy, ConsumerPolicy, FailuresPolicy, RulePolicy,
+    ApiKeyPolicy, AuthenticationPolicy, BalancePolicy, ConsumerPolicy, FailuresPolicy, HashKey,
+    RouteAction, RulePolicy, Sticky,
 };
 
 use super::{GatewayConfig, LEAST, load};
@@ -123,4 +124,35 @@ fn what_is_wrong_with_consumers_and_keys_is_said() {
     let error = load(&config(alone, "methods: [GET]")).unwrap_err().to_string();
     let expected = "authentication_failures: expected a route that takes API keys, found none";
     assert!(error.contains(expected), "{error}");
+}
+
+#[test]
+fn what_goes_by_consumer_asks_who_it_is() {
+    let ways = |upstream: &str, authentication: &str, sticky: &str| {
+        let text = config(CONSUMERS, authentication);
+        let other = ", {name: next, backends: [{address: '127.0.0.1:3'}]}]\n";
+        let text = text.replace("}]}]\n  consumers", &format!("}}]{upstream}}}{other}  consumers"));
+        let split = "split: [{upstream: api, weight: 1}, {upstream: next, weight: 1}]";
+        load(&text.replace("upstream: api\n", &format!("{split}\n    {sticky}\n")))
+    };
+    let (hash, by) = (", balance: hash, hash: {on: consumer}", "sticky: {by: consumer}");
+    let known = "authentication: [api_key: {}]";
+    let gateway = ways(hash, known, by).expect("a configuration").gateway.expect("a gateway");
+    assert_eq!(gateway.upstreams[0].delivery.balance, BalancePolicy::Hash(HashKey::Consumer));
+    let RouteAction::Forward(forward) = &gateway.routes[0].action else { panic!("{gateway:?}") };
+    assert_eq!(forward.sticky, Some(Sticky::Consumer));
+    let named = "sticky: {by: consumer, name: a}";
+    for (upstream, authentication, sticky, expected) in [
+        ("", known, named, "sticky: expected no name beside by: address and by: consumer"),
+        ("", "upgrades: [websocket]", by, "sticky: expected authentication beside by: consumer"),
+        (
+            ", protocol: http2",
+            "upgrades: [websocket]",
+            "sticky: {by: address}",
+            "upgrades: expected upstreams with `protocol: http1`, found \"api\" with http2",
+        ),
+    ] {
+        let error = ways(upstream, authentication, sticky).unwrap_err().to_string();
+        assert!(error.contains(expected), "{sticky} {authentication}: {error}");
+    }
 }

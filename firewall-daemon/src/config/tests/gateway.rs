@@ -1,8 +1,9 @@
 //! Upstreams and routes.
 
 use firewall_gateway::policy::{
-    BalancePolicy, BreakerPolicy, ClientCertificateUse, DeliveryPolicy, EjectionPolicy, HashKey,
-    HealthPolicy, HedgePolicy, RetryPolicy, RouteAction, SheddingPolicy, StickyCookiePolicy,
+    BackendProtocol, BalancePolicy, BreakerPolicy, ClientCertificateUse, DeliveryPolicy,
+    EjectionPolicy, HashKey, HealthPolicy, HedgePolicy, RetryPolicy, RouteAction, SheddingPolicy,
+    StickyCookiePolicy,
 };
 
 use super::*;
@@ -137,7 +138,7 @@ fn every_key_of_a_delivery_acts() {
     assert_eq!(plain.delivery, DeliveryPolicy::default());
     let full = gateway(
         "backends: [{address: '10.0.0.1:1', weight: 3, quota: 7}, {dns: api.internal, port: 8443, refresh_s: 5, weight: 2}], \
-         balance: quota, sticky_cookie: {name: lb}, slow_start_ms: 4, \
+         protocol: http2, balance: quota, sticky_cookie: {name: lb}, slow_start_ms: 4, \
          health: {path: /health?a=b, interval_ms: 200, timeout_ms: 6, healthy_after: 7, unhealthy_after: 8, statuses: [200, 204]}, \
          ejection: {failures: 9, first_ms: 10, max_ms: 11, percent_max: 12}, \
          breaker: {failures_percent: 13, requests_min: 14, window_ms: 15, open_ms: 16}, \
@@ -147,6 +148,7 @@ fn every_key_of_a_delivery_acts() {
     )
     .unwrap();
     let delivery = DeliveryPolicy {
+        protocol: BackendProtocol::Http2,
         balance: BalancePolicy::Quota,
         sticky: Some(StickyCookiePolicy { cookie: "lb".to_owned(), key_hex: String::new() }),
         slow_start_ms: 4,
@@ -232,6 +234,12 @@ fn every_key_of_a_delivery_acts() {
             "hash.name: expected the name of the header or cookie",
         ),
         ("balance: hash, hash: {on: path, name: a}", "hash.name: expected none"),
+        ("balance: hash, hash: {on: consumer, name: a}", "hash.name: expected none"),
+        (
+            "balance: hash, hash: {on: consumer}",
+            "hash: expected a route with authentication that goes to upstream \"api\", found none",
+        ),
+        ("protocol: http3", "http1"),
         ("sticky_cookie: {name: 'a b'}", "sticky_cookie.name: expected letters"),
         ("health: {path: health}", "health.path: expected a path that begins with /"),
         ("health: {path: /, statuses: []}", "health.statuses: expected 1 to 64 entries, found 0"),

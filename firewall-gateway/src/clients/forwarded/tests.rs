@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::origin;
-use crate::{limits::FORWARDED_PROXIES_MAX, policy::AddressHeader};
+use crate::{generated::cases, limits::FORWARDED_PROXIES_MAX, policy::AddressHeader};
 
 fn check(header: AddressHeader, lines: &[(&'static str, &str)], expected: &str) {
     let mut headers = HeaderMap::new();
@@ -83,4 +83,38 @@ fn one_header_is_believed_and_not_the_other() {
     check(AddressHeader::Forwarded, &both, "192.0.2.2, 10.0.0.1");
     check(AddressHeader::XForwardedFor, &both[1..], "10.0.0.1");
     check(AddressHeader::Forwarded, &both[..1], "10.0.0.1");
+}
+
+/// Whatever a client writes left of the proxy's entry: it is not believed, and what is passed on are addresses.
+#[test]
+fn generated_headers_name_no_other_client() {
+    let seeds = [
+        "10.0.0.2, 203.0.113.9",
+        "for=\"[2001:db8::1]:4711\";by=10.0.0.2, for=10.0.0.3",
+        "for=203.0.113.9;host=\"a, for=10.0.0.4;by=\\\"b\"",
+        "[2001:db8::1]:80, unknown, ::ffff:10.0.0.2",
+    ];
+    let seeds = seeds.map(|seed| seed.as_bytes().to_vec());
+    let trusts = |address: IpAddr| address.to_string().starts_with("10.");
+    let mut named = 0;
+    for bytes in cases(5, 50_000, &seeds) {
+        let Ok(value) = HeaderValue::from_bytes(&bytes) else { continue };
+        for (header, name, entry) in [
+            (AddressHeader::XForwardedFor, "x-forwarded-for", "192.0.2.1"),
+            (AddressHeader::Forwarded, "forwarded", "for=192.0.2.1"),
+        ] {
+            let name = HeaderName::from_static(name);
+            let mut headers = HeaderMap::new();
+            headers.append(name.clone(), value.clone());
+            let found = origin("10.0.0.1".parse().unwrap(), &headers, header, trusts);
+            named += u64::from(!found.proxies.is_empty());
+            assert!(found.proxies.len() <= FORWARDED_PROXIES_MAX);
+            assert!(found.proxies.iter().all(|proxy| trusts(*proxy)), "{found:?}");
+            // The proxy says whose it is in a line of its own.
+            headers.append(name, HeaderValue::from_static(entry));
+            let found = origin("10.0.0.1".parse().unwrap(), &headers, header, trusts);
+            assert_eq!(found.chain(), "192.0.2.1, 10.0.0.1");
+        }
+    }
+    assert!(named > 1_000, "{named}");
 }

@@ -1,7 +1,7 @@
 //! Fingerprints that JA4's documentation and public captures name, and ClientHellos nobody sends.
 
 use super::of;
-use crate::{generated::Generator, limits::CLIENT_HELLO_BYTES_MAX};
+use crate::{generated::cases, limits::CLIENT_HELLO_BYTES_MAX};
 
 fn numbers(text: &str) -> Vec<u8> {
     let number = |word| u16::from_str_radix(word, 16).unwrap().to_be_bytes();
@@ -127,10 +127,8 @@ fn generated_bytes_give_a_fingerprint_of_its_form_or_none() {
         record(&hello("1301", "", "", "", b"")),
         [record(&[1, 0]), record(&[0, 40])].concat(),
     ];
-    let mut generator = Generator::new(3);
     let mut found = 0;
-    for _ in 0..100_000 {
-        let mut bytes = generator.mutated(&seeds);
+    for mut bytes in cases(3, 100_000, &seeds) {
         bytes.truncate(CLIENT_HELLO_BYTES_MAX);
         if let Some(text) = of(&bytes) {
             found += 1;

@@ -176,6 +176,7 @@ const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::generated::cases;
 
     #[test]
     fn a_key_is_read_as_it_was_made() {
@@ -227,5 +228,19 @@ mod tests {
             assert_eq!(KeyText::parse(other.as_bytes()), Err(KeyError::Malformed), "{other}");
         }
         assert_eq!(KeyText::parse(&[0xff; KEY_CHARS]), Err(KeyError::Malformed));
+    }
+
+    #[test]
+    fn generated_texts_are_the_key_or_none() {
+        let key = KeyText::of(b"ab12cd34", &[b'x'; SECRET_CHARS]);
+        let other = KeyText::of(b"Zz99Yy00", &[b'7'; SECRET_CHARS]);
+        let seeds = [&key, &other].map(|key| key.reveal().as_bytes().to_vec());
+        let mut read = 0;
+        for bytes in cases(7, 100_000, &seeds) {
+            let Ok(found) = KeyText::parse(&bytes) else { continue };
+            read += 1;
+            assert!(found == key || found == other, "{}", found.reveal());
+        }
+        assert!(read > 1_000, "{read}");
     }
 }

@@ -1,6 +1,7 @@
 //! Responses as `openssl ocsp` writes them, for the certificates 17 (good) and 18 (revoked).
 
 use super::{Word, read};
+use crate::generated::cases;
 
 #[test]
 fn a_response_is_read_for_its_certificate_alone() {
@@ -38,6 +39,18 @@ fn no_bytes_make_it_panic() {
             }
         }
     }
+}
+
+#[test]
+fn generated_responses_are_good_for_their_certificate_alone() {
+    let seeds = [GOOD, REVOKED, NO_NEXT_UPDATE].map(bytes);
+    let mut good = 0;
+    for response in cases(6, 50_000, &seeds) {
+        // No certificate has this number, and the one of REVOKED is not good.
+        assert!(!matches!(read(&response, &[0xfe, 0xfd]), Ok(Word::Good { .. })));
+        good += u64::from(matches!(read(&response, &[17]), Ok(Word::Good { .. })));
+    }
+    assert!(good > 1_000, "{good}");
 }
 
 fn bytes(hex: &str) -> Vec<u8> {

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use http::{HeaderMap, HeaderValue, header};
 
-use super::{Balancer, Candidate, digest, hash, sticky::Signer, sticky::is_tag};
+use super::{Balancer, Candidate, Marks, digest, hash, sticky::Signer, sticky::is_tag};
 use crate::{
+    generated::cases,
     headers::cookie,
     limits::HASH_IN_FLIGHT_MIN,
     policy::{BalancePolicy, HashKey, StickyCookiePolicy},
@@ -201,11 +202,39 @@ fn a_request_is_known_by_what_the_policy_says() {
         (HashKey::Cookie("id".to_owned()), digest(b"seven")),
         (HashKey::Cookie("d".to_owned()), address),
         (HashKey::Path, digest(b"/path")),
+        (HashKey::Consumer, digest(b"shop")),
     ] {
         let balancer = Balancer::new(BalancePolicy::Hash(key.clone()), 7);
-        assert_eq!(balancer.key(&headers, "/path", peer), expected, "{key:?}");
+        let from = Marks { headers: &headers, path: "/path", client: peer, consumer: Some("shop") };
+        assert_eq!(balancer.key(&from), expected, "{key:?}");
     }
+    let balancer = Balancer::new(BalancePolicy::Hash(HashKey::Consumer), 7);
+    let unknown = Marks { headers: &headers, path: "/path", client: peer, consumer: None };
+    assert_eq!(balancer.key(&unknown), address);
     assert_eq!(cookie(&headers, "xid"), Some("9"));
+}
+
+/// A cookie's value is that of a pair that was sent.
+#[test]
+fn generated_cookies_are_read_within_their_lines() {
+    let seeds = ["lb=abc; a=b", "a=b;lb=;lb=x", " lb = 1 ; xlb=2", "lb", "=;=;lb==="];
+    let seeds = seeds.map(|seed| seed.as_bytes().to_vec());
+    let mut found = 0;
+    for bytes in cases(8, 50_000, &seeds) {
+        let Ok(line) = HeaderValue::from_bytes(&bytes) else { continue };
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, line);
+        let Some(value) = cookie(&headers, "lb") else { continue };
+        found += 1;
+        assert!(!value.contains(';') && value.trim() == value, "{value:?}");
+        let line = headers[header::COOKIE].to_str().unwrap_or_default();
+        let mut pairs = line.split(';').map(str::trim);
+        assert!(
+            pairs.any(|pair| pair.strip_prefix("lb=").map(str::trim) == Some(value)),
+            "{line:?}"
+        );
+    }
+    assert!(found > 1_000, "{found}");
 }
 
 /// Candidates with these weights; one of weight 0 is left out, and its place stays empty.

@@ -48,6 +48,16 @@ pub enum HashOn {
     Header,
     Cookie,
     Path,
+    Consumer,
+}
+
+/// `protocol`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProtocolDocument {
+    #[default]
+    Http1,
+    Http2,
 }
 
 /// `sticky_cookie`.

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use firewall_gateway::policy::{
-    BackendPolicy, BalancePolicy, BreakerPolicy, DeliveryPolicy, EjectionPolicy, HashKey,
-    HealthPolicy, HedgePolicy, RetryPolicy, SheddingPolicy, StickyCookiePolicy,
+    BackendPolicy, BackendProtocol, BalancePolicy, BreakerPolicy, DeliveryPolicy, EjectionPolicy,
+    HashKey, HealthPolicy, HedgePolicy, RetryPolicy, SheddingPolicy, StickyCookiePolicy,
 };
 use serde_saphyr::{Location, Spanned};
 
@@ -15,8 +15,8 @@ use crate::config::{
         Entries,
         gateway::{
             BackendDocument, BalanceDocument, BreakerDocument, EjectionDocument, HashDocument,
-            HashOn, HealthDocument, HedgeDocument, RetriesDocument, Status, StickyCookieDocument,
-            UpstreamDocument, WaitMs,
+            HashOn, HealthDocument, HedgeDocument, ProtocolDocument, RetriesDocument, Status,
+            StickyCookieDocument, UpstreamDocument, WaitMs,
         },
     },
     valid::Check,
@@ -47,6 +47,10 @@ impl Check<'_> {
         let shedding = SheddingPolicy::default();
         let wait = |wait: &Option<WaitMs>| wait.map(|wait| wait.0);
         Ok(DeliveryPolicy {
+            protocol: match upstream.protocol {
+                ProtocolDocument::Http1 => BackendProtocol::Http1,
+                ProtocolDocument::Http2 => BackendProtocol::Http2,
+            },
             balance: self.balance(place, upstream.balance, upstream.hash.as_ref())?,
             sticky: upstream.sticky_cookie.as_ref().map(|it| self.sticky_cookie(it)).transpose()?,
             slow_start_ms: wait(&upstream.slow_start_ms).unwrap_or(0),
@@ -144,6 +148,7 @@ impl Check<'_> {
         match (hash.value.on, name) {
             (HashOn::Address, None) => Ok(HashKey::Address),
             (HashOn::Path, None) => Ok(HashKey::Path),
+            (HashOn::Consumer, None) => Ok(HashKey::Consumer),
             (HashOn::Header, Some(name)) if is_token(&name) => {
                 Ok(HashKey::Header(name.to_ascii_lowercase()))
             }
@@ -155,8 +160,9 @@ impl Check<'_> {
                 );
                 self.error(hash.referenced, message)
             }
-            (HashOn::Address | HashOn::Path, Some(_)) => {
-                let message = "hash.name: expected none with `on: address` and `on: path`";
+            (HashOn::Address | HashOn::Path | HashOn::Consumer, Some(_)) => {
+                let message = "hash.name: expected none with `on: address`, `on: path` and \
+                               `on: consumer`";
                 self.error(hash.referenced, message.to_owned())
             }
         }

@@ -183,8 +183,10 @@ impl Check<'_> {
         let place = sticky.referenced;
         match (sticky.value.by, sticky.value.name) {
             (StickyWord::Address, None) => Ok(Sticky::Address),
-            (StickyWord::Address, Some(name)) => {
-                let message = "sticky: expected no name beside by: address, found one";
+            (StickyWord::Consumer, None) => Ok(Sticky::Consumer),
+            (StickyWord::Address | StickyWord::Consumer, Some(name)) => {
+                let message = "sticky: expected no name beside by: address and by: consumer, \
+                               found one";
                 self.error(name.referenced, message.to_owned())
             }
             (StickyWord::Header, Some(name)) => {

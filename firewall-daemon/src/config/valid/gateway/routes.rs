@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use firewall_gateway::{
     limits::{CONDITIONS_MAX, ROLLOUTS_MAX, ROUTES_MAX, UPGRADES_MAX},
     policy::{
-        ClientCertificateUse, ForwardPolicy, HeaderCondition, HeaderTest, RouteAction, RouteLimits,
-        RoutePolicy,
+        BackendProtocol, ClientCertificateUse, ForwardPolicy, HeaderCondition, HeaderTest,
+        RouteAction, RouteLimits, RoutePolicy, Sticky,
     },
     route::{self, Pattern, Redirect},
     upgrade,
@@ -123,6 +123,14 @@ impl Check<'_> {
             !authentication.is_empty(),
         )?;
         let offences = self.offences(route.offences)?;
+        if let RouteAction::Forward(forward) = &action
+            && forward.sticky == Some(Sticky::Consumer)
+            && authentication.is_empty()
+        {
+            let message = "sticky: expected authentication beside by: consumer, found none; \
+                           without it nobody is known";
+            return self.error(place, message.to_owned());
+        }
         Ok(RoutePolicy {
             name: route.name.value.0,
             hosts: route.hosts.0.map(|hosts| self.hosts(hosts)).transpose()?.unwrap_or_default(),
@@ -138,7 +146,7 @@ impl Check<'_> {
             client_certificate: self
                 .client_certificate(route.client_certificate, known.client_ca)?,
             upgrades: match route.upgrades.0 {
-                Some(upgrades) => self.upgrades(place, upgrades, &action)?,
+                Some(upgrades) => self.upgrades(place, upgrades, &action, upstreams)?,
                 None => Vec::new(),
             },
             authentication,
@@ -218,10 +226,23 @@ impl Check<'_> {
         route: Location,
         upgrades: Entries<String>,
         action: &RouteAction,
+        upstreams: &[UpstreamConfig],
     ) -> Result<Vec<String>, ConfigError> {
         let upgrades = self.counted("upgrades", 1..=UPGRADES_MAX, upgrades)?;
-        if !matches!(action, RouteAction::Forward(_)) {
+        let RouteAction::Forward(forward) = action else {
             return self.error(route, "upgrades: expected a route to an upstream".to_owned());
+        };
+        let multiplexed = forward.answering().filter_map(|place| upstreams.get(place));
+        if let Some(upstream) = multiplexed
+            .into_iter()
+            .find(|upstream| upstream.delivery.protocol == BackendProtocol::Http2)
+        {
+            let message = format!(
+                "upgrades: expected upstreams with `protocol: http1`, found {:?} with http2; \
+                 HTTP/2 has no upgrades",
+                upstream.name
+            );
+            return self.error(route, message);
         }
         if let Some(other) = upgrades.iter().find(|name| !upgrade::is_protocol(&name.value)) {
             let message = format!(

@@ -2,7 +2,9 @@
 
 use firewall_gateway::{
     limits::BACKENDS_MAX,
-    policy::{BackendPolicy, DeliveryPolicy, RatePolicy, RoutePolicy},
+    policy::{
+        BackendPolicy, BalancePolicy, DeliveryPolicy, HashKey, RatePolicy, RouteAction, RoutePolicy,
+    },
 };
 use serde_saphyr::{Location, Spanned};
 
@@ -50,8 +52,10 @@ impl Check<'_> {
         match (sole, upstreams, routes) {
             (Some(sole), None, None) => self.sole(sole.value),
             (None, Some(upstreams), Some(routes)) => {
+                let place = upstreams.referenced;
                 let upstreams = self.upstreams(upstreams)?;
                 let routes = self.routes(routes, &upstreams, known)?;
+                self.consumers_are_known(place, &upstreams, &routes)?;
                 Ok((upstreams, routes))
             }
             (Some(sole), upstreams, routes) => {
@@ -132,6 +136,33 @@ impl Check<'_> {
             });
         }
         Ok(checked)
+    }
+
+    // What is known by its consumer has to come over a route that asks who it is.
+    fn consumers_are_known(
+        &self,
+        place: Location,
+        upstreams: &[UpstreamConfig],
+        routes: &[RoutePolicy],
+    ) -> Result<(), ConfigError> {
+        let asks = |number: usize| {
+            routes.iter().filter(|route| !route.authentication.is_empty()).any(|route| {
+                matches!(&route.action, RouteAction::Forward(forward)
+                    if forward.answering().any(|upstream| upstream == number))
+            })
+        };
+        for (number, upstream) in upstreams.iter().enumerate() {
+            let by_consumer = BalancePolicy::Hash(HashKey::Consumer);
+            if upstream.delivery.balance == by_consumer && !asks(number) {
+                let message = format!(
+                    "hash: expected a route with authentication that goes to upstream {:?}, found \
+                     none; without one `on: consumer` knows nobody",
+                    upstream.name
+                );
+                return self.error(place, message);
+            }
+        }
+        Ok(())
     }
 
     fn upstream_tls(&self, tls: UpstreamTlsDocument) -> Result<UpstreamTlsConfig, ConfigError> {

@@ -1,13 +1,17 @@
 //! Headers, claims and tokens that nobody would write: what is read is read, the rest is refused, and
 //! nothing panics.
 
+use http::HeaderValue;
 use proptest::{collection, prelude::*};
 use serde_json::{Map, Value, json};
 
 use super::{NOW, World, claims, forge::url, one_signer};
-use crate::identity::jwt::{
-    header::Header,
-    json::{Bounds, object},
+use crate::{
+    generated::cases,
+    identity::jwt::{
+        header::Header,
+        json::{Bounds, object},
+    },
 };
 
 const BOUNDS: Bounds = Bounds { depth: 8, values: 1_024 };
@@ -127,6 +131,26 @@ proptest! {
         check(&world, &format!("{}.{}.{}", url(&header), url(&payload), url(&signature)))?;
         check(&world, &text)?;
     }
+}
+
+/// A good token with faults in it is refused, or it is the same token.
+#[test]
+fn generated_tokens_are_the_one_that_was_signed() {
+    let (signer, world) = one_signer();
+    let token = signer.token("ES256", &claims(json!({})));
+    let seeds = [token.clone().into_bytes(), format!("{token}.{token}").into_bytes()];
+    let mut good = 0;
+    for bytes in cases(9, 5_000, &seeds) {
+        let Ok(text) = String::from_utf8(bytes) else { continue };
+        if HeaderValue::from_str(&text).is_err() {
+            continue;
+        }
+        if world.verify(&text, NOW).is_ok() {
+            good += 1;
+            assert_eq!(text, token);
+        }
+    }
+    assert!(good > 100, "{good}");
 }
 
 fn check(world: &World, token: &str) -> Result<(), TestCaseError> {
