@@ -110,7 +110,7 @@ fn more_trailers_than_are_held_are_refused() {
 async fn a_call_as_grpc_makes_it() {
     let backend = Http2Backend::start(Manner::default());
     let world = world(&backend, |_| {});
-    let (mut sender, _connection) = connect(&world).await;
+    let (mut sender, connection) = connect(&world).await;
     // Path, the head's grpc-status, the trailers' names and values.
     for (path, head, expected) in [
         ("/grpc", None, &[("grpc-message", "fine"), ("grpc-status", "0"), ("x-late", "1")][..]),
@@ -145,7 +145,12 @@ async fn a_call_as_grpc_makes_it() {
         }
         assert_eq!(seen.body, "\0\0\0\0\x03abc", "{path}");
     }
-    assert_eq!(world.gateway.figures().upstream_failures, []);
+    drop(sender);
+    drop(connection.await.unwrap());
+    let figures = world.settled();
+    // Trailers are as short as what the library refuses a head with, and are not taken for it.
+    assert_eq!((figures.rejections, figures.upstream_failures), (vec![], vec![]));
+    assert_eq!(figures.requests.iter().map(|one| one.count).sum::<u64>(), 2);
 }
 
 /// A stream both ways: each message is answered before the next one is sent.

@@ -147,7 +147,8 @@ fn generated_tokens_are_the_one_that_was_signed() {
         }
         if world.verify(&text, NOW).is_ok() {
             good += 1;
-            assert_eq!(text, token);
+            // Spaces around it are the header's.
+            assert_eq!(text.trim_ascii(), token);
         }
     }
     assert!(good > 100, "{good}");
