@@ -43,8 +43,8 @@ const WHERE_CONFIGURED: [&str; 4] = [
     "seawall_jwt_keys_",
     "seawall_gateway_rate_",
 ];
-/// Nothing is in shadow here, nobody is asked who it is, or may not, and nobody is scored.
-const WHERE_ANY: [&str; 7] = [
+/// Nothing is in shadow here, nobody is asked who it is, or may not, nobody is scored, and there is no limit of rates.
+const WHERE_ANY: [&str; 8] = [
     "verdict=\"shadow\"",
     "seawall_gateway_authenticated_total",
     "seawall_gateway_denied_total",
@@ -52,6 +52,7 @@ const WHERE_ANY: [&str; 7] = [
     "seawall_gateway_cross_site_total",
     "seawall_gateway_offences_total",
     "seawall_gateway_offenders_total",
+    "seawall_gateway_rate_",
 ];
 
 #[test]
