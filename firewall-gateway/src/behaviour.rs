@@ -1,6 +1,6 @@
 //! What clients are up to: offences of an address are scored with decay, and a score leads to a refusal or a ban.
 //!
-//! Scored where every request ends ([`crate::observe`]), asked before anything is done for the next one. The kernel
+//! Scored where every request ends (`observe`), asked before anything is done for the next one. The kernel
 //! bans whom the supervisor says; who came through a proxy cannot be banned alone and is refused here.
 
 pub mod offence;

@@ -4,7 +4,7 @@ use http::Method;
 
 use crate::request::METHODS;
 
-/// A bit for each of [`METHODS`].
+/// A bit for each of `METHODS`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Methods(u8);
 

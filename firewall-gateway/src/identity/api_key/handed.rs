@@ -53,7 +53,7 @@ pub fn write<'a>(
     file.flush()
 }
 
-/// Reads what [`write`] wrote into a store.
+/// Reads what [`write()`] wrote into a store.
 ///
 /// # Errors
 /// It cannot be read, or is not that.
