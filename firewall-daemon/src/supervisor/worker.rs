@@ -440,8 +440,6 @@ fn spawn(theirs: OwnedFd, user: WorkerUser) -> io::Result<Child> {
         .arg0("seawall")
         .arg("gateway-worker")
         .env_clear()
-        // mimalloc gives pages back at once: what ten thousand handshakes needed, quiet connections do not.
-        .env("MIMALLOC_PURGE_DELAY", "0")
         .current_dir("/")
         .stdin(Stdio::from(theirs))
         .stdout(Stdio::null())
