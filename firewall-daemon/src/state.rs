@@ -14,6 +14,7 @@ pub mod changes;
 pub mod backends;
 pub mod names;
 pub mod history;
+mod lines;
 pub mod bans;
 pub mod api_keys;
 

@@ -15,6 +15,7 @@ pub use self::{
     cors::{Cors, Preflight},
     csrf::Csrf,
 };
+use crate::signing;
 
 /// Why a browser's request is refused: for the log, never for the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,11 +92,13 @@ pub enum BrowserError {
     Header { key: &'static str, found: String },
     #[error("{key}: expected the name of a cookie, found {found:?}")]
     Cookie { key: &'static str, found: String },
-    #[error("token: expected a key of at least 32 bytes as hex")]
+    #[error("token: {}", signing::EXPECTED)]
     Key,
 }
 
-fn is_token(name: &str) -> bool {
+/// Whether a header or a cookie can have this name (RFC 9110, 5.6.2; RFC 6265, 4.1.1).
+#[must_use]
+pub fn is_token(name: &str) -> bool {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !name.is_empty() && name.bytes().all(token)
 }

@@ -3,9 +3,9 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{File, OpenOptions},
-    io::{self, ErrorKind},
-    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
+    fs::File,
+    io,
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -21,13 +21,18 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     StateError,
-    file::{self, Staged},
+    file::Staged,
+    lines::{self, Kind, Read},
 };
 
 /// Its name in the state folder.
 pub const FILE: &str = "api-keys";
-/// The file may have so many bytes: a million keys, twice.
-const FILE_BYTES_MAX: u64 = 2 << 30;
+const KIND: Kind = Kind {
+    change: "change of keys",
+    expected: "a change of an API key",
+    // A million keys, twice.
+    bytes_max: 2 << 30,
+};
 /// So many lines beyond twice the keys, and the file is written anew.
 const SPARE_LINES: usize = 4_096;
 /// A key that has ended is shown, and told apart from one that never was, for so long.
@@ -107,29 +112,9 @@ impl Keyring {
     /// Where the file cannot be had, or any other line is none of it.
     pub fn open(folder: &Path) -> Result<Self, StateError> {
         let path = folder.join(FILE);
-        let content = match file::read(&path, FILE_BYTES_MAX) {
-            Err(StateError::Read { source, .. }) if source.kind() == ErrorKind::NotFound => {
-                Vec::new()
-            }
-            read => read?,
-        };
-        let whole = content.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        let (whole, rest) = content.split_at(whole);
-        if !rest.is_empty() {
-            tracing::warn!(path = %path.display(), bytes = rest.len(), "the last change of keys was cut off: dropped");
-        }
-        let (mut keys, mut lines) = (BTreeMap::new(), 0);
-        for line in whole.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            lines += 1;
-            let line = serde_json::from_slice(line).map_err(|error| StateError::Content {
-                path: format!("{}:{lines}", path.display()),
-                expected: "a change of an API key",
-                found: error.to_string(),
-            })?;
-            note(&mut keys, line);
-        }
-        let file = writable(&path)?;
-        let bytes = whole.len() as u64;
+        let mut keys = BTreeMap::new();
+        let Read { bytes, lines } = lines::read(&path, KIND, |line| note(&mut keys, line))?;
+        let file = lines::open(&path)?;
         let inner = Inner { file, bytes, lines, keys, used: Vec::new() };
         Ok(Self { path, inner: Mutex::new(inner) })
     }
@@ -231,7 +216,7 @@ impl Keyring {
             bytes.push(b'\n');
         }
         Staged::write(&self.path, &bytes)?.commit()?;
-        inner.file = writable(&self.path)?;
+        inner.file = lines::open(&self.path)?;
         (inner.bytes, inner.lines) = (bytes.len() as u64, inner.keys.len());
         Ok(())
     }
@@ -276,28 +261,6 @@ fn note(keys: &mut BTreeMap<String, KeptKey>, line: KeyLine) {
                 }
             }
         }
-    }
-}
-
-// On a file system that became read-only the keys are still to hold; what cannot be opened for writing fails with
-// the first change.
-fn writable(path: &Path) -> Result<File, StateError> {
-    let failed = |source| StateError::Read { path: path.to_path_buf(), source };
-    let mut options = OpenOptions::new();
-    match options.create(true).truncate(false).write(true).mode(0o600).open(path) {
-        Ok(file) => Ok(file),
-        Err(error) => match File::open(path) {
-            Ok(file) => Ok(file),
-            Err(_)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::ReadOnlyFilesystem | ErrorKind::StorageFull
-                ) =>
-            {
-                File::open("/dev/null").map_err(failed)
-            }
-            Err(_) => Err(failed(error)),
-        },
     }
 }
 

@@ -2,10 +2,10 @@
 //! and each end of one is here before the command returns.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{self, ErrorKind},
+    fs::File,
+    io,
     net::IpAddr,
-    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -16,11 +16,16 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     StateError,
-    file::{self, Staged},
+    file::Staged,
+    lines::{self, Kind, Read},
 };
 
-/// The file may have so many bytes: the table of bans, twice, with short reasons.
-const FILE_BYTES_MAX: u64 = 256 << 20;
+const KIND: Kind = Kind {
+    change: "ban",
+    expected: "a ban, or the end of one",
+    // The table of bans, twice, with short reasons.
+    bytes_max: 256 << 20,
+};
 /// So many lines beyond twice the bans that go on, and the file is written anew.
 const SPARE_LINES: usize = 4_096;
 
@@ -84,30 +89,11 @@ impl BanJournal {
     /// Where the file cannot be had, or any other line is none of the journal.
     pub fn open(folder: &Path) -> Result<Self, StateError> {
         let path = folder.join("bans");
-        let content = match file::read(&path, FILE_BYTES_MAX) {
-            Err(StateError::Read { source, .. }) if source.kind() == ErrorKind::NotFound => {
-                Vec::new()
-            }
-            read => read?,
-        };
-        let whole = content.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        let (whole, rest) = content.split_at(whole);
-        if !rest.is_empty() {
-            tracing::warn!(path = %path.display(), bytes = rest.len(), "the last ban was cut off: dropped");
-        }
         let mut bans = FxHashMap::default();
-        let mut lines = 0;
-        for line in whole.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            lines += 1;
-            let line = serde_json::from_slice(line).map_err(|error| StateError::Content {
-                path: format!("{}:{lines}", path.display()),
-                expected: "a ban, or the end of one",
-                found: error.to_string(),
-            })?;
-            note(&mut bans, line);
-        }
-        let file = open(&path)?;
-        let inner = Inner { file, bytes: whole.len() as u64, lines, written: 0, bans };
+        let read = lines::read(&path, KIND, |line| note(&mut bans, line))?;
+        let file = Arc::new(lines::open(&path)?);
+        let Read { bytes, lines } = read;
+        let inner = Inner { file, bytes, lines, written: 0, bans };
         Ok(Self { path, inner: Mutex::new(inner), synced: Mutex::new(0) })
     }
 
@@ -186,7 +172,7 @@ impl BanJournal {
             bytes.push(b'\n');
         }
         Staged::write(&self.path, &bytes)?.commit()?;
-        inner.file = open(&self.path)?;
+        inner.file = Arc::new(lines::open(&self.path)?);
         inner.bytes = bytes.len() as u64;
         inner.lines = inner.bans.len();
         Ok(())
@@ -194,28 +180,6 @@ impl BanJournal {
 
     fn failed(&self, source: io::Error) -> StateError {
         StateError::Write { path: self.path.clone(), action: "write a ban to it", source }
-    }
-}
-
-fn open(path: &Path) -> Result<Arc<File>, StateError> {
-    let failed = |source| StateError::Read { path: path.to_path_buf(), source };
-    let writable =
-        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
-    match writable {
-        Ok(file) => Ok(Arc::new(file)),
-        // On a file system that became read-only the bans are still to be in force.
-        Err(error) => match File::open(path) {
-            Ok(file) => Ok(Arc::new(file)),
-            Err(_)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::ReadOnlyFilesystem | ErrorKind::StorageFull
-                ) =>
-            {
-                Ok(Arc::new(File::open("/dev/null").map_err(failed)?))
-            }
-            Err(_) => Err(failed(error)),
-        },
     }
 }
 

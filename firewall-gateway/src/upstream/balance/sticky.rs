@@ -5,7 +5,7 @@ use std::{fmt::Write as _, net::SocketAddr};
 use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
 use http::HeaderValue;
 
-use crate::{policy::StickyCookiePolicy, signing};
+use crate::{browser::is_token, policy::StickyCookiePolicy, signing};
 
 /// Writes and reads the cookies of an upstream.
 pub struct Signer {
@@ -20,8 +20,7 @@ impl Signer {
     /// # Errors
     /// What is wrong with the key or the name.
     pub fn new(policy: &StickyCookiePolicy, upstream: &str) -> Result<Self, &'static str> {
-        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if policy.cookie.is_empty() || !policy.cookie.bytes().all(token) {
+        if !is_token(&policy.cookie) {
             return Err("expected a cookie name of letters, digits and -_. signs");
         }
         let key = signing::key(&policy.key_hex).ok_or(signing::EXPECTED)?;

@@ -1,6 +1,7 @@
 //! Which upstreams a route goes to: each is there, and none is counted twice.
 
 use firewall_gateway::{
+    browser::is_token,
     limits::{OVERRIDES_MAX, SHARES_MAX},
     policy::{
         CanaryPolicy, ForwardPolicy, MirrorPolicy, OverridePolicy, SharePolicy, Source, Sticky,
@@ -203,9 +204,7 @@ impl Check<'_> {
     }
 
     fn cookie_name(&self, key: &str, name: Spanned<String>) -> Result<String, ConfigError> {
-        // RFC 6265, 4.1.1: a token.
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if !(1..=64).contains(&name.value.len()) || !name.value.bytes().all(fits) {
+        if !(1..=64).contains(&name.value.len()) || !is_token(&name.value) {
             let message = format!("{key}: expected the name of a cookie, found {:?}", name.value);
             return self.error(name.referenced, message);
         }
