@@ -4,6 +4,8 @@ pub mod jwt;
 
 pub mod api_key;
 
+pub mod certificate;
+
 pub mod consumers;
 
 mod failures;
@@ -16,12 +18,14 @@ use serde_json::{Map, Value};
 pub use self::failures::masked;
 use self::{
     api_key::{Carriers, Found, Presented, error::KeyError, store::KeyStore},
+    certificate::{CertificateError, Certificates},
     consumers::Consumers,
     failures::Failures,
 };
 use crate::{
     figures::Meter,
     policy::{AuthenticationPolicy, GatewayPolicy, RoutePolicy},
+    tls::ClientCertificate,
 };
 
 /// Who sent a request.
@@ -93,11 +97,13 @@ pub enum Denied {
     Jwt(jwt::TokenError),
     /// Its key does not hold.
     Key(KeyError),
+    /// Its certificate is nobody's.
+    Certificate(CertificateError),
 }
 
 impl Denied {
     /// How many there are.
-    pub const COUNT: usize = KEYS_FROM + KeyError::ALL.len();
+    pub const COUNT: usize = CERTIFICATES_FROM + CertificateError::ALL.len();
 
     /// All of them, in the order of their numbers.
     pub fn all() -> impl Iterator<Item = Self> {
@@ -105,6 +111,7 @@ impl Denied {
             .into_iter()
             .chain(jwt::TokenError::ALL.into_iter().map(Self::Jwt))
             .chain(KeyError::ALL.into_iter().map(Self::Key))
+            .chain(CertificateError::ALL.into_iter().map(Self::Certificate))
     }
 
     /// Its place among all.
@@ -115,6 +122,7 @@ impl Denied {
             Self::Repeated => 1,
             Self::Jwt(error) => TOKENS_FROM + error as usize,
             Self::Key(error) => KEYS_FROM + error as usize,
+            Self::Certificate(error) => CERTIFICATES_FROM + error as usize,
         }
     }
 
@@ -126,6 +134,7 @@ impl Denied {
             Self::Repeated => "credential_repeated",
             Self::Jwt(error) => error.label(),
             Self::Key(error) => error.label(),
+            Self::Certificate(error) => error.label(),
         }
     }
 
@@ -134,19 +143,22 @@ impl Denied {
         HeaderValue::from_static(match self {
             Self::Missing => "Bearer",
             Self::Repeated => "Bearer error=\"invalid_request\"",
-            Self::Jwt(_) | Self::Key(_) => "Bearer error=\"invalid_token\"",
+            Self::Jwt(_) | Self::Key(_) | Self::Certificate(_) => "Bearer error=\"invalid_token\"",
         })
     }
 }
 
 const TOKENS_FROM: usize = 2;
 const KEYS_FROM: usize = TOKENS_FROM + jwt::TokenError::ALL.len();
+const CERTIFICATES_FROM: usize = KEYS_FROM + KeyError::ALL.len();
 
 /// Why nobody was recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// There is no credential that holds: 401.
     Denied(Denied),
+    /// The same where the route takes certificates alone, for which HTTP has no challenge: 403.
+    Uncertified(Denied),
     /// Too many did not: 429, and again after this time.
     Failures(Duration),
 }
@@ -158,6 +170,7 @@ pub struct Identities {
     pub issuers: Arc<jwt::Issuers>,
     /// The API keys, which may change while requests are served.
     pub keys: KeyStore,
+    certificates: Certificates,
     failures: Failures,
     routes: Vec<Asks>,
 }
@@ -169,6 +182,7 @@ struct Asks {
     /// Places of issuers.
     tokens: Vec<usize>,
     keys: Option<Carriers>,
+    certificate: bool,
 }
 
 /// Somebody who was recognised.
@@ -189,9 +203,11 @@ impl Identities {
         let issuers = jwt::Issuers::new(&policy.jwts)?;
         let routes = policy.routes.iter().map(|route| Asks::new(route, &issuers));
         let routes = routes.collect::<Result<_, _>>()?;
-        let keys = KeyStore::new(Consumers::new(&policy.consumers));
+        let consumers = Consumers::new(&policy.consumers);
+        let certificates = Certificates::new(&policy.consumers, &consumers);
+        let keys = KeyStore::new(consumers);
         let failures = Failures::new(policy.authentication_failures);
-        Ok(Self { issuers: Arc::new(issuers), keys, failures, routes })
+        Ok(Self { issuers: Arc::new(issuers), keys, certificates, failures, routes })
     }
 
     /// Whether a header, in lower case, tells backends who somebody is: it is never taken from a client.
@@ -231,8 +247,16 @@ fn milliseconds(now: Duration) -> u64 {
 }
 
 impl Asks {
+    fn is_nothing(&self) -> bool {
+        self.tokens.is_empty() && self.keys.is_none() && !self.certificate
+    }
+
+    fn is_certificate_alone(&self) -> bool {
+        self.tokens.is_empty() && self.keys.is_none()
+    }
+
     fn new(route: &RoutePolicy, issuers: &jwt::Issuers) -> Result<Self, IdentityError> {
-        let (mut tokens, mut api_key) = (Vec::new(), None);
+        let (mut tokens, mut api_key, mut certificate) = (Vec::new(), None, false);
         for asked in &route.authentication {
             match asked {
                 AuthenticationPolicy::Jwt(name) => {
@@ -243,12 +267,13 @@ impl Asks {
                     tokens.push(place);
                 }
                 AuthenticationPolicy::ApiKey(policy) => api_key = Some(policy),
+                AuthenticationPolicy::Certificate => certificate = true,
             }
         }
         let keys = api_key.map(|policy| Carriers::new(policy, !tokens.is_empty())).transpose();
         let keys =
             keys.map_err(|found| IdentityError::Carrier { route: route.name.clone(), found })?;
-        Ok(Self { route: route.name.as_str().into(), tokens, keys })
+        Ok(Self { route: route.name.as_str().into(), tokens, keys, certificate })
     }
 }
 
@@ -285,7 +310,7 @@ impl Identifier {
         self.identities.is_ours(name)
     }
 
-    /// Who sent a request of the route at this place, from this address; nobody where the route does not ask.
+    /// Who sent a request of the route at this place; nobody where the route does not ask.
     ///
     /// # Errors
     /// Why nobody was recognised.
@@ -293,10 +318,41 @@ impl Identifier {
         &self,
         route: usize,
         headers: &HeaderMap,
+        certificate: Option<&ClientCertificate>,
         address: IpAddr,
         now: Duration,
     ) -> Result<Option<Recognised>, Refused> {
         let Some(asks) = self.identities.routes.get(route) else { return Ok(None) };
+        if asks.is_nothing() {
+            return Ok(None);
+        }
+        match self.presented(asks, headers, address, now) {
+            // A credential in the request goes before that of its connection, and does not fall back on it.
+            Err(Refused::Denied(Denied::Missing)) if asks.certificate => {
+                let missing = Err(Denied::Missing);
+                let found = certificate.map_or(missing, |certificate| {
+                    let certificates = &self.identities.certificates;
+                    let verified = certificates.verify(certificate, address, now.as_secs());
+                    verified.map_err(Denied::Certificate)
+                });
+                let refused = match asks.is_certificate_alone() {
+                    true => Refused::Uncertified,
+                    false => Refused::Denied,
+                };
+                found.map(Some).map_err(refused)
+            }
+            presented => presented.map(Some),
+        }
+    }
+
+    /// Whose the credential in a request is.
+    fn presented(
+        &self,
+        asks: &Asks,
+        headers: &HeaderMap,
+        address: IpAddr,
+        now: Duration,
+    ) -> Result<Recognised, Refused> {
         if let Some(carriers) = &asks.keys {
             match carriers.find(headers) {
                 // Who shows nothing has tried nothing.
@@ -309,14 +365,12 @@ impl Identifier {
                     self.identities.may_try(address, now)?;
                     let (text, user) = (text.as_ref(), user.as_deref());
                     let presented = Presented { text, user, address, route: &asks.route };
-                    return self.identities.key(&presented, now).map(Some);
+                    return self.identities.key(&presented, now);
                 }
                 Ok(Found::Token) => {}
             }
-        } else if asks.tokens.is_empty() {
-            return Ok(None);
         }
-        self.token(asks, headers, now.as_secs()).map(Some).map_err(Refused::Denied)
+        self.token(asks, headers, now.as_secs()).map_err(Refused::Denied)
     }
 
     fn token(

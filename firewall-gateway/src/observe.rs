@@ -18,7 +18,7 @@ use crate::{
     connection::{Activity, Client, Unread},
     context::{RequestContext, RequestId},
     figures::{Meter, one},
-    identity::Refused,
+    identity::{Denied, Refused},
     rate::{Due, Limited},
     rejection::{Rejection, UpstreamFailure},
     route::Route,
@@ -137,6 +137,13 @@ impl Observation {
             Refused::Denied(denied) => {
                 self.context.denied = Some(denied);
                 Rejection::Unauthenticated
+            }
+            Refused::Uncertified(denied) => {
+                self.context.denied = Some(denied);
+                match denied {
+                    Denied::Missing => Rejection::ClientCertificateMissing,
+                    _ => Rejection::Forbidden,
+                }
             }
             Refused::Failures(wait) => {
                 self.context.retry_after = Some(wait);

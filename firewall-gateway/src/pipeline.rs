@@ -176,7 +176,7 @@ async fn stages(
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     let recognised = client
         .identifier
-        .recognise(route.place, request.headers(), from, now)
+        .recognise(route.place, request.headers(), client.certificate.as_deref(), from, now)
         .map_err(|refused| observation.nobody(refused))?;
     let mut told = Vec::new();
     if let Some(recognised) = recognised {

@@ -8,9 +8,9 @@ use std::{
 
 use firewall_gateway::{
     policy::{
-        CertificatePolicy, ClientCertificatePolicy, ClientCertificateUse, GatewayPolicy, JwtPolicy,
-        KeyText, LogPolicy, RateStorePolicy, RoutePolicy, TlsPolicy, UpstreamPolicy,
-        UpstreamTlsPolicy,
+        AuthenticationPolicy, CertificatePolicy, ClientCertificatePolicy, ClientCertificateUse,
+        GatewayPolicy, JwtPolicy, KeyText, LogPolicy, RateStorePolicy, RoutePolicy, TlsPolicy,
+        UpstreamPolicy, UpstreamTlsPolicy,
     },
     server::ServeError,
     tls::{CertificateFacts, TlsError},
@@ -171,7 +171,10 @@ fn tls(config: &GatewayConfig, tls: &TlsConfig) -> Result<TlsPolicy, MaterialErr
             ocsp_der: None,
         });
     }
-    let wanted = |route: &RoutePolicy| route.client_certificate != ClientCertificateUse::None;
+    let wanted = |route: &RoutePolicy| {
+        route.client_certificate != ClientCertificateUse::None
+            || route.authentication.contains(&AuthenticationPolicy::Certificate)
+    };
     let clients = tls.client_certificates.as_ref().filter(|_| config.routes.iter().any(wanted));
     let client_certificates = clients.map(|clients| {
         Ok::<_, MaterialError>(ClientCertificatePolicy {

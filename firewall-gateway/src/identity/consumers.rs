@@ -2,9 +2,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use http::{HeaderName, HeaderValue};
 use ipnetwork::IpNetwork;
 
-use crate::policy::ConsumerPolicy;
+use crate::{
+    headers::{X_CONSUMER, X_CONSUMER_ROLES, X_CONSUMER_SCOPES},
+    policy::ConsumerPolicy,
+};
 
 /// Someone who uses the API.
 #[derive(Debug)]
@@ -19,6 +23,21 @@ pub struct Consumer {
     pub networks: Vec<IpNetwork>,
     /// Whether the policy names it: a key may outlive the entry of its consumer.
     pub known: bool,
+}
+
+impl Consumer {
+    /// What backends are told of it, where a credential of it has these scopes.
+    #[must_use]
+    pub fn headers(&self, scopes: &[Arc<str>]) -> Vec<(HeaderName, HeaderValue)> {
+        let said = [
+            (X_CONSUMER, self.name.to_string()),
+            (X_CONSUMER_SCOPES, scopes.join(" ")),
+            (X_CONSUMER_ROLES, self.roles.join(" ")),
+        ];
+        let said = said.into_iter().filter(|(_, text)| !text.is_empty());
+        // A policy has only texts that a header may have.
+        said.filter_map(|(name, text)| Some((name, text.parse().ok()?))).collect()
+    }
 }
 
 /// All of them, by name.

@@ -4,7 +4,7 @@ use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 
 /// Someone who uses the API: a customer, a service, a partner.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConsumerPolicy {
     /// Its name in the log, in rules and for the upstream.
@@ -18,6 +18,9 @@ pub struct ConsumerPolicy {
     /// Where it comes from; none is anywhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub networks: Vec<IpNetwork>,
+    /// Names of certificates that are its; see [`crate::identity::certificate`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<String>,
 }
 
 /// Credentials that did not hold, a minute; more is refused with 429.

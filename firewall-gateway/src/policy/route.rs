@@ -112,6 +112,8 @@ pub enum AuthenticationPolicy {
     Jwt(String),
     /// A key of a consumer.
     ApiKey(ApiKeyPolicy),
+    /// A certificate of a consumer, where the request brings no other credential.
+    Certificate,
 }
 
 /// What a header must say.

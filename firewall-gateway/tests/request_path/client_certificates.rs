@@ -3,7 +3,8 @@
 use std::{io::Write, sync::Arc};
 
 use firewall_gateway::policy::{
-    ClientCertificatePolicy, ClientCertificateUse, TICKET_KEY_BYTES, TicketKey, TlsPolicy,
+    ApiKeyPolicy, AuthenticationPolicy, ClientCertificatePolicy, ClientCertificateUse,
+    ConsumerPolicy, TICKET_KEY_BYTES, TicketKey, TlsPolicy,
 };
 use rcgen::KeyPair;
 use rustls::{
@@ -218,4 +219,86 @@ fn sha256(bytes: &[u8]) -> String {
         (hash.output_len() == 32).then(|| hash.hash(bytes))
     });
     suite.unwrap().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn a_certificate_is_a_consumers() {
+    let club = Club::new();
+    let [alice, bob] =
+        [("alice", 1), ("bob", 2)].map(|(name, serial)| club.clients.client(name, serial, FUTURE));
+    let consumer = |name: &str, certificate: &str, networks: &[&str]| ConsumerPolicy {
+        name: name.to_owned(),
+        scopes: vec!["orders.read".to_owned()],
+        roles: vec!["partner".to_owned()],
+        networks: networks.iter().map(|network| network.parse().unwrap()).collect(),
+        certificates: vec![certificate.to_owned()],
+    };
+    let key = AuthenticationPolicy::ApiKey(ApiKeyPolicy {
+        header: Some("x-api-key".to_owned()),
+        bearer: false,
+        basic: false,
+        keep: false,
+    });
+    let shop = [consumer("shop", "DNS:alice.clients", &[])];
+    let far = [consumer("shop", "subject:CN=alice", &["192.0.2.0/24"])];
+    let (alone, beside) =
+        (vec![AuthenticationPolicy::Certificate], vec![key, AuthenticationPolicy::Certificate]);
+    for (consumers, authentication, shown, more, status, rejection, denied) in [
+        (&shop, &alone, Some(&alice), "", 200, "", ""),
+        (&shop, &beside, Some(&alice), "", 200, "", ""),
+        (&shop, &alone, Some(&bob), "", 403, "forbidden", "certificate_unknown"),
+        (&far, &alone, Some(&alice), "", 403, "forbidden", "certificate_network"),
+        (&shop, &alone, None, "", 403, "client_certificate_missing", "credential_missing"),
+        (&shop, &beside, None, "", 401, "unauthenticated", "credential_missing"),
+        (&shop, &beside, Some(&bob), "", 401, "unauthenticated", "certificate_unknown"),
+        // A credential that does not hold is not made up for.
+        (&shop, &beside, Some(&alice), "X-Api-Key: x\r\n", 401, "unauthenticated", "key_malformed"),
+    ] {
+        let mut policy = crate::world::example_policy();
+        policy.tls = club.tls("");
+        policy.consumers = consumers.to_vec();
+        policy.routes[0].authentication = authentication.clone();
+        // What the upstream is told of certificates has nothing to do with who it is.
+        policy.routes[0].client_certificate = ClientCertificateUse::None;
+        let upstream = Upstream::start("api.internal");
+        policy.upstreams = vec![upstream_policy(upstream.address, &upstream.certificate_pem, 4)];
+        let world = World::serving(upstream, &policy);
+        let mut config = club.servers.trusting(&[&TLS13]);
+        if let Some(identity) = shown {
+            config = config.showing(identity);
+        }
+        let before = world.gateway.figures();
+        let mut client =
+            crate::pki::open(world.address, &Arc::new(config.config()), "gateway.test").unwrap();
+        let request = format!(
+            "GET / HTTP/1.1\r\nHost: a\r\nX-Consumer: root\r\n{more}Connection: close\r\n\r\n"
+        );
+        client.write_all(request.as_bytes()).unwrap();
+        let answer = crate::world::read_to_end(&mut client);
+        assert_eq!(crate::world::status(&answer), status, "{answer}");
+        assert_eq!(header(&answer, "www-authenticate").is_some(), status == 401, "{answer}");
+        let after = world.settled();
+        one_request(&before, &after, status, "h1", rejection);
+        for reason in
+            ["credential_missing", "certificate_unknown", "certificate_network", "key_malformed"]
+        {
+            assert_eq!(
+                label(&after.denied, reason),
+                u64::from(reason == denied),
+                "{reason}: {answer}"
+            );
+        }
+        assert_eq!(label(&after.authenticated, "certificate"), u64::from(status == 200));
+        if status != 200 {
+            assert!(world.upstream.seen().is_empty(), "{answer}");
+            continue;
+        }
+        let seen = world.upstream.seen().remove(0);
+        assert_eq!(header(&seen, "x-consumer"), Some("shop"), "{seen}");
+        assert_eq!(header(&seen, "x-consumer-scopes"), Some("orders.read"));
+        assert_eq!(header(&seen, "x-consumer-roles"), Some("partner"));
+        let credential = header(&seen, "x-consumer-credential").unwrap();
+        assert_eq!(credential, &sha256(&alice.leaf())[..16]);
+        assert_eq!(header(&seen, "x-client-cert-subject"), None);
+    }
 }

@@ -45,6 +45,7 @@ fn consumers(policy: &mut GatewayPolicy) {
         scopes: texts(&["orders.read", "orders.write"]),
         roles: texts(&["customer"]),
         networks: vec![],
+        certificates: vec![],
     };
     let far = ConsumerPolicy {
         name: "far".to_owned(),
@@ -361,6 +362,7 @@ fn a_consumer_stays_where_it_is() {
                 scopes: vec![],
                 roles: vec![],
                 networks: vec![],
+                certificates: vec![],
             };
             policy.consumers = (0..24).map(consumer).collect();
             policy.routes[0].authentication = key_policy();

@@ -169,6 +169,7 @@ fn consumers_and_their_keys_are_told_apart() {
                 scopes: vec![],
                 roles: vec![],
                 networks: vec![],
+                certificates: vec![],
             };
             policy.consumers = vec![consumer("shop"), consumer("bank")];
             policy.routes[0].authentication = vec![AuthenticationPolicy::ApiKey(ApiKeyPolicy {

@@ -128,6 +128,7 @@ fn one_that_drains_hears_of_a_revoked_key() {
         scopes: Vec::new(),
         roles: Vec::new(),
         networks: Vec::new(),
+        certificates: Vec::new(),
     }];
     let header = Some("x-api-key".to_owned());
     let by_key = ApiKeyPolicy { header, bearer: false, basic: false, keep: false };

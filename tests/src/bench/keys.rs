@@ -45,6 +45,7 @@ pub fn run() -> Result<(Report, Vec<String>)> {
         scopes: vec!["orders.read".to_owned(), "orders.write".to_owned()],
         roles: vec!["partner".to_owned()],
         networks: Vec::new(),
+        certificates: Vec::new(),
     });
     let consumers = Consumers::new(&consumers.collect::<Vec<_>>());
     // All policies stay where they are until the end: else the keys would lie in the memory that they left.

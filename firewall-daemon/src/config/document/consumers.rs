@@ -19,6 +19,8 @@ pub struct ConsumerDocument {
     pub roles: Given<Entries<String>>,
     #[serde(default)]
     pub networks: Given<Entries<Prefix>>,
+    #[serde(default)]
+    pub certificates: Given<Entries<String>>,
 }
 
 /// Credentials that do not hold, a minute.

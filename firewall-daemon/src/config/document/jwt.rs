@@ -7,7 +7,7 @@ use serde_saphyr::Spanned;
 
 use crate::config::{
     document::{Entries, consumers::ApiKeyDocument},
-    scalar::{FilePath, Given, Name, Number, Url},
+    scalar::{FilePath, Flag, Given, Name, Number, Url},
 };
 
 /// An entry of `gateway.jwt`.
@@ -46,4 +46,5 @@ pub struct JwtDocument {
 pub struct AuthenticationDocument {
     pub jwt: Option<Spanned<Name>>,
     pub api_key: Option<Spanned<ApiKeyDocument>>,
+    pub certificate: Option<Spanned<Flag>>,
 }

@@ -30,13 +30,13 @@ fn texts(texts: &[&str]) -> Vec<String> {
 fn every_key_of_consumers_acts() {
     let failures = "  authentication_failures: {address_per_min: 1, network_per_min: 2, consumer_per_min: 3}\n";
     let gateway = read(&format!("{CONSUMERS}{failures}"), "authentication: [api_key: {}]");
-    let bank =
-        ConsumerPolicy { name: "bank".into(), scopes: vec![], roles: vec![], networks: vec![] };
+    let bank = ConsumerPolicy { name: "bank".into(), ..ConsumerPolicy::default() };
     let shop = ConsumerPolicy {
         name: "shop".into(),
         scopes: texts(&["a", "b"]),
         roles: texts(&["c"]),
         networks: vec!["192.0.2.0/24".parse().unwrap()],
+        certificates: vec![],
     };
     assert_eq!(gateway.consumers, [shop, bank]);
     let failures = FailuresPolicy { address_per_min: 1, network_per_min: 2, consumer_per_min: 3 };
@@ -63,15 +63,18 @@ fn every_key_of_consumers_acts() {
 #[test]
 fn what_is_wrong_with_consumers_and_keys_is_said() {
     for (route, expected) in [
-        ("authentication: [{}]", "authentication: expected one of jwt and api_key, found none"),
+        (
+            "authentication: [{}]",
+            "expected one of jwt, api_key and certificate, found none of them",
+        ),
         (
             "authentication: [{api_key: {}, jwt: main}]",
-            "authentication: expected one of jwt and api_key, found both",
+            "authentication: expected one of jwt, api_key and certificate, found more than one",
         ),
         ("authentication: [{password: {}}]", "password"),
         (
             "authentication: [api_key: {}, api_key: {}]",
-            "authentication: expected api_key once, found it again",
+            "authentication: expected api_key and certificate once each, found one of them again",
         ),
         ("authentication: [api_key: {from: []}]", "from: expected 1 to 3 entries, found 0"),
         (
@@ -93,7 +96,14 @@ fn what_is_wrong_with_consumers_and_keys_is_said() {
             "authentication: [api_key: {}]\n    authorise: [{consumers: [nobody]}]",
             "authorise: consumers: expected names of gateway.consumers in route \"r\", found \"nobody\"",
         ),
-        ("methods: [GET]", "consumers: expected a route that takes API keys, found none"),
+        (
+            "methods: [GET]",
+            "consumers: expected a route that takes API keys or certificates, found none",
+        ),
+        (
+            "authentication: [certificate: true]",
+            "certificate: expected gateway.tls.client_ca, found none",
+        ),
     ] {
         let error = load(&config(CONSUMERS, route)).unwrap_err().to_string();
         assert!(error.contains(expected), "{route}: {error}");
@@ -124,6 +134,62 @@ fn what_is_wrong_with_consumers_and_keys_is_said() {
     let error = load(&config(alone, "methods: [GET]")).unwrap_err().to_string();
     let expected = "authentication_failures: expected a route that takes API keys, found none";
     assert!(error.contains(expected), "{error}");
+}
+
+#[test]
+fn certificates_and_routes_are_there_for_each_other() {
+    let certified = |consumers: &str, route: &str| {
+        load(&config(&format!("  tls: {{client_ca: c}}\n  consumers: [{consumers}]\n"), route))
+    };
+    let by_certificate = "authentication: [{api_key: {}}, {certificate: true}]";
+    let names = "'URI:spiffe://a/b', 'subject:CN=a,O=b'";
+    let one = format!("{{name: a, certificates: [{names}]}}");
+    let gateway = certified(&one, by_certificate).unwrap().gateway.expect("a gateway");
+    assert_eq!(gateway.consumers[0].certificates, ["URI:spiffe://a/b", "subject:CN=a,O=b"]);
+    let [AuthenticationPolicy::ApiKey(_), AuthenticationPolicy::Certificate] =
+        gateway.routes[0].authentication.as_slice()
+    else {
+        panic!("{:?}", gateway.routes[0].authentication)
+    };
+    let two = format!("{one}, {{name: b, certificates: ['DNS:x', 'URI:spiffe://a/b']}}");
+    for (consumers, route, expected) in [
+        (
+            one.as_str(),
+            "authentication: [api_key: {}]",
+            "certificates: expected a route that takes those of consumer \"a\"",
+        ),
+        (
+            "{name: a}",
+            by_certificate,
+            "expected certificates of one of gateway.consumers beside certificate in route \"r\"",
+        ),
+        (
+            &two,
+            by_certificate,
+            "expected a name that no other consumer has, found \"URI:spiffe://a/b\", which is \"a\" too",
+        ),
+        (
+            "{name: a, certificates: [shop]}",
+            by_certificate,
+            "certificates: expected subject:, URI:, DNS:",
+        ),
+        ("{name: a, certificates: ['DNS:a', 'DNS:a']}", by_certificate, "found DNS:a again"),
+        ("{name: a, certificates: []}", by_certificate, "certificates: expected 1 to 32 entries"),
+        (
+            &one,
+            "authentication: [{certificate: true}, {certificate: true}]",
+            "found one of them again",
+        ),
+        (&one, "authentication: [{certificate: false}]", "certificate: expected true, found false"),
+        (
+            &one,
+            "authentication: [certificate: true]\n    authorise: [{consumers: [z]}]",
+            "found \"z\"",
+        ),
+    ] {
+        let error = certified(consumers, route).unwrap_err().to_string();
+        assert!(error.contains(expected), "{consumers} {route}: {error}");
+    }
 }
 
 #[test]

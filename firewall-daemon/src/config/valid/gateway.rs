@@ -6,6 +6,7 @@ mod ways;
 mod routes;
 mod rollout;
 mod jwt;
+mod authentication;
 mod consumers;
 mod authorise;
 mod browser;
@@ -63,7 +64,7 @@ impl Check<'_> {
         let consumers = self.consumers(gateway.consumers)?;
         let failures = gateway.authentication_failures;
         let failures_place = failures.as_ref().map(|failures| failures.referenced);
-        self.keys_act(consumers_place, &consumers, failures_place, &routes)?;
+        self.consumers_act(consumers_place, &consumers, failures_place, &routes)?;
         let behaviour = gateway.behaviour.0.map(|it| self.behaviour(it)).transpose()?;
         self.offences_act(place, behaviour.as_ref(), &routes)?;
         Ok(GatewayConfig {

@@ -17,7 +17,6 @@ use super::{
     text::{ID_CHARS, KeyHash},
 };
 use crate::{
-    headers::{X_CONSUMER, X_CONSUMER_ROLES, X_CONSUMER_SCOPES},
     identity::consumers::{Consumers, shared},
     limits::{API_KEYS_MAX, KEY_USES_AT_ONCE, RECENT_KEYS_MAX},
 };
@@ -146,15 +145,7 @@ impl KeyStore {
                 }
             };
             let (routes, networks) = (policy.routes.clone(), policy.networks.clone());
-            let said = [
-                (X_CONSUMER, consumer.name.to_string()),
-                (X_CONSUMER_SCOPES, scopes.join(" ")),
-                (X_CONSUMER_ROLES, consumer.roles.join(" ")),
-            ];
-            let said = said.into_iter().filter(|(_, text)| !text.is_empty());
-            // A policy has only texts that a header may have.
-            let headers = said.filter_map(|(name, text)| Some((name, text.parse().ok()?)));
-            let headers = headers.collect();
+            let headers = consumer.headers(&scopes);
             Arc::new(Grant { consumer, scopes, routes, networks, headers })
         });
         grant.clone()

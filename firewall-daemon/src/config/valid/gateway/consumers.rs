@@ -1,7 +1,7 @@
-//! Consumers, where their keys stand, and that each of the two is there for the other.
+//! Consumers, where their keys stand, and that consumers and routes are there for each other.
 
 use firewall_gateway::{
-    identity::jwt::is_header_for_claims,
+    identity::{certificate, jwt::is_header_for_claims},
     limits::{CONSUMERS_MAX, GRANTED_BYTES_MAX, GRANTED_MAX},
     policy::{ApiKeyPolicy, AuthenticationPolicy, ConsumerPolicy, FailuresPolicy, RoutePolicy},
 };
@@ -30,39 +30,41 @@ impl Check<'_> {
         let Some(consumers) = consumers else { return Ok(Vec::new()) };
         let mut checked = Vec::<ConsumerPolicy>::new();
         for one in self.counted("consumers", 1..=CONSUMERS_MAX, consumers)? {
-            let ConsumerDocument { name, scopes, roles, networks } = one.value;
+            let ConsumerDocument { name, scopes, roles, networks, certificates } = one.value;
             self.new_name(&name, checked.iter().map(|other| &other.name))?;
+            let certificates = self.certificates_of(certificates, &checked)?;
             checked.push(ConsumerPolicy {
                 name: name.value.0,
                 scopes: self.granted("scopes", scopes)?,
                 roles: self.granted("roles", roles)?,
                 networks: self.networks(GRANTED_MAX, networks)?,
+                certificates,
             });
         }
         Ok(checked)
     }
 
-    /// What nobody can use protects nothing: keys without consumers, and the other way round; and a rule for a
-    /// consumer that no key of its route can have.
-    pub(super) fn keys_act(
+    /// What nobody can use protects nothing: keys and certificates without consumers, and the other way round;
+    /// and a rule for a consumer that no credential of its route can have.
+    pub(super) fn consumers_act(
         &self,
         place: Location,
         consumers: &[ConsumerPolicy],
         failures: Option<Location>,
         routes: &[RoutePolicy],
     ) -> Result<(), ConfigError> {
-        let by_key =
-            |asked: &AuthenticationPolicy| matches!(asked, AuthenticationPolicy::ApiKey(_));
-        let takes = routes.iter().find(|route| route.authentication.iter().any(by_key));
-        let example = "authentication: [{api_key: {}}]";
-        let message = match (takes, failures) {
-            (None, _) if !consumers.is_empty() => {
-                format!(
-                    "consumers: expected a route that takes API keys, found none; write {example} \
-                     in gateway.routes, or remove them"
-                )
+        let taking = |takes: fn(&AuthenticationPolicy) -> bool| {
+            routes.iter().find(|route| route.authentication.iter().any(takes))
+        };
+        let (by_key, by_certificate) = (taking(is_key), taking(is_certificate));
+        let certified = consumers.iter().find(|consumer| !consumer.certificates.is_empty());
+        let message = match (by_key, by_certificate) {
+            (None, None) if !consumers.is_empty() => {
+                "consumers: expected a route that takes API keys or certificates, found none; write \
+                 authentication: [{api_key: {}}] in gateway.routes, or remove them"
+                    .to_owned()
             }
-            (None, Some(place)) => {
+            (None, _) if let Some(place) = failures => {
                 let message =
                     "authentication_failures: expected a route that takes API keys, found none";
                 return self.error(place, message.to_owned());
@@ -70,6 +72,16 @@ impl Check<'_> {
             (Some(route), _) if consumers.is_empty() => format!(
                 "routes: expected gateway.consumers beside the API keys of route {:?}, found none",
                 route.name
+            ),
+            (_, Some(route)) if certified.is_none() => format!(
+                "routes: expected certificates of one of gateway.consumers beside certificate in \
+                 route {:?}, found none",
+                route.name
+            ),
+            (_, None) if let Some(consumer) = certified => format!(
+                "certificates: expected a route that takes those of consumer {:?}, found none; write \
+                 authentication: [{{certificate: true}}] in gateway.routes, or remove them",
+                consumer.name
             ),
             _ => return self.rules_act(place, consumers, routes),
         };
@@ -82,12 +94,11 @@ impl Check<'_> {
         consumers: &[ConsumerPolicy],
         routes: &[RoutePolicy],
     ) -> Result<(), ConfigError> {
-        let by_key =
-            |asked: &AuthenticationPolicy| matches!(asked, AuthenticationPolicy::ApiKey(_));
-        let keyed = |route: &&RoutePolicy| {
-            !route.authentication.is_empty() && route.authentication.iter().all(by_key)
+        let of_consumers = |asked: &AuthenticationPolicy| is_key(asked) || is_certificate(asked);
+        let known = |route: &&RoutePolicy| {
+            !route.authentication.is_empty() && route.authentication.iter().all(of_consumers)
         };
-        for route in routes.iter().filter(keyed) {
+        for route in routes.iter().filter(known) {
             let mut named = route.authorise.iter().flat_map(|rule| &rule.consumers);
             if let Some(name) = named.find(|name| consumers.iter().all(|one| one.name != **name)) {
                 let message = format!(
@@ -98,6 +109,32 @@ impl Check<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Names of certificates, of which each is one consumer's.
+    fn certificates_of(
+        &self,
+        list: Given<Entries<String>>,
+        before: &[ConsumerPolicy],
+    ) -> Result<Vec<String>, ConfigError> {
+        let Some(list) = list.0 else { return Ok(Vec::new()) };
+        let list = self.counted("certificates", 1..=GRANTED_MAX, list)?;
+        for name in &list {
+            if let Err(expected) = certificate::check_name(&name.value) {
+                let message = format!("certificates: expected {expected}, found {:?}", name.value);
+                return self.error(name.referenced, message);
+            }
+            let its = |other: &&ConsumerPolicy| other.certificates.contains(&name.value);
+            if let Some(other) = before.iter().find(its) {
+                let message = format!(
+                    "certificates: expected a name that no other consumer has, found {:?}, which is \
+                     {:?} too",
+                    name.value, other.name
+                );
+                return self.error(name.referenced, message);
+            }
+        }
+        self.each_once("certificates", list, |name| name)
     }
 
     pub(super) fn api_key(
@@ -158,6 +195,14 @@ impl Check<'_> {
         }
         self.each_once(key, list, |text| text)
     }
+}
+
+fn is_key(asked: &AuthenticationPolicy) -> bool {
+    matches!(asked, AuthenticationPolicy::ApiKey(_))
+}
+
+fn is_certificate(asked: &AuthenticationPolicy) -> bool {
+    matches!(asked, AuthenticationPolicy::Certificate)
 }
 
 /// How many credentials that do not hold are borne.

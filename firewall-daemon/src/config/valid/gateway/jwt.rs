@@ -6,17 +6,14 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use aws_lc_rs::digest;
 use firewall_gateway::{
     identity::jwt::{Algorithm, is_header_for_claims},
-    limits::{AUTHENTICATIONS_MAX, CLAIM_HEADERS_MAX, JWT_KEYS_TEXT_BYTES_MAX, JWTS_MAX},
+    limits::{CLAIM_HEADERS_MAX, JWT_KEYS_TEXT_BYTES_MAX, JWTS_MAX},
     policy::{AuthenticationPolicy, ClaimHeader, JwtPolicy, KeyOrigin, RoutePolicy},
 };
 use serde_saphyr::{Location, Spanned};
 
 use crate::config::{
     ConfigError, JwtConfig, KeysConfig, KeysUrlConfig,
-    document::{
-        Entries,
-        jwt::{AuthenticationDocument, JwtDocument},
-    },
+    document::{Entries, jwt::JwtDocument},
     scalar::{Given, Name, Url},
     valid::Check,
 };
@@ -143,44 +140,6 @@ impl Check<'_> {
                 self.error(place, message)
             }
         }
-    }
-
-    /// Which credentials a route takes.
-    pub(super) fn authentication(
-        &self,
-        authentication: Given<Entries<AuthenticationDocument>>,
-        jwts: &[JwtConfig],
-    ) -> Result<Vec<AuthenticationPolicy>, ConfigError> {
-        let Some(list) = authentication.0 else { return Ok(Vec::new()) };
-        let (mut names, mut keys) = (Vec::new(), Vec::new());
-        for entry in self.counted("authentication", 1..=AUTHENTICATIONS_MAX, list)? {
-            match (entry.value.jwt, entry.value.api_key) {
-                (Some(jwt), None) => {
-                    let (Name(name), place) = (jwt.value, jwt.referenced);
-                    if !jwts.iter().any(|jwt| jwt.policy.name == name) {
-                        let message =
-                            format!("jwt: expected a name of gateway.jwt, found {name:?}");
-                        return self.error(place, message);
-                    }
-                    names.push(Spanned { value: name, referenced: place, defined: place });
-                }
-                (None, Some(key)) if keys.is_empty() => keys.push(self.api_key(key)?),
-                (None, Some(key)) => {
-                    let message = "authentication: expected api_key once, found it again; name \
-                                   all its places in one from";
-                    return self.error(key.referenced, message.to_owned());
-                }
-                (jwt, _) => {
-                    let found = if jwt.is_some() { "both" } else { "none of them" };
-                    let message =
-                        format!("authentication: expected one of jwt and api_key, found {found}");
-                    return self.error(entry.referenced, message);
-                }
-            }
-        }
-        let names = self.each_once("authentication", names, |name| name)?;
-        let tokens = names.into_iter().map(AuthenticationPolicy::Jwt);
-        Ok(tokens.chain(keys.into_iter().map(AuthenticationPolicy::ApiKey)).collect())
     }
 
     fn algorithms(&self, list: Entries<String>) -> Result<Vec<Algorithm>, ConfigError> {

@@ -12,6 +12,7 @@ fn store() -> KeyStore {
         scopes: vec!["read".to_owned(), "write".to_owned()],
         roles: vec![],
         networks: vec![],
+        certificates: vec![],
     };
     KeyStore::new(Consumers::new(&[shop]))
 }
