@@ -4,6 +4,7 @@
 
 use std::{net::IpAddr, path::PathBuf};
 
+use firewall_gateway::explain::{self as request, RequestExplanation};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -33,7 +34,7 @@ pub use asks::{
 };
 pub use backends::{BackendAsk, BackendVerb, QUOTA_MAX, WEIGHT_MAX};
 pub use caller::Caller;
-pub use client::{ClientError, ask, explain, status, update_feeds, update_geo};
+pub use client::{ClientError, ask, explain, explain_request, status, update_feeds, update_geo};
 pub use safe::{
     Applied, ApplyAsk, CONFIRM_S_MAX, CONFIRM_S_MIN, HistoryLine, HistoryShown, PlanAsk,
     RollbackAsk,
@@ -69,6 +70,11 @@ pub enum Request {
     Status {},
     /// The gateway's routes.
     Routes {},
+    /// What the gateway's policy in force says of a request.
+    ExplainRequest {
+        /// The request.
+        question: Box<request::Question>,
+    },
     /// What the policy in force says of a packet.
     Explain {
         /// The packet, or whose.
@@ -202,6 +208,13 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// Where it is none, or the kernel does not answer.
     fn explain(&self, subject: &Subject) -> Result<Explanation, ExplainError>;
+
+    /// What the gateway's policy in force says of a request.
+    ///
+    /// # Errors
+    ///
+    /// Where it is none, or there is no gateway.
+    fn explain_request(&self, question: &request::Question) -> Result<RequestExplanation, String>;
 
     /// What a configuration would change.
     ///

@@ -21,7 +21,7 @@ mod text;
 pub use crate::hex::HexError;
 pub use judged::{Facts, Question};
 pub use origin::Origin;
-pub use text::render;
+pub use text::{render, shown};
 
 /// What is asked about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

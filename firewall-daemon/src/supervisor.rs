@@ -144,13 +144,24 @@ impl Supervisor {
     /// Where it does not start; the live one goes on.
     pub fn stage(&self, policy: &GatewayPolicy) -> Result<Arc<Worker>, WorkerError> {
         let mut policy = handed(policy, &self.state().tickets);
+        self.set_fetched_keys(&mut policy);
+        self.keyholders.start(&self.listeners, self.user, &policy, &self.told)
+    }
+
+    /// The policy in force, with the keys of this moment.
+    pub fn policy(&self) -> GatewayPolicy {
+        let mut policy = self.state().material.policy.clone();
+        self.set_fetched_keys(&mut policy);
+        policy
+    }
+
+    fn set_fetched_keys(&self, policy: &mut GatewayPolicy) {
         for (jwt, (endpoint, keys)) in &*self.keys() {
             let fetched = |jwt: &JwtPolicy| matches!(&jwt.origin, KeyOrigin::Fetched { endpoint: of, .. } if of == endpoint);
             if policy.jwts.iter().any(|one| one.name == *jwt && fetched(one)) {
                 policy.set_keys(jwt, keys.clone());
             }
         }
-        self.keyholders.start(&self.listeners, self.user, &policy, &self.told)
     }
 
     /// Makes a staged worker the live one and tells the old one to drain.

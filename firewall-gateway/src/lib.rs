@@ -67,6 +67,8 @@ mod trace;
 
 pub mod figures;
 
+pub mod explain;
+
 pub mod worker;
 
 #[cfg(test)]

@@ -1,17 +1,20 @@
-//! `seawall explain`: what the policy in force says of a packet, and why.
+//! `seawall explain`: what the policy in force says of a packet or a request, and why.
+
+mod request;
 
 use std::{net::IpAddr, path::PathBuf};
 
 use clap::{Args, value_parser};
 
+use self::request::RequestArgs;
 use super::print;
 use crate::{
     control,
     explain::{self, Question, Subject, Traffic},
 };
 
-/// Ask the program in force what it would do with a packet, and why. Nothing is counted for it, and no
-/// limit is used up.
+/// Ask the policy in force what it would do with a packet or a request, and why. Nothing is counted for it,
+/// and no limit is used up.
 #[derive(Args, Debug)]
 pub struct ExplainArgs {
     /// The address that typical traffic comes from.
@@ -26,6 +29,8 @@ pub struct ExplainArgs {
     /// The port that the address sends to [default: 443].
     #[arg(long, value_name = "PORT", value_parser = value_parser!(u16).range(1..))]
     port: Option<u16>,
+    #[command(flatten)]
+    request: RequestArgs,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -48,7 +53,12 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<()> {
         // A request has a bound, and white space has none.
         Subject::Packet { .. } => Subject::packet(&question.frame),
     };
+    let request = args.address.map(|address| args.request.question(address)).transpose()?;
     let explanation = control::explain(&args.socket, subject)?;
+    if let Some(question) = request.flatten() {
+        let request = control::explain_request(&args.socket, question)?;
+        return print(&request::render(args.json, explanation, request)?);
+    }
     if args.json {
         return print(&(serde_json::to_string_pretty(&explanation)? + "\n"));
     }

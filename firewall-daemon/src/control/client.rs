@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use firewall_gateway::explain::{self as request, RequestExplanation};
 use serde::de::DeserializeOwned;
 
 use super::{ANSWER_BYTES_MAX, Answer, Asked, Request};
@@ -80,6 +81,19 @@ pub fn status(path: &Path) -> Result<Snapshot, ClientError> {
 /// Where no daemon answers, or it refuses.
 pub fn explain(path: &Path, subject: Subject) -> Result<Explanation, ClientError> {
     ask_within(path, &Request::Explain { subject }, WAIT)
+}
+
+/// What the gateway's policy in force says of a request.
+///
+/// # Errors
+///
+/// Where no daemon answers, or it refuses.
+pub fn explain_request(
+    path: &Path,
+    question: request::Question,
+) -> Result<RequestExplanation, ClientError> {
+    let question = Box::new(question);
+    ask_within(path, &Request::ExplainRequest { question }, WAIT)
 }
 
 /// Fetches a feed, or all of them.

@@ -17,6 +17,7 @@ pub(super) fn answer(
         Request::Status {} => written(&Answer::Ok(handler.status())),
         Request::Routes {} => told(handler.routes()),
         Request::Explain { subject } => told(handler.explain(&subject)),
+        Request::ExplainRequest { question } => told(handler.explain_request(&question)),
         Request::ListAdd(ask) => told(handler.list_add(&caller.named(), &ask)),
         Request::ListRemove(ask) => told(handler.list_remove(&caller.named(), &ask)),
         Request::ListShow { list } => told(handler.list_show(list)),

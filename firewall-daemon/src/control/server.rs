@@ -142,6 +142,8 @@ pub(super) fn written<T: Serialize>(answer: &Answer<T>) -> io::Result<Vec<u8>> {
 mod tests {
     use std::net::IpAddr;
 
+    use firewall_gateway::explain::{self as request, RequestExplanation};
+
     use super::*;
     use crate::{
         control::{
@@ -171,6 +173,10 @@ mod tests {
 
         fn explain(&self, subject: &Subject) -> Result<Explanation, ExplainError> {
             Question::new(subject).map(|_| Explanation::default())
+        }
+
+        fn explain_request(&self, _: &request::Question) -> Result<RequestExplanation, String> {
+            Ok(RequestExplanation::default())
         }
 
         fn plan(&self, _: &Caller, _: &PlanAsk) -> Result<Plan, String> {

@@ -1,6 +1,8 @@
 //! What the daemon answers on the control socket, a method a verb.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::SystemTime};
+
+use firewall_gateway::explain::{self as request, RequestExplanation};
 
 use super::{Daemon, lock};
 use crate::{
@@ -18,7 +20,7 @@ use crate::{
     supervisor::Supervisor,
 };
 
-const NO_GATEWAY: &str = "there are no routes: the configuration has no gateway";
+const NO_GATEWAY: &str = "the configuration has no gateway";
 
 impl Handler for Daemon {
     fn status(&self) -> Snapshot {
@@ -60,6 +62,13 @@ impl Handler for Daemon {
             (ban.who, ban.reason) = (Some(kept.who), kept.reason);
         }
         Ok(explanation)
+    }
+
+    fn explain_request(&self, question: &request::Question) -> Result<RequestExplanation, String> {
+        let supervisor = self.supervisor.as_ref().ok_or_else(|| NO_GATEWAY.to_owned())?;
+        let (policy, keys) = (supervisor.policy(), self.api_keys.policies());
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        request::explain(&policy, &keys, question, now).map_err(|error| error.to_string())
     }
 
     fn plan(&self, caller: &Caller, ask: &PlanAsk) -> Result<Plan, String> {

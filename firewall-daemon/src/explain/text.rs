@@ -43,7 +43,8 @@ fn write(out: &mut String, explanation: &Explanation) -> fmt::Result {
 }
 
 /// Nothing that a terminal would obey; quotes may stand as they are.
-fn shown(text: &str) -> String {
+#[must_use]
+pub fn shown(text: &str) -> String {
     let shown = |character: char| match character {
         '\'' | '"' => character.to_string(),
         other => other.escape_debug().to_string(),

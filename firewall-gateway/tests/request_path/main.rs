@@ -83,4 +83,6 @@ mod tls;
 
 mod client_certificates;
 
+mod explain;
+
 mod worker;

@@ -202,3 +202,46 @@ fn a_revoked_key_holds_no_longer_on_open_connections() {
     );
     assert!(refused < REVOKED_WITHIN, "{refused:?}");
 }
+
+#[test]
+fn a_request_is_explained_from_the_packet_to_the_backend() {
+    if !requirement::root("a_request_is_explained_from_the_packet_to_the_backend") {
+        return;
+    }
+    let site = Site::start_of(Ground::prepare(), &gateway(CONSUMERS));
+    let (good, _) = made(&site, &["create", "shop"]);
+    let (revoked, id) = made(&site, &["create", "shop"]);
+    assert_eq!(key(&site, &["revoke", &id]).0, 0);
+    let file = site.ground.world.folder().join("headers");
+    let socket = site.ground.socket();
+    let explain = |words: &[&str]| {
+        let asked = ["explain", "198.18.0.7", "--socket", socket.to_str().unwrap()];
+        let output = seawall::run(&site.ground.world, &[&asked, words].concat()).unwrap();
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let guarded = "GET https://gateway.test/guarded";
+    let header = format!("@{}", file.display());
+    for (key, expected) in [
+        (&good, "request     forward\nroute       guarded\n"),
+        (&revoked, "request     refuse 401 unauthenticated\nbecause     key_revoked\n"),
+    ] {
+        fs::write(&file, format!("Authorization: Bearer {key}\n")).unwrap();
+        let (code, text) = explain(&["--request", guarded, "--header", &header]);
+        assert_eq!(code, Some(0), "{text}");
+        assert!(text.starts_with("packet      pass ") && text.contains(expected), "{text}");
+        assert!(!text.contains(key.as_str()), "{text}");
+    }
+    let (_, text) = explain(&["--request", guarded, "--as", "shop", "--scope", "write"]);
+    assert!(text.contains("because     rule:1:scopes:read\n"), "{text}");
+    let (_, text) = explain(&["--request", guarded, "--as", "shop", "--scope", "read", "--json"]);
+    let told: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (&told["packet"]["verdict"], &told["request"]["verdict"]),
+        (&"pass".into(), &"forward".into())
+    );
+    let (code, text) = explain(&["--request", "GET /guarded"]);
+    assert!(
+        code != Some(0) && text.contains("request: expected https://HOST/PATH, found \"/guarded\""),
+        "{text}"
+    );
+}
