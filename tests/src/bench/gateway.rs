@@ -4,12 +4,15 @@
 //! sides, kept connections to the backend and no access log; each sets the same five headers. They take turns
 //! within each round, and a row is the median of its rounds. The generator and the backend share the machine's
 //! cores with them: what a request costs is the time of the server's own processes.
+//!
+//! Then what policies add to a request of ours ([`policies`]): keys, tokens, limits.
 
 mod servers;
 mod contender;
 mod load;
 mod clients;
 mod table;
+mod policies;
 pub mod slow;
 
 use std::{fs, thread, time::Duration};
@@ -51,6 +54,7 @@ pub fn run() -> Result<(Comparison, Vec<String>)> {
     bench.handshakes(&mut table)?;
     let half_loads = bench.requests(&mut table)?;
     bench.half_load(&mut table, &half_loads)?;
+    policies::measure(&bench, &mut table)?;
     bench.verify(&mut table)?;
     let problems = table.problems();
     Ok((table, problems))
@@ -140,10 +144,8 @@ impl Ground {
 
     /// What requests cost; answers the highest rates over HTTP/1.1.
     fn requests(&self, table: &mut Comparison) -> Result<Vec<f64>> {
-        let small =
-            Load { path: "/small", bytes: SMALL_BYTES, requests: SMALL_REQUESTS, rate: None };
-        let large =
-            Load { path: "/large", bytes: LARGE_BYTES, requests: LARGE_REQUESTS, rate: None };
+        let small = Load::of("/small", SMALL_BYTES, SMALL_REQUESTS);
+        let large = Load::of("/large", LARGE_BYTES, LARGE_REQUESTS);
         let mut highest = Vec::new();
         for (cpu, rate, protocol, load) in [
             ("h1_tls_cpu", "h1_tls_rate", Protocol::Http1, &small),
@@ -183,7 +185,7 @@ impl Ground {
             {
                 let rate = highest / 2.0;
                 let requests = (rate * HALF_LOAD.as_secs_f64()) as u64;
-                let load = Load { path: "/small", bytes: SMALL_BYTES, requests, rate: Some(rate) };
+                let load = Load { rate: Some(rate), ..Load::of("/small", SMALL_BYTES, requests) };
                 let seen = load.run(&self.world, contender, Protocol::Http1)?;
                 checked &= table.check(&seen, contender, "p99_half_load", &load);
                 found.add(place, seen.p99_ms.context("a load at a rate has no latencies")?);

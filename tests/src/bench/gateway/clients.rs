@@ -133,6 +133,25 @@ pub fn handshakes(
     })?
 }
 
+/// Sends each of these requests once, over few connections; every answer must be this one.
+pub fn each_once(
+    namespace: &Namespace,
+    pinned: &Pinned,
+    heads: &[String],
+    body: &str,
+) -> Result<()> {
+    namespace.run(|| {
+        in_threads(|thread| {
+            let mut stream = pinned.connect()?;
+            for head in heads.iter().skip(thread).step_by(THREADS) {
+                exchange(&mut stream, head, body)?;
+            }
+            Ok(())
+        })
+    })??;
+    Ok(())
+}
+
 fn in_threads<T: Send>(work: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
     let work = &work;
     thread::scope(|scope| {
@@ -145,7 +164,11 @@ fn in_threads<T: Send>(work: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T
 }
 
 fn ask(stream: &mut Stream, (path, body): &(&str, String)) -> Result<()> {
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: api.example\r\n\r\n")?;
+    exchange(stream, &format!("GET {path} HTTP/1.1\r\nHost: api.example\r\n\r\n"), body)
+}
+
+fn exchange(stream: &mut Stream, head: &str, body: &str) -> Result<()> {
+    stream.write_all(head.as_bytes())?;
     stream.flush()?;
     let mut answer = Vec::with_capacity(2 * body.len());
     while !answer.ends_with(body.as_bytes()) {

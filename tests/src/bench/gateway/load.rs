@@ -1,6 +1,6 @@
 //! Requests as fast as they are answered, or at a rate: h2load, and what it saw.
 
-use std::{fs, process::Command};
+use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -22,16 +22,20 @@ pub enum Protocol {
 }
 
 /// What is asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Load {
     /// The path.
-    pub path: &'static str,
+    pub path: String,
     /// Bytes of each answer's body.
     pub bytes: usize,
     /// How many requests.
     pub requests: u64,
     /// A second; as many as can be where there is none.
     pub rate: Option<f64>,
+    /// A header more.
+    pub header: Option<String>,
+    /// A file that is posted.
+    pub posted: Option<PathBuf>,
 }
 
 /// What was seen.
@@ -48,6 +52,12 @@ pub struct Seen {
 }
 
 impl Load {
+    /// So many requests for a path, answered with so many bytes each.
+    pub fn of(path: &str, bytes: usize, requests: u64) -> Self {
+        let path = path.to_owned();
+        Self { path, bytes, requests, rate: None, header: None, posted: None }
+    }
+
     /// Sends them all.
     pub fn run(&self, world: &World, contender: &Contender, protocol: Protocol) -> Result<Seen> {
         let log = world.folder().join("h2load.log");
@@ -57,6 +67,12 @@ impl Load {
             Protocol::Http1 => command.arg("--h1"),
             Protocol::Http2 => command.args(["-m", &STREAMS.to_string()]),
         };
+        if let Some(header) = &self.header {
+            command.args(["-H", header]);
+        }
+        if let Some(posted) = &self.posted {
+            command.arg("-d").arg(posted).args(["-H", "content-type: application/json"]);
+        }
         if let Some(rate) = self.rate {
             // Of each connection, in whole numbers.
             let each = (rate / CONNECTIONS as f64).max(1.0) as u64;

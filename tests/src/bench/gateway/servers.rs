@@ -22,6 +22,8 @@ const START: Duration = Duration::from_secs(20);
 const SEAWALL: u16 = 4430;
 const NGINX: u16 = 4431;
 const HAPROXY: u16 = 4432;
+/// What the backend answers to who posts something.
+pub const POSTED: &str = "taken";
 
 /// All of them.
 #[derive(Debug)]
@@ -34,30 +36,46 @@ pub struct Servers {
 /// Starts them on the server's loopback.
 pub fn start(world: &World, authority: &Authority, front: &Identity) -> Result<Servers> {
     let folder = world.folder();
-    let inside = authority.issue(upstream::NAME)?;
     // HAProxy reads certificate and key from one file.
     let pair = fs::read_to_string(&front.certificate)? + &fs::read_to_string(&front.key)?;
     fs::write(folder.join("pair.pem"), pair)?;
-    let backend = nginx(world, "backend", &backend(folder, &inside), upstream::ADDRESS)?;
+    let backend = backend(world, authority)?;
     let nginx = nginx(world, "nginx", &proxy(folder, front), local(NGINX))?;
     let path = folder.join("haproxy.cfg");
     fs::write(&path, haproxy(folder))?;
     let mut command = Command::new("haproxy");
     command.args(["-db", "-f"]).arg(&path);
     let haproxy = started(world, &mut command, "haproxy", local(HAPROXY))?;
-    let path = seawall::write_config(world, &ours(world, front))?;
-    let mut command = Command::new(crate::process::program("seawall")?);
-    command.args(["run", "--config"]).arg(path);
-    let ours = started(world, &mut command, "seawall", local(SEAWALL))?;
+    let to_backend = format!(
+        "  upstream: {{ address: \"{}\", server_name: {}, ca: authority.pem }}\n",
+        upstream::ADDRESS,
+        upstream::NAME
+    );
+    let ours = seawall(world, front, SEAWALL, &to_backend)?;
     let contender = |name, port, process| Contender { name, address: local(port), process };
     Ok(Servers {
         contenders: [
-            contender("seawall", SEAWALL, ours),
+            ours,
             contender("nginx", NGINX, nginx),
             contender("haproxy", HAPROXY, haproxy),
         ],
         _backend: backend,
     })
+}
+
+/// The backend alone.
+pub fn backend(world: &World, authority: &Authority) -> Result<Process> {
+    let inside = authority.issue(upstream::NAME)?;
+    nginx(world, "backend", &serving(world.folder(), &inside), upstream::ADDRESS)
+}
+
+/// Seawall alone, on this port, with these lines of `gateway` beside those that all of them have.
+pub fn seawall(world: &World, front: &Identity, port: u16, ways: &str) -> Result<Contender> {
+    let path = seawall::write_config(world, &ours(world, front, port, ways))?;
+    let mut command = Command::new(crate::process::program("seawall")?);
+    command.args(["run", "--config"]).arg(path);
+    let process = started(world, &mut command, "seawall", local(port))?;
+    Ok(Contender { name: "seawall", address: local(port), process })
 }
 
 fn local(port: u16) -> SocketAddr {
@@ -108,11 +126,12 @@ fn proxy(folder: &Path, front: &Identity) -> String {
     )
 }
 
-fn backend(folder: &Path, identity: &Identity) -> String {
+fn serving(folder: &Path, identity: &Identity) -> String {
     format!(
         "{head}open_file_cache max=10; sendfile on; default_type text/plain;\n\
          server {{ listen {address} ssl reuseport backlog=4096; ssl_protocols TLSv1.3; root {folder}/www;\n\
-         ssl_certificate {certificate}; ssl_certificate_key {key}; }} }}\n",
+         ssl_certificate {certificate}; ssl_certificate_key {key};\n\
+         location = /posted {{ return 200 \"{POSTED}\"; }} }} }}\n",
         head = nginx_head(folder, "backend"),
         address = upstream::ADDRESS,
         folder = folder.display(),
@@ -152,21 +171,18 @@ fn haproxy(folder: &Path) -> String {
     )
 }
 
-fn ours(world: &World, front: &Identity) -> String {
+fn ours(world: &World, front: &Identity, port: u16, ways: &str) -> String {
     format!(
         "interfaces:\n  - name: {SERVER_INTERFACE}\npacket:\n  pin_path: {pins}\n\
          gateway:\n  listen: [\"{address}\"]\n  certificate: {certificate}\n  private_key: {key}\n  \
          user: nobody\n  threads: 2\n  access_log: {{ format: off }}\n  \
          response_headers: {{ strict: false }}\n  \
          clients: {{ connections_max: 65535, requests_active_max: 65535 }}\n  \
-         limits: {{ connections_max: 12000, idle_timeout_ms: 300000 }}\n  \
-         upstream: {{ address: \"{backend}\", server_name: {name}, ca: authority.pem }}\n{places}",
+         limits: {{ connections_max: 12000, idle_timeout_ms: 300000 }}\n{ways}{places}",
         pins = world.pin_path().display(),
-        address = local(SEAWALL),
+        address = local(port),
         certificate = front.certificate.display(),
         key = front.key.display(),
-        backend = upstream::ADDRESS,
-        name = upstream::NAME,
         places = seawall::places(world),
     )
 }

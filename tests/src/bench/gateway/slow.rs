@@ -45,8 +45,7 @@ pub fn run() -> Result<(Comparison, Vec<String>)> {
     let mut checked = true;
     for _ in 0..ROUNDS {
         for (contender, place) in ground.servers.contenders.iter().zip(0..) {
-            let load =
-                Load { path: "/small", bytes: SMALL_BYTES, requests: REQUESTS, rate: Some(RATE) };
+            let load = Load { rate: Some(RATE), ..Load::of("/small", SMALL_BYTES, REQUESTS) };
             let mut p99 = |table: &mut Comparison| -> Result<f64> {
                 let seen = load.run(&ground.world, contender, Protocol::Http1)?;
                 checked &= table.check(&seen, contender, "slow", &load);

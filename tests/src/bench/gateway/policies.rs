@@ -1,0 +1,269 @@
+//! What policies add to a request: keys, tokens that are verified and remembered, limits, all of it.
+//!
+//! A second Seawall with the policies stands in a world of its own, with a backend of its own; within each round
+//! its routes take turns with the plain one. A row is the difference, median of the rounds: what the route costs
+//! less what the same request costs on a route without a policy. `behaviour` is the second one's own plain route
+//! beside the first one's, as it watches all of its routes.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+
+use super::{
+    Ground, HOST, ROUNDS, SMALL_BYTES,
+    clients::{self, Pinned},
+    contender::Contender,
+    load::{Load, Protocol},
+    servers,
+    table::{Comparison, Row},
+};
+use crate::{
+    bench::measure::median,
+    forge::{Kind, Signer, jwks},
+    pki::Authority,
+    process::Process,
+    seawall, upstream,
+    world::World,
+};
+
+const PORT: u16 = 4433;
+/// Requests of a sample: some seconds.
+const REQUESTS: u64 = 60_000;
+/// Requests with a token of their own.
+const TOKENS: usize = 6_000;
+/// What is posted where everything is on.
+const POSTED_BYTES: usize = 2_048;
+/// Token algorithms, with the rows of tokens that are remembered and that are not.
+const ALGORITHMS: [(&str, Kind, &str, &str); 3] = [
+    ("RS256", Kind::Rsa, "jwt_rs256_cached_cpu_added", "jwt_rs256_cpu_added"),
+    ("ES256", Kind::P256, "jwt_es256_cached_cpu_added", "jwt_es256_cpu_added"),
+    ("EdDSA", Kind::Ed25519, "jwt_eddsa_cached_cpu_added", "jwt_eddsa_cpu_added"),
+];
+/// Algorithms of limits, with their rows.
+const LIMITS: [(&str, &str); 5] = [
+    ("token_bucket", "token_bucket_cpu_added"),
+    ("leaky_bucket", "leaky_bucket_cpu_added"),
+    ("fixed_window", "fixed_window_cpu_added"),
+    ("sliding_log", "sliding_log_cpu_added"),
+    ("sliding_counter", "sliding_counter_cpu_added"),
+];
+
+/// Adds the rows.
+pub fn measure(plain: &Ground, table: &mut Comparison) -> Result<()> {
+    let guarded = Guarded::lay()?;
+    let mut rows = vec![Pair::of("behaviour_cpu_added", guarded.get("/plain", None))];
+    rows.push(Pair::of("api_key_cpu_added", guarded.get("/key", Some(&guarded.key))));
+    for ((name, _, cached, _), signer) in ALGORITHMS.iter().zip(&guarded.signers) {
+        let header = format!("authorization: Bearer {}", token(signer, name, 0));
+        rows.push(Pair::of(cached, guarded.get(&format!("/{name}"), Some(&header))));
+    }
+    for (name, id) in LIMITS {
+        rows.push(Pair::of(id, guarded.get(&format!("/{name}"), None)));
+    }
+    rows.push(Pair::of("everything_cpu_added", guarded.post("/everything")));
+    let ours = &plain.servers.contenders[0];
+    let (get, post) = (Load::of("/small", SMALL_BYTES, REQUESTS), guarded.post("/posted"));
+    let plain_post = Load { header: None, ..post };
+    for _ in 0..ROUNDS {
+        let of_get = sample(table, &plain.world, ours, &get, "plain")?;
+        let of_post = sample(table, &plain.world, ours, &plain_post, "plain")?;
+        // Behaviour watches every route of the guarded one: its own plain route is what the others are held against.
+        let mut beside = of_get;
+        for row in &mut rows {
+            let spent = sample(table, &guarded.world, &guarded.seawall, &row.load, row.id)?;
+            let without = match row.id {
+                "everything_cpu_added" => of_post,
+                _ => beside,
+            };
+            row.added.push(spent - without);
+            if row.id == "behaviour_cpu_added" {
+                beside = spent;
+            }
+        }
+    }
+    for row in rows {
+        table.push(Row::less(row.id, "us", vec![median(row.added)], true));
+    }
+    guarded.verified_each_time(table)
+}
+
+/// A policy, and what it was found to add.
+struct Pair {
+    id: &'static str,
+    load: Load,
+    added: Vec<f64>,
+}
+
+impl Pair {
+    fn of(id: &'static str, load: Load) -> Self {
+        Self { id, load, added: Vec::new() }
+    }
+}
+
+/// Microseconds of a request.
+fn sample(
+    table: &mut Comparison,
+    world: &World,
+    contender: &Contender,
+    load: &Load,
+    id: &str,
+) -> Result<f64> {
+    let before = contender.cpu()?;
+    let seen = load.run(world, contender, Protocol::Http1)?;
+    let spent = contender.cpu()? - before;
+    ensure!(table.check(&seen, contender, id, load), "{id}: {seen:?}");
+    Ok(spent.as_secs_f64() * 1e6 / load.requests as f64)
+}
+
+/// A Seawall with all the policies. What is dropped first ends first.
+struct Guarded {
+    seawall: Contender,
+    _backend: Process,
+    signers: Vec<Signer>,
+    /// A header with a key.
+    key: String,
+    posted: PathBuf,
+    authority: Authority,
+    world: World,
+}
+
+impl Guarded {
+    fn lay() -> Result<Self> {
+        let world = World::build(&[])?;
+        let authority = Authority::create(world.folder(), "authority")?;
+        let front = authority.issue(HOST)?;
+        fs::create_dir(world.folder().join("www"))?;
+        fs::write(world.folder().join("www/small"), super::body(SMALL_BYTES))?;
+        let posted = world.folder().join("posted.json");
+        fs::write(&posted, order())?;
+        let backend = servers::backend(&world, &authority)?;
+        let signers: Vec<Signer> =
+            ALGORITHMS.iter().map(|(name, kind, ..)| Signer::new(name, *kind)).collect();
+        let seawall = servers::seawall(&world, &front, PORT, &ways(&signers))?;
+        let key = format!("x-api-key: {}", made(&world)?);
+        Ok(Self { seawall, _backend: backend, signers, key, posted, authority, world })
+    }
+
+    fn get(&self, path: &str, header: Option<&str>) -> Load {
+        let header = header.map(str::to_owned);
+        Load { header, ..Load::of(path, SMALL_BYTES, REQUESTS) }
+    }
+
+    fn post(&self, path: &str) -> Load {
+        let (header, posted) = (Some(self.key.clone()), Some(self.posted.clone()));
+        Load { header, posted, ..Load::of(path, servers::POSTED.len(), REQUESTS) }
+    }
+
+    /// Tokens of which each is seen once: nothing is remembered.
+    fn verified_each_time(&self, table: &mut Comparison) -> Result<()> {
+        let pinned = Pinned::new(&self.authority, HOST, self.seawall.address)?;
+        let body = super::body(SMALL_BYTES);
+        let head =
+            |path: &str, more: &str| format!("GET /{path} HTTP/1.1\r\nHost: {HOST}\r\n{more}\r\n");
+        let plain: Vec<String> = (0..TOKENS).map(|_| head("plain", "")).collect();
+        let cost = |heads: &[String]| -> Result<f64> {
+            let before = self.seawall.cpu()?;
+            clients::each_once(&self.world.server, &pinned, heads, &body)?;
+            Ok((self.seawall.cpu()? - before).as_secs_f64() * 1e6 / heads.len() as f64)
+        };
+        for ((name, _, _, id), signer) in ALGORITHMS.iter().zip(&self.signers) {
+            let mut added = Vec::new();
+            for round in 0..ROUNDS {
+                let numbers = 1 + round * TOKENS..=(round + 1) * TOKENS;
+                let heads: Vec<String> = numbers
+                    .map(|number| {
+                        let token = token(signer, name, number);
+                        head(name, &format!("Authorization: Bearer {token}\r\n"))
+                    })
+                    .collect();
+                let without = cost(&plain)?;
+                added.push(cost(&heads)? - without);
+            }
+            table.push(Row::less(id, "us", vec![median(added)], true));
+        }
+        Ok(())
+    }
+}
+
+/// A token of a common provider's size, unlike those of other numbers.
+fn token(signer: &Signer, algorithm: &str, number: usize) -> String {
+    let claims = json!({
+        "iss": "https://id.example/realms/shop", "aud": ["api", "account"], "azp": "web",
+        "sub": "7b1f3c1e-9a55-4c39-8b61-d1a6d1f0c0ff", "jti": number.to_string(),
+        "iat": 1_700_000_000, "exp": 4_000_000_000_u64, "scope": "openid profile email",
+        "realm_access": {"roles": ["offline_access", "uma_authorization", "customer"]},
+        "preferred_username": "alice", "email": "alice@example.com", "email_verified": true,
+    });
+    signer.token(algorithm, &claims)
+}
+
+/// An order of some 2 kB.
+fn order() -> String {
+    let mut items: Vec<Value> = Vec::new();
+    let mut text = String::new();
+    while text.len() < POSTED_BYTES {
+        let number = items.len();
+        items.push(json!({"sku": format!("A-{number:05}"), "count": 1 + number % 9, "price": 1.5}));
+        text = json!({"customer": "shop", "currency": "EUR", "items": items}).to_string();
+    }
+    text
+}
+
+/// A key of the consumer.
+fn made(world: &World) -> Result<String> {
+    let socket = seawall::socket(world.folder());
+    let socket = socket.to_string_lossy();
+    let output = seawall::run(world, &["key", "create", "shop", "--json", "--socket", &socket])?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.success(), "seawall key create: {said}");
+    let made: Value = serde_json::from_slice(&output.stdout)?;
+    Ok(made["key"].as_str().unwrap_or_default().to_owned())
+}
+
+/// Upstreams, policies and routes.
+fn ways(signers: &[Signer]) -> String {
+    let (backend, name) = (upstream::ADDRESS, upstream::NAME);
+    let mut text = format!(
+        "  upstreams: [{{name: api, backends: [{{address: '{backend}'}}], tls: {{server_name: {name}, ca: authority.pem}}}}]\n  \
+         consumers: [{{name: shop, scopes: [orders.write]}}]\n  \
+         behaviour: {{ban: 1000000}}\n  jwt:\n"
+    );
+    for ((algorithm, ..), signer) in ALGORITHMS.iter().zip(signers) {
+        text.push_str(&format!(
+            "    {algorithm}: {{issuer: 'https://id.example/realms/shop', audience: [api], \
+             algorithms: [{algorithm}], keys: '{}', roles_claim: realm_access.roles}}\n",
+            jwks([signer])
+        ));
+    }
+    text.push_str("  rate_limits:\n");
+    for (algorithm, _) in LIMITS {
+        // A log remembers what it took: it holds what a second brings.
+        let (limit, window_s) = match algorithm {
+            "sliding_log" => (400_000, 1),
+            _ => (100_000_000, 60),
+        };
+        let keys = if algorithm == "sliding_log" { ", keys_max: 10" } else { "" };
+        text.push_str(&format!(
+            "    - {{name: {algorithm}, algorithm: {algorithm}, limit: {limit}, window_s: {window_s}{keys}}}\n"
+        ));
+    }
+    text.push_str(
+        "    - {name: consumer, limit: 100000000, window_s: 60, key: [consumer]}\n  routes:\n    \
+         - {name: plain, path: /plain, rewrite: /small, upstream: api}\n    \
+         - {name: key, path: /key, rewrite: /small, upstream: api, authentication: [{api_key: {}}]}\n    \
+         - {name: everything, path: /everything, rewrite: /posted, upstream: api, authentication: [{api_key: {}}], \
+         authorise: [{scopes: [orders.write]}], rate_limits: [token_bucket, consumer]}\n",
+    );
+    for (algorithm, ..) in ALGORITHMS {
+        text.push_str(&format!(
+            "    - {{name: {algorithm}, path: /{algorithm}, rewrite: /small, upstream: api, authentication: [{{jwt: {algorithm}}}]}}\n"
+        ));
+    }
+    for (algorithm, _) in LIMITS {
+        text.push_str(&format!(
+            "    - {{name: {algorithm}, path: /{algorithm}, rewrite: /small, upstream: api, rate_limits: [{algorithm}]}}\n"
+        ));
+    }
+    text
+}
