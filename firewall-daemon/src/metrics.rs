@@ -268,6 +268,16 @@ impl Families<'_> {
             "Requests of pages of other sites that were refused",
             figures.cross_site.iter().map(|row| (vec![("reason", row.label.clone())], row.count)),
         );
+        self.counters(
+            "gateway_leaks",
+            "What answers of backends said that they should not",
+            figures.leaks.iter().map(|row| (vec![("kind", row.label.clone())], row.count)),
+        );
+        self.counter(
+            "gateway_leaks_unscanned",
+            "Answers whose end was not looked through",
+            figures.leaks_unscanned,
+        );
         self.counter(
             "gateway_preflights",
             "Preflights of pages that may, answered by the gateway",

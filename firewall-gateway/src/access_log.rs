@@ -179,6 +179,9 @@ fn value(field: AccessField, record: &Record<'_>) -> Option<String> {
             }
             (None, None, limited) => text(&format!("limit:{}", limited.as_deref()?)),
         },
+        AccessField::Leaks => {
+            text(&context.leaks.as_ref().filter(|leaks| !leaks.is_empty())?.text())
+        }
         AccessField::Credential => {
             text(&escape(context.identity.as_ref()?.credential.as_bytes(), LOG_TEXT_BYTES_MAX))
         }

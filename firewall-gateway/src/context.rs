@@ -21,6 +21,7 @@ use crate::{
     rejection::Rejection,
     rollout::Choice,
     route::Missing,
+    scrub::Leaks,
     tls::ClientCertificate,
     trace::TraceContext,
 };
@@ -56,6 +57,8 @@ pub struct RequestContext {
     pub cross_site: Option<CrossSite>,
     /// The page that reads the answer, where its route shares answers.
     pub page: Option<HeaderValue>,
+    /// What its answer says that it should not.
+    pub leaks: Option<Leaks>,
     /// Which limit it is over: for the log, and for the client, which is told of its limits anyway.
     pub limited: Option<Arc<str>>,
     /// Where it went.

@@ -50,6 +50,12 @@ pub struct Figures {
     pub preflights: u64,
     /// Cookies of upstreams that were changed or removed.
     pub cookies_hardened: u64,
+    /// What answers said that they should not, by kind.
+    #[serde(default)]
+    pub leaks: Vec<LabelCount>,
+    /// Answers of which the end was not looked through.
+    #[serde(default)]
+    pub leaks_unscanned: u64,
     /// Tokens that a thread remembered.
     pub tokens_cached: u64,
     /// Tokens that were looked at whole, good or not.
@@ -233,6 +239,7 @@ impl Figures {
         add_labels(&mut self.denied, &other.denied);
         add_labels(&mut self.forbidden, &other.forbidden);
         add_labels(&mut self.cross_site, &other.cross_site);
+        add_labels(&mut self.leaks, &other.leaks);
         add_labels(&mut self.http2_floods, &other.http2_floods);
         self.rollouts.add(&other.rollouts);
         rate::add(&mut self.rates, &other.rates);
@@ -243,6 +250,7 @@ impl Figures {
         for (ours, theirs) in [
             (&mut self.preflights, other.preflights),
             (&mut self.cookies_hardened, other.cookies_hardened),
+            (&mut self.leaks_unscanned, other.leaks_unscanned),
             (&mut self.api_keys_refused, other.api_keys_refused),
             (&mut self.tokens_cached, other.tokens_cached),
             (&mut self.tokens_verified, other.tokens_verified),

@@ -51,6 +51,8 @@ mod signing;
 
 mod upstream;
 
+mod scrub;
+
 mod response;
 
 pub mod answer;

@@ -124,6 +124,12 @@ pub struct LimitError {
     max: u64,
 }
 
+/// Of an answer that may be held back for what it says, so much is read before its head is sent.
+pub const SCRUB_GATHER_BYTES_MAX: usize = 64 * 1024;
+
+/// And it is waited for so long.
+pub const SCRUB_GATHER_TIMEOUT_MS: u64 = 5_000;
+
 /// Threads of one worker, and so listening sockets for each address.
 pub const THREADS_MAX: u16 = 64;
 /// Addresses the gateway listens on.

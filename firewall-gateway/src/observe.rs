@@ -78,6 +78,7 @@ impl Observation {
                 uri,
                 route: None,
                 identity: None,
+                leaks: None,
                 denied: None,
                 forbidden: None,
                 cross_site: None,

@@ -35,6 +35,7 @@ use crate::{
     response::{ResponseBody, Source, UpstreamBody},
     rollout::{Forward, Mirrored},
     route::{Action, Redirect},
+    scrub::Leaks,
     trace::TraceContext,
     tunnel::{Opening, Tunnel},
     upgrade,
@@ -318,7 +319,21 @@ async fn stages(
     if let Some(cookie) = answer.cookie {
         head.headers.append(header::SET_COOKIE, cookie);
     }
-    let body = UpstreamBody::new(body, answer.lease, fate.clone(), answer.wait, follows);
+    let mut body = UpstreamBody::new(body, answer.lease, fate.clone(), answer.wait, follows);
+    if let Some(scrub) = &route.scrub {
+        let leaks = observation.context.leaks.insert(Leaks::default());
+        body = body.scrubbed(scrub.of(&head.headers, leaks, &client.meter));
+        if scrub.blocks() {
+            body.gather().await.map_err(|error| {
+                observation.upstream_failed(error.0);
+                error.0.rejection()
+            })?;
+            if observation.context.leaks.as_ref().is_some_and(|leaks| !leaks.is_empty()) {
+                body.discard();
+                return Err(Rejection::LeakBlocked);
+            }
+        }
+    }
     let asked = asked.unwrap_or_default();
     let id = observation.context.id.as_str();
     let (mut head, body) = shaped(head, body, asked, answers, id, &client.meter);

@@ -23,6 +23,8 @@ pub mod rate;
 
 pub mod rollout;
 
+pub mod scrub;
+
 pub mod jwt;
 
 mod clients;
@@ -52,6 +54,7 @@ pub use self::{
         AuthenticationPolicy, ClientCertificateUse, HeaderCondition, HeaderTest, RouteAction,
         RouteLimits, RoutePolicy,
     },
+    scrub::{LeakAction, LeakKind, ScrubPolicy},
     tls::{
         CertificatePolicy, ChallengePolicy, ClientCertificatePolicy, TICKET_KEY_BYTES, TicketKey,
         TlsPolicy, TlsVersion, UnknownName,

@@ -46,11 +46,12 @@ pub enum Rejection {
     CrossSite,
     RateLimited,
     Challenged,
+    LeakBlocked,
 }
 
 impl Rejection {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Rejection; 38] = [
+    pub const ALL: [Rejection; 39] = [
         Rejection::RequestMalformed,
         Rejection::FramingAmbiguous,
         Rejection::HostMissing,
@@ -89,6 +90,7 @@ impl Rejection {
         Rejection::CrossSite,
         Rejection::RateLimited,
         Rejection::Challenged,
+        Rejection::LeakBlocked,
     ];
 
     /// The value of the metric label and of the access log's `rejection`.
@@ -292,6 +294,9 @@ impl Rejection {
                 "Too many requests",
                 "Too many requests from your address that could not be served. Try again later.",
             ),
+            Self::LeakBlocked => {
+                (502, "leak_blocked", "Bad gateway", "The answer of the service was held back.")
+            }
             Self::Forbidden => {
                 (403, "forbidden", "Forbidden", "You may not do this at this address.")
             }

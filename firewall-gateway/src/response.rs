@@ -3,6 +3,7 @@
 mod gzip;
 
 use std::{
+    collections::VecDeque,
     future::poll_fn,
     pin::Pin,
     sync::Arc,
@@ -20,9 +21,13 @@ use self::gzip::Gzip;
 use crate::{
     body::BodyFate,
     headers::trailers,
-    limits::{UPSTREAM_DISCARD_BYTES_MAX, UPSTREAM_DISCARD_TIMEOUT_MS},
+    limits::{
+        SCRUB_GATHER_BYTES_MAX, SCRUB_GATHER_TIMEOUT_MS, UPSTREAM_DISCARD_BYTES_MAX,
+        UPSTREAM_DISCARD_TIMEOUT_MS,
+    },
     observe::Observation,
     rejection::UpstreamFailure,
+    scrub::Scrubber,
     upstream::Lease,
 };
 
@@ -123,7 +128,9 @@ impl Body for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             Source::Own(body) => body.size_hint(),
-            Source::Upstream(body) => body.inner.size_hint(),
+            Source::Upstream(body) => {
+                body.length_bytes().map(SizeHint::with_exact).unwrap_or_default()
+            }
             Source::Compressed(_) => SizeHint::default(),
         }
     }
@@ -139,6 +146,16 @@ pub struct UpstreamBody {
     follows: bool,
     ended: bool,
     timeout: Option<Pin<Box<Sleep>>>,
+    /// Where it is looked through.
+    looked: Option<Box<Looked>>,
+}
+
+/// A body that is looked through.
+struct Looked {
+    /// Nothing once the body has ended.
+    scrubber: Option<Scrubber>,
+    /// What was read before the head was sent, or stands before its trailers.
+    ahead: VecDeque<Frame<Bytes>>,
 }
 
 impl UpstreamBody {
@@ -151,16 +168,62 @@ impl UpstreamBody {
         wait: Duration,
         follows: bool,
     ) -> Self {
-        let mut body =
-            Self { inner, lease: Some(lease), request, wait, follows, ended: false, timeout: None };
+        let mut body = Self {
+            inner,
+            lease: Some(lease),
+            request,
+            wait,
+            follows,
+            ended: false,
+            timeout: None,
+            looked: None,
+        };
         body.finish();
         body
+    }
+
+    /// What it says is looked through, where there is something to look for.
+    #[must_use]
+    pub fn scrubbed(mut self, scrubber: Option<Scrubber>) -> Self {
+        let looked = |scrubber| Looked { scrubber: Some(scrubber), ahead: VecDeque::new() };
+        self.looked = scrubber.map(looked).map(Box::new);
+        self
+    }
+
+    /// Reads the first part of it, within bounds of size and time, and looks through that.
+    ///
+    /// # Errors
+    /// The upstream broke off.
+    pub async fn gather(&mut self) -> Result<(), ResponseError> {
+        if self.looked.is_none() {
+            return Ok(());
+        }
+        let mut left_bytes = SCRUB_GATHER_BYTES_MAX;
+        let mut read = VecDeque::new();
+        let gathering = async {
+            while left_bytes > 0 && !self.is_end_stream() {
+                let Some(frame) = poll_fn(|cx| self.poll_frame(cx)).await else { break };
+                let frame = frame?;
+                left_bytes = left_bytes.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+                read.push_back(frame);
+            }
+            Ok(())
+        };
+        // Whoever says a word now and then is not waited for: the rest is looked through as it comes.
+        let gathered = timeout(Duration::from_millis(SCRUB_GATHER_TIMEOUT_MS), gathering).await;
+        if let Some(looked) = &mut self.looked {
+            read.append(&mut looked.ahead);
+            looked.ahead = read;
+        }
+        gathered.unwrap_or(Ok(()))
     }
 
     /// How long it is, where that is known.
     #[must_use]
     pub fn length_bytes(&self) -> Option<u64> {
-        self.inner.size_hint().exact()
+        // What is looked through keeps its length; what was read already is known to the head alone.
+        let is_first = self.looked.as_ref().is_none_or(|looked| looked.ahead.is_empty());
+        is_first.then(|| self.inner.size_hint().exact()).flatten()
     }
 
     /// Reads what is left, within bounds, so that the connection can be kept.
@@ -188,6 +251,40 @@ impl UpstreamBody {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ResponseError>>> {
+        if let Some(frame) = self.looked.as_mut().and_then(|looked| looked.ahead.pop_front()) {
+            return Poll::Ready(Some(Ok(frame)));
+        }
+        loop {
+            let frame = ready!(self.poll_inner(cx));
+            let at_end = self.is_read();
+            let Some(looked) = &mut self.looked else { return Poll::Ready(frame) };
+            let Some(scrubber) = &mut looked.scrubber else { return Poll::Ready(frame) };
+            let (mut passed, trailers) = match frame {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => (scrubber.push(data), None),
+                    Err(trailers) => (Bytes::new(), Some(trailers)),
+                },
+                None => (Bytes::new(), None),
+                failed => return Poll::Ready(failed),
+            };
+            if at_end {
+                passed = [passed, scrubber.end()].concat().into();
+                looked.scrubber = None;
+                looked.ahead.extend(trailers);
+            }
+            match (passed.is_empty(), at_end) {
+                (false, _) => return Poll::Ready(Some(Ok(Frame::data(passed)))),
+                (true, true) => return Poll::Ready(looked.ahead.pop_front().map(Ok)),
+                // All of it is held back.
+                (true, false) => {}
+            }
+        }
+    }
+
+    fn poll_inner(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ResponseError>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) else {
             // Armed when we begin to wait, so that a slow client is not held against the upstream.
             let wait = self.wait;
@@ -211,6 +308,7 @@ impl UpstreamBody {
                 return Poll::Ready(Some(Err(ResponseError(UpstreamFailure::ResponseBody))));
             }
             None => {
+                self.ended = true;
                 self.keep();
                 return Poll::Ready(None);
             }
@@ -240,11 +338,17 @@ impl UpstreamBody {
     /// Whether there is nothing left to read.
     #[must_use]
     pub fn is_end_stream(&self) -> bool {
+        let passed = |looked: &Looked| looked.scrubber.is_none() && looked.ahead.is_empty();
+        self.is_read() && self.looked.as_deref().is_none_or(passed)
+    }
+
+    /// Whether the upstream has said all.
+    fn is_read(&self) -> bool {
         self.ended || self.inner.is_end_stream()
     }
 
     fn finish(&mut self) {
-        if self.is_end_stream() {
+        if self.is_read() {
             self.keep();
         }
     }
@@ -268,4 +372,4 @@ impl UpstreamBody {
 /// for that is the only way to say that the answer is not whole.
 #[derive(Debug, thiserror::Error)]
 #[error("the answer was cut off: {}", .0.label())]
-pub struct ResponseError(UpstreamFailure);
+pub struct ResponseError(pub UpstreamFailure);

@@ -41,6 +41,7 @@ use crate::{
     },
     request::Target,
     rollout::Forward,
+    scrub::Scrub,
     upgrade::Upgrades,
 };
 
@@ -70,6 +71,8 @@ pub struct Route {
     pub csrf: Option<Csrf>,
     /// What becomes of its upstream's cookies.
     pub cookies: Option<Cookies>,
+    /// What its answers should not say.
+    pub scrub: Option<Scrub>,
     /// Statuses of the upstream that are offences of the client, where there are such.
     pub offences: Option<Arc<[u16]>>,
     /// Its own alone.
@@ -269,6 +272,7 @@ impl Route {
             cors,
             csrf,
             cookies,
+            scrub: policy.scrub.as_ref().map(Scrub::new),
             offences: (!policy.offences.is_empty()).then(|| policy.offences.as_slice().into()),
             own_limits,
             client_certificate,

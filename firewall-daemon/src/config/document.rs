@@ -20,6 +20,7 @@ pub mod browser;
 pub mod rates;
 pub mod clients;
 pub mod answers;
+pub mod scrub;
 
 use gateway::GatewayDocument;
 use packet::PacketDocument;

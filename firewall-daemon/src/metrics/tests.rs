@@ -27,6 +27,8 @@ fn full() -> Snapshot {
     gateway.figures.denied = vec![LabelCount { label: "expired".into(), count: 7 }];
     gateway.figures.authenticated = vec![LabelCount { label: "api_key".into(), count: 5 }];
     (gateway.figures.api_keys, gateway.figures.api_keys_refused) = (12, 1);
+    gateway.figures.leaks = vec![LabelCount { label: "secret".into(), count: 9 }];
+    gateway.figures.leaks_unscanned = 16;
     gateway.figures.cross_site = vec![LabelCount { label: "origin".into(), count: 8 }];
     (gateway.figures.preflights, gateway.figures.cookies_hardened) = (14, 15);
     gateway.figures.forbidden = vec![LabelCount { label: "scopes".into(), count: 6 }];
@@ -253,6 +255,8 @@ fn lines() {
         "seawall_gateway_cross_site_total{reason=\"origin\"} 8",
         "seawall_gateway_preflights_total 14",
         "seawall_gateway_cookies_hardened_total 15",
+        "seawall_gateway_leaks_total{kind=\"secret\"} 9",
+        "seawall_gateway_leaks_unscanned_total 16",
         "seawall_gateway_forbidden_total{condition=\"scopes\"} 6",
         "seawall_gateway_rate_limit_requests_total{limit=\"hourly\",result=\"refused\"} 12",
         "seawall_gateway_rate_limit_requests_total{limit=\"hourly\",result=\"shadow\"} 13",

@@ -90,6 +90,7 @@ fn lines() {
             limited: None,
             forbidden: Some(Forbidden { kind: Kind::Claims, text: "rule:1:claims:a=\"".into() }),
             cross_site: None,
+            leaks: None,
             page: None,
             choice: None,
             method: Some(Method::GET),

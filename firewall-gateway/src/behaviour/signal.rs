@@ -132,7 +132,8 @@ impl Signal {
             | Rejection::UpstreamFailed
             | Rejection::UpstreamTimeout
             | Rejection::StreamRefused
-            | Rejection::DrainCut => return None,
+            | Rejection::DrainCut
+            | Rejection::LeakBlocked => return None,
         })
     }
 

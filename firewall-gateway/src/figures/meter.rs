@@ -15,6 +15,7 @@ use crate::{
     browser::CrossSite,
     context::Protocol,
     identity::{Denied, Method},
+    policy::LeakKind,
     rejection::{Flood, Rejection, UpstreamFailure},
     tls::HandshakeFailure,
 };
@@ -35,6 +36,8 @@ pub struct Meter {
     cross_site: [AtomicU64; CrossSite::ALL.len()],
     pub preflights: AtomicU64,
     pub cookies_hardened: AtomicU64,
+    leaks: [AtomicU64; LeakKind::ALL.len()],
+    pub leaks_unscanned: AtomicU64,
     http2_floods: [AtomicU64; Flood::ALL.len()],
     upstream_failures: [AtomicU64; UpstreamFailure::ALL.len()],
     pub tokens_cached: AtomicU64,
@@ -91,6 +94,8 @@ impl Meter {
             cross_site: Default::default(),
             preflights: AtomicU64::default(),
             cookies_hardened: AtomicU64::default(),
+            leaks: Default::default(),
+            leaks_unscanned: AtomicU64::default(),
             http2_floods: Default::default(),
             upstream_failures: Default::default(),
             tokens_cached: AtomicU64::default(),
@@ -166,6 +171,11 @@ impl Meter {
         one(&self.cross_site[refused as usize]);
     }
 
+    /// Counts one find in an answer.
+    pub fn leak(&self, kind: LeakKind) {
+        one(&self.leaks[kind as usize]);
+    }
+
     /// Counts one connection that ended for a flood.
     pub fn flood(&self, flood: Flood) {
         one(&self.http2_floods[flood as usize]);
@@ -233,6 +243,8 @@ impl Meter {
             ),
             preflights: read(&self.preflights),
             cookies_hardened: read(&self.cookies_hardened),
+            leaks: labels(&mut LeakKind::ALL.into_iter().map(LeakKind::label), &self.leaks),
+            leaks_unscanned: read(&self.leaks_unscanned),
             forbidden: labels(&mut Kind::ALL.into_iter().map(Kind::label), &self.forbidden),
             tokens_cached: read(&self.tokens_cached),
             tokens_verified: read(&self.tokens_verified),

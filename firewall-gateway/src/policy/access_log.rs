@@ -59,6 +59,8 @@ pub enum AccessField {
     UpstreamDurationUs,
     Rejection,
     Denied,
+    /// What its answer says that it should not.
+    Leaks,
     Consumer,
     Credential,
     Score,
@@ -68,7 +70,7 @@ pub enum AccessField {
 
 impl AccessField {
     /// All of them.
-    pub const ALL: [AccessField; 25] = [
+    pub const ALL: [AccessField; 26] = [
         Self::RequestId,
         Self::TraceId,
         Self::Peer,
@@ -89,6 +91,7 @@ impl AccessField {
         Self::UpstreamDurationUs,
         Self::Rejection,
         Self::Denied,
+        Self::Leaks,
         Self::Consumer,
         Self::Credential,
         Self::Score,
@@ -120,6 +123,7 @@ impl AccessField {
             Self::UpstreamDurationUs => "upstream_duration_us",
             Self::Rejection => "rejection",
             Self::Denied => "denied",
+            Self::Leaks => "leaks",
             Self::Consumer => "consumer",
             Self::Credential => "credential",
             Self::Score => "score",
@@ -130,7 +134,7 @@ impl AccessField {
 }
 
 /// Nothing here is more than an administrator needs to find a request again.
-pub const DEFAULT_FIELDS: [AccessField; 21] = [
+pub const DEFAULT_FIELDS: [AccessField; 22] = [
     AccessField::RequestId,
     AccessField::TraceId,
     AccessField::Peer,
@@ -149,6 +153,7 @@ pub const DEFAULT_FIELDS: [AccessField; 21] = [
     AccessField::UpstreamDurationUs,
     AccessField::Rejection,
     AccessField::Denied,
+    AccessField::Leaks,
     AccessField::Consumer,
     AccessField::Credential,
     AccessField::Score,

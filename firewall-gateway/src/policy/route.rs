@@ -8,6 +8,7 @@ use super::{
     browser::{CookiePolicy, CorsPolicy, CsrfPolicy},
     rate::RouteRates,
     rollout::ForwardPolicy,
+    scrub::ScrubPolicy,
 };
 
 /// One route. A request must match each thing that is asked.
@@ -60,6 +61,9 @@ pub struct RoutePolicy {
     /// Where it differs from the gateway's limits.
     #[serde(default, skip_serializing_if = "RouteLimits::is_empty")]
     pub limits: RouteLimits,
+    /// What its answers should not say; they are not looked through where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scrub: Option<ScrubPolicy>,
     /// How its answers look; what it leaves out is as the gateway's.
     #[serde(default)]
     pub answers: AnswerPolicy,
@@ -86,6 +90,7 @@ impl RoutePolicy {
             offences: Vec::new(),
             action: RouteAction::Forward(ForwardPolicy::to(upstream)),
             limits: RouteLimits::default(),
+            scrub: None,
             answers: AnswerPolicy::default(),
         }
     }

@@ -83,6 +83,8 @@ mod tls;
 
 mod client_certificates;
 
+mod scrub;
+
 mod explain;
 
 mod worker;

@@ -118,6 +118,7 @@ fn connection(tcp: TcpStream, config: Arc<ServerConfig>, shared: &Shared) {
                 "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nETag: \"x\"\r\nContent-Length: 40000\r\n\r\n{}",
                 "[1,2,3,4]\n".repeat(4_000)
             ),
+            path if path.starts_with("/leaking/") => leaking(&path["/leaking/".len()..]),
             "/parts" => {
                 let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n";
                 if tls.write_all(head.as_bytes()).and_then(|()| tls.flush()).is_err() {
@@ -138,6 +139,31 @@ fn connection(tcp: TcpStream, config: Arc<ServerConfig>, shared: &Shared) {
             return;
         }
     }
+}
+
+/// An answer that says where the database is.
+fn leaking(how: &str) -> String {
+    let (kind, more) = match how {
+        "coded" => ("text/plain", "Content-Encoding: br\r\n"),
+        "events" => ("text/event-stream", ""),
+        "image" => ("image/png", ""),
+        _ => ("application/json; charset=utf-8", ""),
+    };
+    let begin = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n{more}");
+    if how == "chunked" {
+        let parts = ["{\"db\":\"10.0", ".0.7\",\"card\":\"4111 1111 ", "1111 1111\"}"];
+        let chunks = parts.map(|part| format!("{:x}\r\n{part}\r\n", part.len())).concat();
+        return format!(
+            "{begin}Trailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}0\r\nX-Sum: 1\r\n\r\n"
+        );
+    }
+    let (filler, db) = match how {
+        "late" => ("a ".repeat(50_000), "10.0.0.7"),
+        "clean" => (String::new(), "db.example"),
+        _ => (String::new(), "10.0.0.7"),
+    };
+    let body = format!("{{\"x\":\"{filler}\",\"db\":\"{db}\"}}");
+    format!("{begin}Content-Length: {}\r\n\r\n{body}", body.len())
 }
 
 fn request(tls: &mut impl Read) -> Option<String> {

@@ -11,6 +11,7 @@ use crate::config::{
         browser::{CookiesDocument, CorsDocument, CsrfDocument},
         gateway::WaitMs,
         jwt::AuthenticationDocument,
+        scrub::ScrubDocument,
         tls::ClientCertificateDocument,
     },
     scalar::{Flag, Given, Name, Number},
@@ -38,6 +39,7 @@ pub struct RouteDocument {
     pub cors: Option<Spanned<CorsDocument>>,
     pub csrf: Option<Spanned<CsrfDocument>>,
     pub cookies: Option<Spanned<CookiesDocument>>,
+    pub scrub: Option<ScrubDocument>,
     #[serde(default)]
     pub rate_limits: Given<Entries<Name>>,
     pub cost: Option<Spanned<Number<1, 1_000_000>>>,

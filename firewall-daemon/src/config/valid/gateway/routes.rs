@@ -154,6 +154,7 @@ impl Check<'_> {
             cors: self.cors(route.cors)?,
             csrf: self.csrf(route.csrf)?,
             cookies: self.cookies(route.cookies)?,
+            scrub: route.scrub.map(|scrub| self.scrub(scrub)).transpose()?,
             rates,
             offences,
             action,
