@@ -268,6 +268,14 @@ impl Families<'_> {
             "Requests of pages of other sites that were refused",
             figures.cross_site.iter().map(|row| (vec![("reason", row.label.clone())], row.count)),
         );
+        self.counters(
+            "gateway_validation_faults",
+            "Requests that do not look as the document of their API says, by the first fault",
+            figures
+                .validation_faults
+                .iter()
+                .map(|row| (vec![("fault", row.label.clone())], row.count)),
+        );
         self.counter(
             "gateway_preflights",
             "Preflights of pages that may, answered by the gateway",

@@ -23,6 +23,7 @@ use crate::{
     route::Missing,
     tls::ClientCertificate,
     trace::TraceContext,
+    validate::{Verdict, fault::Invalid},
 };
 
 /// One request. Everything that the log line or a later stage needs is here.
@@ -58,6 +59,10 @@ pub struct RequestContext {
     pub page: Option<HeaderValue>,
     /// Which limit it is over: for the log, and for the client, which is told of its limits anyway.
     pub limited: Option<Arc<str>>,
+    /// Whether it looks as it should, where its route asks.
+    pub validated: Option<Verdict>,
+    /// What is wrong with its looks.
+    pub invalid: Option<Box<Invalid>>,
     /// Where it went.
     pub choice: Option<Choice>,
     /// Method, where the head was whole.

@@ -23,6 +23,7 @@ use crate::{
     rejection::{Rejection, UpstreamFailure},
     route::Route,
     trace::export::Tracer,
+    validate::{Verdict, fault::Invalid},
 };
 
 /// Accompanies one request; its end, and so `drop`, is the end of the request.
@@ -82,6 +83,8 @@ impl Observation {
                 forbidden: None,
                 cross_site: None,
                 page: None,
+                validated: None,
+                invalid: None,
                 limited: None,
                 choice: None,
                 details: Details::default(),
@@ -162,6 +165,24 @@ impl Observation {
         self.context.retry_after = Some(limited.after);
         self.context.limited = Some(limited.limit);
         Rejection::RateLimited
+    }
+
+    /// It was looked at.
+    ///
+    /// # Errors
+    /// It does not look as it should.
+    pub fn validated(
+        &mut self,
+        verdict: Verdict,
+        invalid: Option<Invalid>,
+    ) -> Result<(), Rejection> {
+        self.context.validated = Some(verdict);
+        let rejection = invalid.as_ref().map(|invalid| invalid.fault.rejection());
+        self.context.invalid = invalid.map(Box::new);
+        match rejection {
+            Some(rejection) if verdict == Verdict::Refused => Err(rejection),
+            _ => Ok(()),
+        }
     }
 
     /// The status of the answer is known.
@@ -277,6 +298,10 @@ impl Drop for Observation {
         }
         if let Some(refused) = self.context.cross_site {
             self.meter.cross_site(refused);
+        }
+        if let Some(verdict) = self.context.validated {
+            let fault = self.context.invalid.as_ref().map(|invalid| invalid.fault);
+            self.meter.validated(self.route, verdict, fault);
         }
         self.due.settle(bytes_in.saturating_add(self.bytes_out), status);
         self.judge(status);

@@ -39,6 +39,7 @@ use crate::{
     tunnel::{Opening, Tunnel},
     upgrade,
     upstream::{Sending, SentBody},
+    validate,
 };
 
 /// One request from its head to its answer. Never fails: a refusal is an answer too.
@@ -235,14 +236,24 @@ async fn stages(
     let body_deadline = Instant::now() + Duration::from_millis(limits.body_timeout_ms);
     let mut body = RequestBody::new(body, limits, body_deadline.into(), fate.clone())?
         .with_trailers(announced.clone());
-    body.gather(limits.body_gather_bytes as usize).await.map_err(|rejection| {
-        // A connection that ends for a flood breaks off its bodies.
-        client.activity.flood().map_or(rejection, |_| Rejection::Http2Flood)
-    })?;
+    // A connection that ends for a flood breaks off its bodies.
+    let broken = |rejection| client.activity.flood().map_or(rejection, |_| Rejection::Http2Flood);
+    // 12. validate: does it look as the API's document says
+    if let Some(validation) = &route.validation {
+        let asked = validate::Asked {
+            method: &head.method,
+            path: target.path.path(),
+            query: target.path.query(),
+            headers: &head.headers,
+        };
+        let (verdict, invalid) = validation.judge(&asked, &mut body).await.map_err(broken)?;
+        observation.validated(verdict, invalid)?;
+    }
+    body.gather(limits.body_gather_bytes as usize).await.map_err(broken)?;
     // What HTTP/2 refuses unread can be sent once more.
     let multiplexed = upstream.protocol() == BackendProtocol::Http2;
     let whole = multiplexed.then(|| body.whole()).flatten();
-    // 12. headers: what ends here is removed, who asks is set by us
+    // 13. headers: what ends here is removed, who asks is set by us
     client.identifier.withhold(
         route.place,
         observation.context.identity.as_ref(),
@@ -272,7 +283,7 @@ async fn stages(
         None => mirrored(forwarded, forward, client, from),
         Some(_) => forwarded.map(BodyExt::boxed_unsync),
     };
-    // 13. upstream
+    // 14. upstream
     let sent = Instant::now();
     observation.context.upstream_sent = Some(sent);
     let sending = Sending {
@@ -289,7 +300,7 @@ async fn stages(
         observation.upstream_failed(failure);
         observation.context.rejection.unwrap_or(failure.rejection())
     })?;
-    // 14. response: nothing of the inside
+    // 15. response: nothing of the inside
     observation.context.backend = Some(answer.backend);
     let mut response = answer.response;
     if let Some(protocol) =

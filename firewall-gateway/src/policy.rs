@@ -25,6 +25,8 @@ pub mod rollout;
 
 pub mod jwt;
 
+pub mod validate;
+
 mod clients;
 
 mod behaviour;
@@ -58,6 +60,7 @@ pub use self::{
     },
     traces::TracePolicy,
     upstream::{BackendPolicy, UpstreamPolicy, UpstreamTlsPolicy},
+    validate::{Against, DocumentPolicy, Undocumented, ValidationMode, ValidationPolicy},
 };
 use crate::limits::Limits;
 
@@ -86,6 +89,9 @@ pub struct GatewayPolicy {
     /// Where hosts count together, where some of them do.
     #[serde(default)]
     pub rate_store: Option<RateStorePolicy>,
+    /// What APIs take; a route names one of them.
+    #[serde(default)]
+    pub openapi: Vec<DocumentPolicy>,
     /// Whom to believe about a client's address, and what one address may have.
     pub clients: ClientsPolicy,
     /// How clients are scored; not at all where it is left out.

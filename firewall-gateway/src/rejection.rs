@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Why a request was not served. The words for the client show nothing of the inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,11 +46,16 @@ pub enum Rejection {
     CrossSite,
     RateLimited,
     Challenged,
+    OperationUnknown,
+    InputMalformed,
+    InputUnsupported,
+    InputTooLarge,
+    InputInvalid,
 }
 
 impl Rejection {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Rejection; 38] = [
+    pub const ALL: [Rejection; 43] = [
         Rejection::RequestMalformed,
         Rejection::FramingAmbiguous,
         Rejection::HostMissing,
@@ -89,6 +94,11 @@ impl Rejection {
         Rejection::CrossSite,
         Rejection::RateLimited,
         Rejection::Challenged,
+        Rejection::OperationUnknown,
+        Rejection::InputMalformed,
+        Rejection::InputUnsupported,
+        Rejection::InputTooLarge,
+        Rejection::InputInvalid,
     ];
 
     /// The value of the metric label and of the access log's `rejection`.
@@ -103,12 +113,18 @@ impl Rejection {
         StatusCode::from_u16(self.facts().0).unwrap_or(StatusCode::BAD_REQUEST)
     }
 
-    /// A problem+json answer (RFC 9457), with these words instead of ours where there are some.
+    /// A problem+json answer (RFC 9457), with these words instead of ours where there are some, and with what is wrong
+    /// one by one where that is known.
     #[must_use]
-    pub fn response(self, request_id: &str, words: Option<&str>) -> Response<Bytes> {
+    pub fn response(
+        self,
+        request_id: &str,
+        words: Option<&str>,
+        errors: Option<Value>,
+    ) -> Response<Bytes> {
         let (_, label, title, detail) = self.facts();
         let detail = words.unwrap_or(detail);
-        problem(self.status(), &label.replace('_', "-"), title, detail, request_id)
+        problem(self.status(), &label.replace('_', "-"), title, detail, request_id, errors)
     }
 
     // Status, label, title, detail.
@@ -292,6 +308,36 @@ impl Rejection {
                 "Too many requests",
                 "Too many requests from your address that could not be served. Try again later.",
             ),
+            Self::OperationUnknown => (
+                404,
+                "operation_unknown",
+                "Not found",
+                "There is no such operation at this address.",
+            ),
+            Self::InputMalformed => (
+                400,
+                "input_malformed",
+                "Bad request",
+                "The request cannot be read as what it says it is.",
+            ),
+            Self::InputUnsupported => (
+                415,
+                "input_unsupported",
+                "Unsupported media type",
+                "The request body is of a type that is not taken here.",
+            ),
+            Self::InputTooLarge => (
+                413,
+                "input_too_large",
+                "Content too large",
+                "The request holds more than is taken here.",
+            ),
+            Self::InputInvalid => (
+                422,
+                "input_invalid",
+                "Unprocessable content",
+                "The request does not have the form that is asked for here.",
+            ),
             Self::Forbidden => {
                 (403, "forbidden", "Forbidden", "You may not do this at this address.")
             }
@@ -353,7 +399,14 @@ impl Flood {
 #[must_use]
 pub fn upstream_error(status: StatusCode, request_id: &str) -> Response<Bytes> {
     let title = status.canonical_reason().unwrap_or("Server error");
-    problem(status, "upstream-error", title, "The service failed on this request.", request_id)
+    problem(
+        status,
+        "upstream-error",
+        title,
+        "The service failed on this request.",
+        request_id,
+        None,
+    )
 }
 
 fn problem(
@@ -362,14 +415,18 @@ fn problem(
     title: &str,
     detail: &str,
     request_id: &str,
+    errors: Option<Value>,
 ) -> Response<Bytes> {
-    let body = json!({
+    let mut body = json!({
         "type": format!("urn:seawall:problem:{kind}"),
         "title": title,
         "status": status.as_u16(),
         "detail": detail,
         "request_id": request_id,
     });
+    if let Some(errors) = errors {
+        body["errors"] = errors;
+    }
     let mut response = Response::new(Bytes::from(body.to_string()));
     *response.status_mut() = status;
     let headers = response.headers_mut();

@@ -42,6 +42,10 @@ use crate::{
     request::Target,
     rollout::Forward,
     upgrade::Upgrades,
+    validate::{
+        Validation, ValidationError,
+        openapi::{Api, DocumentError},
+    },
 };
 
 /// All routes, in the order in which they are tried; threads share it.
@@ -70,6 +74,8 @@ pub struct Route {
     pub csrf: Option<Csrf>,
     /// What becomes of its upstream's cookies.
     pub cookies: Option<Cookies>,
+    /// What its requests must look like.
+    pub validation: Option<Validation>,
     /// Statuses of the upstream that are offences of the client, where there are such.
     pub offences: Option<Arc<[u16]>>,
     /// Its own alone.
@@ -117,8 +123,15 @@ impl Router {
         }
         let limits = Arc::new(policy.limits.clone());
         let names: Vec<&str> = policy.upstreams.iter().map(|one| one.name.as_str()).collect();
+        let documents = policy.openapi.iter().map(|document| {
+            let api = Api::of_document(document)
+                .map_err(|error| RouteError::Document { name: document.name.clone(), error })?;
+            Ok::<_, RouteError>((document.name.clone(), Arc::new(api)))
+        });
+        let documents = documents.collect::<Result<Vec<_>, _>>()?;
         let numbered = policy.routes.iter().enumerate();
-        let routes = numbered.map(|(place, route)| Route::new(place, route, &names, &limits));
+        let routes =
+            numbered.map(|(place, route)| Route::new(place, route, &names, &documents, &limits));
         let routes = routes.collect::<Result<Vec<_>, _>>()?;
         let mut index = Index::default();
         for (place, route) in routes.iter().enumerate() {
@@ -208,6 +221,7 @@ impl Route {
         place: usize,
         policy: &RoutePolicy,
         upstreams: &[&str],
+        documents: &[(String, Arc<Api>)],
         limits: &Arc<Limits>,
     ) -> Result<Self, RouteError> {
         let name = || policy.name.clone();
@@ -255,6 +269,11 @@ impl Route {
         let csrf = policy.csrf.as_ref().map(Csrf::new).transpose().map_err(wrong("csrf"))?;
         let cookies = policy.cookies.as_ref().map(Cookies::new).transpose();
         let cookies = cookies.map_err(wrong("cookies"))?;
+        let validation = policy.validate.as_ref();
+        let validation = validation
+            .map(|validation| Validation::new(validation, &shape.path, documents))
+            .transpose()
+            .map_err(|error| RouteError::Validation { name: name(), error })?;
         let own_limits = policy.limits.clone();
         let name = policy.name.as_str().into();
         let client_certificate = policy.client_certificate;
@@ -269,6 +288,7 @@ impl Route {
             cors,
             csrf,
             cookies,
+            validation,
             offences: (!policy.offences.is_empty()).then(|| policy.offences.as_slice().into()),
             own_limits,
             client_certificate,
@@ -312,6 +332,10 @@ pub enum RouteError {
     Nobody { name: String },
     #[error("gateway.routes: route {name:?}: {key}: {error}")]
     Browser { name: String, key: &'static str, error: BrowserError },
+    #[error("gateway.openapi: document {name:?}: {error}")]
+    Document { name: String, error: DocumentError },
+    #[error("gateway.routes: route {name:?}: validate: {error}")]
+    Validation { name: String, error: ValidationError },
     #[error("gateway.routes: route {name:?}: {error}")]
     Limits { name: String, error: LimitError },
 }

@@ -20,6 +20,7 @@ mod behaviour;
 mod consumers;
 mod authorise;
 mod browser;
+mod validate;
 mod rates;
 
 const LEAST: &str = "interfaces: [{name: eth0}]\npacket: {}\n";

@@ -91,6 +91,8 @@ fn lines() {
             forbidden: Some(Forbidden { kind: Kind::Claims, text: "rule:1:claims:a=\"".into() }),
             cross_site: None,
             page: None,
+            validated: None,
+            invalid: None,
             choice: None,
             method: Some(Method::GET),
             uri: uri.clone(),

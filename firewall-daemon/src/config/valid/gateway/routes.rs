@@ -122,6 +122,7 @@ impl Check<'_> {
             known.rates,
             !authentication.is_empty(),
         )?;
+        let validate = self.validation(route.validate, &path, &action, known.openapi)?;
         let offences = self.offences(route.offences)?;
         if let RouteAction::Forward(forward) = &action
             && forward.sticky == Some(Sticky::Consumer)
@@ -155,6 +156,7 @@ impl Check<'_> {
             csrf: self.csrf(route.csrf)?,
             cookies: self.cookies(route.cookies)?,
             rates,
+            validate,
             offences,
             action,
             limits: limits(&route.limits.0.unwrap_or_default()),
