@@ -63,6 +63,8 @@ pub struct RequestContext {
     pub validated: Option<Verdict>,
     /// What is wrong with its looks.
     pub invalid: Option<Box<Invalid>>,
+    /// Why its answer does not look as it should: for the log, never for the client.
+    pub answer_invalid: Option<Box<Invalid>>,
     /// Where it went.
     pub choice: Option<Choice>,
     /// Method, where the head was whole.

@@ -48,6 +48,8 @@ pub struct Figures {
     pub cross_site: Vec<LabelCount>,
     /// Requests that do not look as their API's document says, by fault; the labels are those of `Fault`.
     pub validation_faults: Vec<LabelCount>,
+    /// Answers of upstreams that do not, likewise.
+    pub answer_faults: Vec<LabelCount>,
     /// Preflights that were answered for a route.
     pub preflights: u64,
     /// Cookies of upstreams that were changed or removed.
@@ -235,6 +237,7 @@ impl Figures {
         add_labels(&mut self.denied, &other.denied);
         add_labels(&mut self.forbidden, &other.forbidden);
         add_labels(&mut self.validation_faults, &other.validation_faults);
+        add_labels(&mut self.answer_faults, &other.answer_faults);
         add_labels(&mut self.cross_site, &other.cross_site);
         add_labels(&mut self.http2_floods, &other.http2_floods);
         self.rollouts.add(&other.rollouts);

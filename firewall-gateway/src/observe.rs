@@ -85,6 +85,7 @@ impl Observation {
                 page: None,
                 validated: None,
                 invalid: None,
+                answer_invalid: None,
                 limited: None,
                 choice: None,
                 details: Details::default(),
@@ -185,6 +186,21 @@ impl Observation {
         }
     }
 
+    /// Its answer was looked at.
+    ///
+    /// # Errors
+    /// It does not look as it should.
+    pub fn answer_validated(
+        &mut self,
+        verdict: Verdict,
+        invalid: Option<Invalid>,
+    ) -> Result<(), Rejection> {
+        let fault = invalid.as_ref().map(|invalid| invalid.fault);
+        self.meter.answer_validated(self.route, verdict, fault);
+        self.context.answer_invalid = invalid.map(Box::new);
+        if verdict == Verdict::Refused { Err(Rejection::AnswerInvalid) } else { Ok(()) }
+    }
+
     /// The status of the answer is known.
     pub fn status(&mut self, status: u16) {
         self.status = Some(status);
@@ -229,7 +245,10 @@ impl Observation {
         match self.context.rejection {
             None => Some(status >= 500),
             Some(
-                Rejection::UpstreamBusy | Rejection::UpstreamFailed | Rejection::UpstreamTimeout,
+                Rejection::UpstreamBusy
+                | Rejection::UpstreamFailed
+                | Rejection::UpstreamTimeout
+                | Rejection::AnswerInvalid,
             ) => Some(true),
             Some(_) => None,
         }

@@ -249,6 +249,9 @@ async fn stages(
         let (verdict, invalid) = validation.judge(&asked, &mut body).await.map_err(broken)?;
         observation.validated(verdict, invalid)?;
     }
+    let validation = route.validation.as_ref();
+    let judged =
+        validation.and_then(|it| Some((it, it.answers(&head.method, target.path.path())?)));
     body.gather(limits.body_gather_bytes as usize).await.map_err(broken)?;
     // What HTTP/2 refuses unread can be sent once more.
     let multiplexed = upstream.protocol() == BackendProtocol::Http2;
@@ -329,7 +332,15 @@ async fn stages(
     if let Some(cookie) = answer.cookie {
         head.headers.append(header::SET_COOKIE, cookie);
     }
-    let body = UpstreamBody::new(body, answer.lease, fate.clone(), answer.wait, follows);
+    let mut body = UpstreamBody::new(body, answer.lease, fate.clone(), answer.wait, follows);
+    if let Some((validation, answers)) = judged {
+        let outcome = validation.judge_answer(answers, &head, &mut body).await;
+        let (verdict, invalid) = outcome.map_err(|failure| {
+            observation.upstream_failed(failure);
+            observation.context.rejection.unwrap_or(failure.rejection())
+        })?;
+        observation.answer_validated(verdict, invalid)?;
+    }
     let asked = asked.unwrap_or_default();
     let id = observation.context.id.as_str();
     let (mut head, body) = shaped(head, body, asked, answers, id, &client.meter);

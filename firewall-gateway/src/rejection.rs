@@ -51,11 +51,12 @@ pub enum Rejection {
     InputUnsupported,
     InputTooLarge,
     InputInvalid,
+    AnswerInvalid,
 }
 
 impl Rejection {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Rejection; 43] = [
+    pub const ALL: [Rejection; 44] = [
         Rejection::RequestMalformed,
         Rejection::FramingAmbiguous,
         Rejection::HostMissing,
@@ -99,6 +100,7 @@ impl Rejection {
         Rejection::InputUnsupported,
         Rejection::InputTooLarge,
         Rejection::InputInvalid,
+        Rejection::AnswerInvalid,
     ];
 
     /// The value of the metric label and of the access log's `rejection`.
@@ -337,6 +339,12 @@ impl Rejection {
                 "input_invalid",
                 "Unprocessable content",
                 "The request does not have the form that is asked for here.",
+            ),
+            Self::AnswerInvalid => (
+                502,
+                "answer_invalid",
+                "Bad gateway",
+                "The service's answer does not have its form.",
             ),
             Self::Forbidden => {
                 (403, "forbidden", "Forbidden", "You may not do this at this address.")

@@ -3,6 +3,7 @@
 mod gzip;
 
 use std::{
+    collections::VecDeque,
     future::poll_fn,
     pin::Pin,
     sync::Arc,
@@ -123,7 +124,7 @@ impl Body for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             Source::Own(body) => body.size_hint(),
-            Source::Upstream(body) => body.inner.size_hint(),
+            Source::Upstream(body) => body.size_hint(),
             Source::Compressed(_) => SizeHint::default(),
         }
     }
@@ -139,6 +140,8 @@ pub struct UpstreamBody {
     follows: bool,
     ended: bool,
     timeout: Option<Pin<Box<Sleep>>>,
+    /// What was read ahead.
+    held: VecDeque<Frame<Bytes>>,
 }
 
 impl UpstreamBody {
@@ -151,8 +154,16 @@ impl UpstreamBody {
         wait: Duration,
         follows: bool,
     ) -> Self {
-        let mut body =
-            Self { inner, lease: Some(lease), request, wait, follows, ended: false, timeout: None };
+        let mut body = Self {
+            inner,
+            lease: Some(lease),
+            request,
+            wait,
+            follows,
+            ended: false,
+            timeout: None,
+            held: VecDeque::new(),
+        };
         body.finish();
         body
     }
@@ -160,7 +171,46 @@ impl UpstreamBody {
     /// How long it is, where that is known.
     #[must_use]
     pub fn length_bytes(&self) -> Option<u64> {
-        self.inner.size_hint().exact()
+        self.size_hint().exact()
+    }
+
+    /// Reads all of it, unless it is longer than this; it is still all there afterwards.
+    ///
+    /// # Errors
+    /// The upstream broke off, or was too slow.
+    pub async fn gather(&mut self, bytes_max: usize) -> Result<Option<Bytes>, UpstreamFailure> {
+        if self.inner.size_hint().lower() > bytes_max as u64 {
+            return Ok(None);
+        }
+        let mut whole = Vec::new();
+        while !self.is_read() {
+            let Some(frame) = poll_fn(|cx| self.poll_next(cx)).await else { break };
+            let frame = frame.map_err(|error| error.0)?;
+            whole.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+            self.held.push_back(frame);
+            if whole.len() > bytes_max {
+                return Ok(None);
+            }
+        }
+        Ok(Some(whole.into()))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let held = self.held.iter().filter_map(Frame::data_ref).map(|data| data.len() as u64).sum();
+        let mut hint = self.inner.size_hint();
+        if self.held.is_empty() {
+            return hint;
+        }
+        let upper = hint.upper().map(|upper| upper.saturating_add(held));
+        hint = SizeHint::new();
+        hint.set_lower(held);
+        // HTTP/1 has no place for trailers behind a body whose length is told.
+        if let Some(upper) = upper
+            && !self.held.iter().any(Frame::is_trailers)
+        {
+            hint.set_upper(upper);
+        }
+        hint
     }
 
     /// Reads what is left, within bounds, so that the connection can be kept.
@@ -188,6 +238,17 @@ impl UpstreamBody {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ResponseError>>> {
+        match self.held.pop_front() {
+            Some(frame) => Poll::Ready(Some(Ok(frame))),
+            None if self.is_read() => Poll::Ready(None),
+            None => self.poll_next(cx),
+        }
+    }
+
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ResponseError>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) else {
             // Armed when we begin to wait, so that a slow client is not held against the upstream.
             let wait = self.wait;
@@ -211,6 +272,7 @@ impl UpstreamBody {
                 return Poll::Ready(Some(Err(ResponseError(UpstreamFailure::ResponseBody))));
             }
             None => {
+                self.ended = true;
                 self.keep();
                 return Poll::Ready(None);
             }
@@ -240,11 +302,15 @@ impl UpstreamBody {
     /// Whether there is nothing left to read.
     #[must_use]
     pub fn is_end_stream(&self) -> bool {
+        self.held.is_empty() && self.is_read()
+    }
+
+    fn is_read(&self) -> bool {
         self.ended || self.inner.is_end_stream()
     }
 
     fn finish(&mut self) {
-        if self.is_end_stream() {
+        if self.is_read() {
             self.keep();
         }
     }

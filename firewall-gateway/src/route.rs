@@ -36,8 +36,8 @@ use crate::{
     figures::RolloutFigures,
     limits::{LimitError, Limits},
     policy::{
-        ClientCertificateUse, GatewayPolicy, HeaderCondition, HeaderTest, RouteAction, RouteLimits,
-        RoutePolicy, RulePolicy,
+        Against, ClientCertificateUse, GatewayPolicy, HeaderCondition, HeaderTest, RouteAction,
+        RouteLimits, RoutePolicy, RulePolicy,
     },
     request::Target,
     rollout::Forward,
@@ -124,7 +124,10 @@ impl Router {
         let limits = Arc::new(policy.limits.clone());
         let names: Vec<&str> = policy.upstreams.iter().map(|one| one.name.as_str()).collect();
         let documents = policy.openapi.iter().map(|document| {
-            let api = Api::of_document(document)
+            let looks = |against: &Against| *against == Against::Document(document.name.clone());
+            let mut validations = policy.routes.iter().filter_map(|route| route.validate.as_ref());
+            let answers = validations.any(|it| it.responses.is_some() && looks(&it.against));
+            let api = Api::of_document(document, answers)
                 .map_err(|error| RouteError::Document { name: document.name.clone(), error })?;
             Ok::<_, RouteError>((document.name.clone(), Arc::new(api)))
         });

@@ -29,6 +29,8 @@ mod parameters;
 
 mod body;
 
+mod answer;
+
 mod paths;
 
 pub mod openapi;
@@ -36,10 +38,11 @@ pub mod openapi;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, response::Parts};
 use http_body::Body as HttpBody;
 
 use self::{
+    answer::{Answer, Look},
     fault::{Fault, Invalid, Place, Problem},
     json::Bounds,
     openapi::{Api, DocumentError, Operation},
@@ -49,7 +52,8 @@ use self::{
 use crate::{
     body::RequestBody,
     policy::{Against, Undocumented, ValidationMode, ValidationPolicy},
-    rejection::Rejection,
+    rejection::{Rejection, UpstreamFailure},
+    response::UpstreamBody,
     route::Pattern,
 };
 
@@ -58,6 +62,7 @@ use crate::{
 pub struct Validation {
     api: Arc<Api>,
     mode: ValidationMode,
+    answers: Option<ValidationMode>,
     undocumented: Undocumented,
     undocumented_query: Undocumented,
     body_bytes_max: usize,
@@ -86,13 +91,13 @@ pub enum Verdict {
     Refused,
     /// It does not, and passes.
     Reported,
-    /// The document has no operation for it, and it passes unseen.
-    Undocumented,
+    /// It passes unseen: the document has nothing for it, or it is an answer that cannot be looked into.
+    Unseen,
 }
 
 impl Verdict {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::Passed, Self::Refused, Self::Reported, Self::Undocumented];
+    pub const ALL: [Self; 4] = [Self::Passed, Self::Refused, Self::Reported, Self::Unseen];
 
     /// The value of the metric label.
     #[must_use]
@@ -101,7 +106,7 @@ impl Verdict {
             Self::Passed => "passed",
             Self::Refused => "refused",
             Self::Reported => "reported",
-            Self::Undocumented => "undocumented",
+            Self::Unseen => "unseen",
         }
     }
 }
@@ -123,7 +128,7 @@ impl Validation {
                 known.map(|(_, api)| api.clone()).ok_or_else(unknown)?
             }
             Against::Operation(text) => Arc::new(
-                Api::of_operation(text, path)
+                Api::of_operation(text, path, policy.responses.is_some())
                     .map_err(|error| ValidationError::Inline { key: "operation", error })?,
             ),
             Against::Body(text) => Arc::new(
@@ -134,6 +139,7 @@ impl Validation {
         Ok(Self {
             api,
             mode: policy.mode,
+            answers: policy.responses,
             undocumented: policy.undocumented,
             undocumented_query: policy.undocumented_query,
             body_bytes_max: policy.body_bytes_max as usize,
@@ -155,15 +161,15 @@ impl Validation {
     {
         let Some(operation) = self.api.find(asked.path, asked.method) else {
             return Ok(match self.undocumented {
-                Undocumented::Pass => (Verdict::Undocumented, None),
-                Undocumented::Refuse => self.found(Err(unknown_operation())),
+                Undocumented::Pass => (Verdict::Unseen, None),
+                Undocumented::Refuse => found(Err(unknown_operation()), self.mode),
             });
         };
         let outcome = match self.head(operation, asked) {
             Ok(()) => self.body(operation, asked.headers, body).await?,
             Err(invalid) => Err(invalid),
         };
-        Ok(self.found(outcome))
+        Ok(found(outcome, self.mode))
     }
 
     /// Judges a request whose body is here.
@@ -171,7 +177,7 @@ impl Validation {
     pub fn judge_whole(&self, asked: &Asked<'_>, body: &[u8]) -> (Verdict, Option<Invalid>) {
         let outcome = match self.api.find(asked.path, asked.method) {
             None if self.undocumented == Undocumented::Pass => {
-                return (Verdict::Undocumented, None);
+                return (Verdict::Unseen, None);
             }
             None => Err(unknown_operation()),
             Some(operation) => self
@@ -179,15 +185,37 @@ impl Validation {
                 .and_then(|()| self.within_size(body.len()))
                 .and_then(|()| self.content(operation, asked.headers, body)),
         };
-        self.found(outcome)
+        found(outcome, self.mode)
     }
 
-    fn found(&self, outcome: Result<(), Invalid>) -> (Verdict, Option<Invalid>) {
-        match (outcome, self.mode) {
-            (Ok(()), _) => (Verdict::Passed, None),
-            (Err(invalid), ValidationMode::Enforce) => (Verdict::Refused, Some(invalid)),
-            (Err(invalid), ValidationMode::Report) => (Verdict::Reported, Some(invalid)),
-        }
+    /// What an operation answers, where answers are looked at.
+    #[must_use]
+    pub fn answers(&self, method: &Method, path: &str) -> Option<&[Answer]> {
+        self.answers?;
+        // Of an answer to a HEAD there is nothing to look at.
+        self.api.find(path, method).filter(|_| *method != Method::HEAD)?.answers.as_deref()
+    }
+
+    /// Judges an answer. Its body is read as far as that takes; it is still all there afterwards.
+    ///
+    /// # Errors
+    /// The body cannot be had.
+    pub async fn judge_answer(
+        &self,
+        answers: &[Answer],
+        head: &Parts,
+        body: &mut UpstreamBody,
+    ) -> Result<(Verdict, Option<Invalid>), UpstreamFailure> {
+        let look = answer::head(answers, head.status, &head.headers, body.is_end_stream());
+        let outcome = match look {
+            Ok(Look::Past) => return Ok((Verdict::Unseen, None)),
+            Ok(Look::Into(content, given)) => match body.gather(self.body_bytes_max).await? {
+                None => return Ok((Verdict::Unseen, None)),
+                Some(bytes) => content.judge(&given, &bytes, self.bounds),
+            },
+            Err(invalid) => Err(invalid),
+        };
+        Ok(found(outcome, self.answers.unwrap_or(ValidationMode::Report)))
     }
 
     // All parameters are looked at, so that their sender learns of more than the first.
@@ -274,6 +302,14 @@ impl Validation {
         }
         let (content, given) = operation.body.content(headers)?;
         content.judge(&given, body, self.bounds)
+    }
+}
+
+fn found(outcome: Result<(), Invalid>, mode: ValidationMode) -> (Verdict, Option<Invalid>) {
+    match (outcome, mode) {
+        (Ok(()), _) => (Verdict::Passed, None),
+        (Err(invalid), ValidationMode::Enforce) => (Verdict::Refused, Some(invalid)),
+        (Err(invalid), ValidationMode::Report) => (Verdict::Reported, Some(invalid)),
     }
 }
 

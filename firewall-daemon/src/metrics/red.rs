@@ -35,6 +35,17 @@ impl Families<'_> {
             "Answers by route, protocol and class of status; route (none) is what no route took",
             rows.filter(|(_, count)| *count > 0),
         );
+        let answers = routes.iter().flat_map(|row| {
+            Verdict::ALL.into_iter().zip(row.answers).map(|(verdict, count)| {
+                let verdict = ("verdict", verdict.label().to_owned());
+                (vec![("route", row.route.clone()), verdict], count)
+            })
+        });
+        self.counters(
+            "gateway_answer_validations",
+            "Answers that were held against the document of their API, by route and verdict",
+            answers.filter(|(_, count)| *count > 0),
+        );
         let judged = routes.iter().flat_map(|row| {
             Verdict::ALL.into_iter().zip(row.validations).map(|(verdict, count)| {
                 let verdict = ("verdict", verdict.label().to_owned());

@@ -93,6 +93,7 @@ fn lines() {
             page: None,
             validated: None,
             invalid: None,
+            answer_invalid: None,
             choice: None,
             method: Some(Method::GET),
             uri: uri.clone(),

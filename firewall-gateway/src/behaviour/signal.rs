@@ -139,6 +139,7 @@ impl Signal {
             | Rejection::UpstreamBusy
             | Rejection::UpstreamFailed
             | Rejection::UpstreamTimeout
+            | Rejection::AnswerInvalid
             | Rejection::StreamRefused
             | Rejection::DrainCut => return None,
         })

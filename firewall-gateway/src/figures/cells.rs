@@ -42,6 +42,7 @@ impl DurationCells {
 pub struct RouteCells {
     answers: [[AtomicU64; STATUS_CLASSES.len()]; 2],
     validations: [AtomicU64; Verdict::ALL.len()],
+    judged_answers: [AtomicU64; Verdict::ALL.len()],
     duration: DurationCells,
 }
 
@@ -58,6 +59,11 @@ impl RouteCells {
         one(&self.validations[verdict as usize]);
     }
 
+    /// Counts one answer that was looked at.
+    pub fn answer_validated(&self, verdict: Verdict) {
+        one(&self.judged_answers[verdict as usize]);
+    }
+
     /// The counts under the route's name; nothing where nothing was counted.
     #[must_use]
     pub fn figures(&self, route: &str) -> Option<RouteFigures> {
@@ -71,6 +77,7 @@ impl RouteCells {
             h1,
             h2,
             validations: self.validations.each_ref().map(|counter| counter.load(Relaxed)),
+            answers: self.judged_answers.each_ref().map(|counter| counter.load(Relaxed)),
             duration: self.duration.histogram(),
         })
     }

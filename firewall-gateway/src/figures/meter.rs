@@ -35,6 +35,7 @@ pub struct Meter {
     forbidden: [AtomicU64; Kind::ALL.len()],
     cross_site: [AtomicU64; CrossSite::ALL.len()],
     validation_faults: [AtomicU64; Fault::ALL.len()],
+    answer_faults: [AtomicU64; Fault::ALL.len()],
     pub preflights: AtomicU64,
     pub cookies_hardened: AtomicU64,
     http2_floods: [AtomicU64; Flood::ALL.len()],
@@ -92,6 +93,7 @@ impl Meter {
             forbidden: Default::default(),
             cross_site: Default::default(),
             validation_faults: Default::default(),
+            answer_faults: Default::default(),
             preflights: AtomicU64::default(),
             cookies_hardened: AtomicU64::default(),
             http2_floods: Default::default(),
@@ -179,6 +181,16 @@ impl Meter {
         }
     }
 
+    /// Counts one answer that was looked at, likewise.
+    pub fn answer_validated(&self, route: Option<usize>, verdict: Verdict, fault: Option<Fault>) {
+        if let Some((_, cells)) = route.and_then(|place| self.routes.get(place)) {
+            cells.answer_validated(verdict);
+        }
+        if let Some(fault) = fault {
+            one(&self.answer_faults[fault as usize]);
+        }
+    }
+
     /// Counts one connection that ended for a flood.
     pub fn flood(&self, flood: Flood) {
         one(&self.http2_floods[flood as usize]);
@@ -247,6 +259,10 @@ impl Meter {
             validation_faults: labels(
                 &mut Fault::ALL.into_iter().map(Fault::label),
                 &self.validation_faults,
+            ),
+            answer_faults: labels(
+                &mut Fault::ALL.into_iter().map(Fault::label),
+                &self.answer_faults,
             ),
             preflights: read(&self.preflights),
             cookies_hardened: read(&self.cookies_hardened),

@@ -17,6 +17,8 @@ pub struct RouteFigures {
     pub h2: [u64; STATUS_CLASSES.len()],
     /// Requests that were held against a document, by verdict, in the order of `Verdict`.
     pub validations: [u64; Verdict::ALL.len()],
+    /// Answers to them, likewise.
+    pub answers: [u64; Verdict::ALL.len()],
     /// From the end of the request's headers to the last byte of the answer.
     pub duration: DurationHistogram,
 }
@@ -71,9 +73,15 @@ impl Row for RouteFigures {
     }
 
     fn add(&mut self, other: &Self) {
-        let ours = self.h1.iter_mut().chain(&mut self.h2).chain(&mut self.validations);
-        for (ours, theirs) in ours.zip(other.h1.iter().chain(&other.h2).chain(&other.validations)) {
-            *ours = ours.saturating_add(*theirs);
+        for (ours, theirs) in [
+            (&mut self.h1[..], &other.h1[..]),
+            (&mut self.h2, &other.h2),
+            (&mut self.validations, &other.validations),
+            (&mut self.answers, &other.answers),
+        ] {
+            for (ours, theirs) in ours.iter_mut().zip(theirs) {
+                *ours = ours.saturating_add(*theirs);
+            }
         }
         self.duration.add(&other.duration);
     }

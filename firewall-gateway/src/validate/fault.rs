@@ -23,11 +23,12 @@ pub enum Fault {
     MemberRepeated,
     BodyMissing,
     Schema,
+    AnswerUnknown,
 }
 
 impl Fault {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::OperationUnknown,
         Self::ParameterMalformed,
         Self::ContentType,
@@ -42,6 +43,7 @@ impl Fault {
         Self::MemberRepeated,
         Self::BodyMissing,
         Self::Schema,
+        Self::AnswerUnknown,
     ];
 
     /// The value of the metric label and of the access log's `denied`.
@@ -62,6 +64,7 @@ impl Fault {
             Self::MemberRepeated => "member_repeated",
             Self::BodyMissing => "body_missing",
             Self::Schema => "schema",
+            Self::AnswerUnknown => "answer_unknown",
         }
     }
 
@@ -79,6 +82,7 @@ impl Fault {
             | Self::NumberRange
             | Self::MemberRepeated => Rejection::InputMalformed,
             Self::BodyMissing | Self::Schema => Rejection::InputInvalid,
+            Self::AnswerUnknown => Rejection::AnswerInvalid,
         }
     }
 }

@@ -6,6 +6,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::{
+    answer::{Answer, Statuses},
     body::{Body, Content},
     dialect::{self, Direction},
     fault::Place,
@@ -54,6 +55,8 @@ pub struct Operation {
     pub credentials: Vec<String>,
     /// Its body.
     pub body: Body,
+    /// What it answers, where answers are looked at.
+    pub answers: Option<Vec<Answer>>,
 }
 
 /// A document that cannot be used.
@@ -71,22 +74,24 @@ impl DocumentError {
 }
 
 impl Api {
-    /// All operations of a document.
+    /// All operations of a document, and what they answer where that is wanted.
     ///
     /// # Errors
     /// What is wrong with it, and where.
-    pub fn of_document(policy: &DocumentPolicy) -> Result<Self, DocumentError> {
-        let mut document = parsed(&policy.text)?;
+    pub fn of_document(policy: &DocumentPolicy, answers: bool) -> Result<Self, DocumentError> {
+        let given = parsed(&policy.text)?;
+        let mut document = given.clone();
         let version = version(&document)?;
         let base = match &policy.base_path {
             Some(base) => base.clone(),
             None => server_base(&document)?,
         };
-        prepare(&mut document, version)?;
+        prepare(&mut document, version, Direction::Request)?;
         let registry =
             Schemas::registry(&document).map_err(|error| DocumentError::new("", error))?;
         let maker = Maker { document: &document, schemas: Schemas::new(&registry) };
         let (mut operations, mut paths) = (Vec::new(), Paths::default());
+        let mut places = Vec::new();
         let templates = document.get("paths").and_then(Value::as_object);
         for template in templates.into_iter().flatten().map(|(template, _)| template) {
             if template.starts_with("x-") {
@@ -117,6 +122,7 @@ impl Api {
                     names.iter().position(|known| known == name).map(|place| place + before)
                 };
                 operations.push(maker.operation(&item, &place, &segment)?);
+                places.push(place);
             }
         }
         if operations.is_empty() {
@@ -125,17 +131,20 @@ impl Api {
                 "expected at least one operation, found none",
             ));
         }
+        if answers {
+            enter_answers(given, version, &places, &mut operations)?;
+        }
         Ok(Self { operations, paths: Some(paths), base })
     }
 
-    /// One operation that takes every request of a route.
+    /// One operation that takes every request of a route, and what it answers where that is wanted.
     ///
     /// # Errors
     /// What is wrong with it, and where.
-    pub fn of_operation(text: &str, path: &Pattern) -> Result<Self, DocumentError> {
+    pub fn of_operation(text: &str, path: &Pattern, answers: bool) -> Result<Self, DocumentError> {
         let operation = parsed(text)?;
         let document = json!({"openapi": "3.1.0", "paths": {"/": {"post": operation}}});
-        Self::sole(document, path, INLINE)
+        Self::sole(document, path, INLINE, answers)
     }
 
     /// A body of JSON that must fit a schema, whose `$defs` are its own.
@@ -151,21 +160,31 @@ impl Api {
         if let (Some(members), Some(defs)) = (document.as_object_mut(), defs) {
             members.insert("$defs".to_owned(), defs);
         }
-        Self::sole(document, path, INLINE_BODY)
+        Self::sole(document, path, INLINE_BODY, false)
     }
 
     // `inside` is where what its author wrote stands.
-    fn sole(mut document: Value, path: &Pattern, inside: &str) -> Result<Self, DocumentError> {
+    fn sole(
+        given: Value,
+        path: &Pattern,
+        inside: &str,
+        answers: bool,
+    ) -> Result<Self, DocumentError> {
+        let mut document = given.clone();
         let inside = |error: DocumentError| DocumentError {
             place: error.place.strip_prefix(inside).unwrap_or(&error.place).to_owned(),
             ..error
         };
-        prepare(&mut document, Version::V3_1).map_err(inside)?;
+        prepare(&mut document, Version::V3_1, Direction::Request).map_err(inside)?;
         let registry =
             Schemas::registry(&document).map_err(|error| DocumentError::new("", error))?;
         let maker = Maker { document: &document, schemas: Schemas::new(&registry) };
         let operation = maker.operation("/paths/~1", INLINE, &|name| path.parameter(name));
-        let operations = vec![operation.map_err(inside)?];
+        let mut operations = vec![operation.map_err(inside)?];
+        if answers {
+            let places = [INLINE.to_owned()];
+            enter_answers(given, Version::V3_1, &places, &mut operations).map_err(inside)?;
+        }
         Ok(Self { operations, paths: None, base: String::new() })
     }
 
@@ -224,9 +243,29 @@ fn server_base(document: &Value) -> Result<String, DocumentError> {
     Ok(path.to_owned())
 }
 
-fn prepare(document: &mut Value, version: Version) -> Result<(), DocumentError> {
+// Schemas mean other things on the way back, so they are made anew.
+fn enter_answers(
+    mut document: Value,
+    version: Version,
+    places: &[String],
+    operations: &mut [Operation],
+) -> Result<(), DocumentError> {
+    prepare(&mut document, version, Direction::Response)?;
+    let registry = Schemas::registry(&document).map_err(|error| DocumentError::new("", error))?;
+    let maker = Maker { document: &document, schemas: Schemas::new(&registry) };
+    for (place, operation) in places.iter().zip(operations) {
+        operation.answers = Some(maker.answers(place)?);
+    }
+    Ok(())
+}
+
+fn prepare(
+    document: &mut Value,
+    version: Version,
+    direction: Direction,
+) -> Result<(), DocumentError> {
     reference::check(document).map_err(|(place, message)| DocumentError::new(place, message))?;
-    for place in dialect::convert(document, version, Direction::Request) {
+    for place in dialect::convert(document, version, direction) {
         let Some(schema) = document.pointer(&place) else { continue };
         schema::check(schema)
             .map_err(|(inner, message)| DocumentError::new(format!("{place}{inner}"), message))?;
@@ -294,7 +333,7 @@ impl Maker<'_> {
             Some(_) => self.body(&self.resolved(format!("{place}/requestBody"))?)?,
             None => Body::default(),
         };
-        Ok(Operation { parameters, credentials: self.credentials(), body })
+        Ok(Operation { parameters, credentials: self.credentials(), body, answers: None })
     }
 
     fn named(&self, place: &str) -> Result<(Place, String), DocumentError> {
@@ -358,6 +397,30 @@ impl Maker<'_> {
 
     fn body(&self, place: &str) -> Result<Body, DocumentError> {
         let required = self.document.pointer(&format!("{place}/required"));
+        let content = self.content(place)?;
+        if content.is_empty() {
+            return Err(DocumentError::new(place, "content: expected at least one content type"));
+        }
+        Ok(Body { required: required == Some(&Value::Bool(true)), content })
+    }
+
+    fn answers(&self, operation: &str) -> Result<Vec<Answer>, DocumentError> {
+        let mut answers = Vec::new();
+        for (key, _) in self.members(&format!("{operation}/responses")) {
+            let place = format!("{operation}/responses/{}", escaped(key));
+            let Some(statuses) = Statuses::parse(key) else {
+                if key.starts_with("x-") {
+                    continue;
+                }
+                let message = format!("expected a status, 1XX to 5XX or default, found {key:?}");
+                return Err(DocumentError::new(place, message));
+            };
+            answers.push(Answer { statuses, content: self.content(&self.resolved(place)?)? });
+        }
+        Ok(answers)
+    }
+
+    fn content(&self, place: &str) -> Result<Vec<Content>, DocumentError> {
         let mut content = Vec::new();
         for (name, media) in self.members(&format!("{place}/content")) {
             let at = format!("{place}/content/{}", escaped(name));
@@ -375,10 +438,7 @@ impl Maker<'_> {
             };
             content.push(Content { range, schema, members, encodings: self.encodings(&at)? });
         }
-        if content.is_empty() {
-            return Err(DocumentError::new(place, "content: expected at least one content type"));
-        }
-        Ok(Body { required: required == Some(&Value::Bool(true)), content })
+        Ok(content)
     }
 
     fn encodings(&self, content: &str) -> Result<Vec<(String, Vec<MediaType>)>, DocumentError> {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     mutants::{Bodies, Mutant},
-    world::{Client, World, header, label, one_request, read_answer, status},
+    world::{Client, World, header, label, one_request, read_answer, read_to_end, status},
 };
 
 const SHOP: &str = include_str!("../../../rules/examples/shop.openapi.json");
@@ -244,6 +244,69 @@ fn ten_thousand_mutants_are_refused_and_told_why() {
     drop(client);
     let figures = world.settled();
     assert_eq!(verdicts(&figures), [100, MUTANTS as u64, 0, 0]);
+}
+
+#[test]
+fn answers_are_held_against_the_document_too() {
+    let operation = json!({"responses": {
+        "200": {"content": {"application/json": {"schema": {"type": "integer", "maximum": 99}}}},
+        "4XX": {"description": "no"},
+    }});
+    for mode in [ValidationMode::Enforce, ValidationMode::Report] {
+        let world = World::changed(|policy| {
+            let mut validate = ValidationPolicy::new(Against::Operation(operation.to_string()));
+            validate.responses = Some(mode);
+            validate.body_bytes_max = 8;
+            policy.routes[0].validate = Some(validate);
+        });
+        for (line, status_of_answer, body, place, fault) in [
+            ("GET /answer/json/7", 200, "7", 0, ""),
+            ("GET /answer/chunked/7", 200, "7", 0, ""),
+            ("GET /answer/json/100", 200, "100", 1, "schema"),
+            ("GET /answer/chunked/true", 200, "true", 1, "schema"),
+            ("GET /answer/json/x", 200, "x", 1, "syntax"),
+            ("GET /answer/xml/7", 200, "7", 1, "content_type"),
+            ("GET /status/201", 201, "", 1, "answer_unknown"),
+            ("GET /status/404", 404, "", 3, ""),
+            // What cannot be looked into passes.
+            ("GET /answer/gzip/x", 200, "x", 3, ""),
+            ("GET /answer/json/123456789", 200, "123456789", 3, ""),
+            ("GET /answer/chunked/123456789", 200, "123456789", 3, ""),
+        ] {
+            let before = world.settled();
+            let mut client = world.connect();
+            let request = format!("{line} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+            client.write_all(request.as_bytes()).unwrap();
+            let answer = read_to_end(&mut client);
+            let after = world.settled();
+            let refused = place == 1 && mode == ValidationMode::Enforce;
+            let expected = if refused { 502 } else { status_of_answer };
+            let rejection = if refused { "answer_invalid" } else { "" };
+            one_request(&before, &after, expected, "h1", rejection);
+            assert_eq!(status(&answer), expected, "{line}: {answer}");
+            if refused {
+                assert_eq!(problem(&answer).get("errors"), None, "{answer}");
+                assert!(!answer.contains(fault), "{answer}");
+            } else {
+                assert!(answer.contains(body), "{line}: {answer}");
+            }
+            let count =
+                |figures: &Figures| figures.routes.first().map_or([0; 4], |row| row.answers);
+            let counted: Vec<u64> = count(&after)
+                .iter()
+                .zip(count(&before))
+                .map(|(after, before)| after - before)
+                .collect();
+            let mut expected = [0; 4];
+            expected[if place == 1 && !refused { 2 } else { place }] = 1;
+            assert_eq!(counted, expected, "{line}");
+            if !fault.is_empty() {
+                let counted =
+                    label(&after.answer_faults, fault) - label(&before.answer_faults, fault);
+                assert_eq!(counted, 1, "{line}: {:?}", after.answer_faults);
+            }
+        }
+    }
 }
 
 fn send(world: &World, client: &mut Client, mutant: &Mutant) -> String {

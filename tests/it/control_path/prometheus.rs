@@ -45,7 +45,7 @@ const WHERE_CONFIGURED: [&str; 4] = [
 ];
 /// Nothing is in shadow here, nobody is asked who it is, or may not, nobody is scored, there is no limit of rates,
 /// and no document of an API.
-const WHERE_ANY: [&str; 9] = [
+const WHERE_ANY: [&str; 10] = [
     "verdict=\"shadow\"",
     "seawall_gateway_authenticated_total",
     "seawall_gateway_denied_total",
@@ -55,6 +55,7 @@ const WHERE_ANY: [&str; 9] = [
     "seawall_gateway_offenders_total",
     "seawall_gateway_rate_",
     "seawall_gateway_validation",
+    "seawall_gateway_answer_",
 ];
 
 #[test]

@@ -79,7 +79,7 @@ pub fn run() -> Result<(Report, Vec<String>)> {
 fn shop() -> Result<Validation> {
     let name = "shop".to_owned();
     let document = DocumentPolicy { name: name.clone(), text: SHOP.to_owned(), base_path: None };
-    let api = Arc::new(Api::of_document(&document)?);
+    let api = Arc::new(Api::of_document(&document, false)?);
     let policy = ValidationPolicy::new(Against::Document(name.clone()));
     Ok(Validation::new(&policy, &Pattern::parse("/*")?, &[(name, api)])?)
 }

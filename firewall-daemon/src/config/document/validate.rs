@@ -24,6 +24,7 @@ pub struct ValidateDocument {
     pub operation: Option<Spanned<Value>>,
     pub body: Option<Spanned<Value>>,
     pub mode: Option<ValidationMode>,
+    pub responses: Option<Spanned<ValidationMode>>,
     pub undocumented: Option<Spanned<Undocumented>>,
     pub undocumented_query: Option<Undocumented>,
     pub body_bytes_max: Option<Number<0, 1_048_576>>,

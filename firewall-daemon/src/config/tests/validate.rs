@@ -34,7 +34,7 @@ fn every_key_of_it_acts() {
     assert_eq!(gateway.routes[0].validate, Some(plain.clone()));
     let gateway = read(
         "openapi: [{name: shop, file: /shop.json, base_path: /v1/}]",
-        "validate: {openapi: shop, mode: report, undocumented: pass, undocumented_query: refuse,\n      \
+        "validate: {openapi: shop, mode: report, responses: enforce, undocumented: pass, undocumented_query: refuse,\n      \
          body_bytes_max: 5, depth_max: 6, values_max: 7}",
     );
     let file = Path::new("/shop.json").to_path_buf();
@@ -42,6 +42,7 @@ fn every_key_of_it_acts() {
     assert_eq!(gateway.openapi, [OpenApiConfig { file, base_path, ..document }]);
     let full = ValidationPolicy {
         mode: ValidationMode::Report,
+        responses: Some(ValidationMode::Enforce),
         undocumented: Undocumented::Pass,
         undocumented_query: Undocumented::Refuse,
         body_bytes_max: 5,
@@ -105,6 +106,16 @@ fn what_is_wrong_with_it_is_said() {
             "",
             "upstream: api\n    validate: {body: {}, undocumented: pass}",
             "undocumented: expected it with openapi alone",
+        ),
+        (
+            "",
+            "upstream: api\n    validate: {body: {}, responses: report}",
+            "responses: expected it with openapi or operation",
+        ),
+        (
+            "",
+            "upstream: api\n    validate: {operation: {responses: {ok: {}}}, responses: report}",
+            "validate: operation: #/responses/ok: expected a status",
         ),
         ("", "upstream: api\n    validate: {body: {type: objekt}}", "validate: body: #/type: "),
         (

@@ -8,7 +8,10 @@ use crate::policy::DocumentPolicy;
 
 fn api(document: &Value, base_path: Option<&str>) -> Result<Api, DocumentError> {
     let base_path = base_path.map(str::to_owned);
-    Api::of_document(&DocumentPolicy { name: "a".into(), text: document.to_string(), base_path })
+    Api::of_document(
+        &DocumentPolicy { name: "a".into(), text: document.to_string(), base_path },
+        false,
+    )
 }
 
 fn document(change: impl FnOnce(&mut Value)) -> Value {

@@ -92,7 +92,13 @@ impl Check<'_> {
                            route holds for all its requests";
             return self.error(undocumented.referenced, message.to_owned());
         }
-        let default = ValidationPolicy::new(against);
+        if let (Some(responses), Against::Body(_)) = (&given.responses, &against) {
+            let message =
+                "responses: expected it with openapi or operation, which say what is answered";
+            return self.error(responses.referenced, message.to_owned());
+        }
+        let mut default = ValidationPolicy::new(against);
+        default.responses = given.responses.map(|given| given.value);
         // A document is a file, which is read where it is needed.
         if !matches!(default.against, Against::Document(_))
             && let Err(error) = Validation::new(&default, path, &[])
