@@ -27,7 +27,9 @@ mod valid;
 
 pub use behaviour::{BehaviourConfig, OffenceBans};
 pub use feeds::{FeedConfig, GeoUpdateConfig, Provider};
-pub use gateway::{BackendName, GatewayConfig, RateStoreConfig, UpstreamConfig, UpstreamTlsConfig};
+pub use gateway::{
+    BackendName, GatewayConfig, OpenApiConfig, RateStoreConfig, UpstreamConfig, UpstreamTlsConfig,
+};
 pub use jwt::{JwtConfig, KeysConfig, KeysUrlConfig};
 pub use limits::{
     ByteRate, LimitScope, LimitsConfig, PacketRate, PortLimit, PortProtocol, RateConfig,
@@ -36,6 +38,7 @@ pub use limits::{
 pub use packet::{
     EventsConfig, Fate, GeoConfig, KernelLog, ListConfig, PacketConfig, ProtectConfig, ShadowConfig,
 };
+pub(crate) use read::options as yaml_options;
 pub use read::{ConfigError, FILE_BYTES_MAX as CONFIG_BYTES_MAX};
 pub use rules::{LimitPer, PortRange, RuleConfig, RuleProtocol, RuleVerdict, Service, TcpFlags};
 pub use tls::{AcmeConfig, CertificateConfig, ClientCertificateConfig, TlsConfig};

@@ -278,6 +278,19 @@ impl Families<'_> {
             "Answers whose end was not looked through",
             figures.leaks_unscanned,
         );
+        self.counters(
+            "gateway_validation_faults",
+            "Requests that do not look as the document of their API says, by the first fault",
+            figures
+                .validation_faults
+                .iter()
+                .map(|row| (vec![("fault", row.label.clone())], row.count)),
+        );
+        self.counters(
+            "gateway_answer_faults",
+            "Answers of upstreams that do not look as the document of their API says, by the first fault",
+            figures.answer_faults.iter().map(|row| (vec![("fault", row.label.clone())], row.count)),
+        );
         self.counter(
             "gateway_preflights",
             "Preflights of pages that may, answered by the gateway",

@@ -171,6 +171,13 @@ fn value(field: AccessField, record: &Record<'_>) -> Option<String> {
             number(u64::try_from(spent.as_micros()).unwrap_or(u64::MAX))
         }
         AccessField::Rejection => text(context.rejection?.label()),
+        AccessField::Denied if context.invalid.is_some() => {
+            text(&escape(context.invalid.as_ref()?.text().as_bytes(), LOG_TEXT_BYTES_MAX))
+        }
+        AccessField::Denied if context.answer_invalid.is_some() => {
+            let invalid = format!("answer:{}", context.answer_invalid.as_ref()?.text());
+            text(&escape(invalid.as_bytes(), LOG_TEXT_BYTES_MAX))
+        }
         AccessField::Denied => match (context.denied, &context.forbidden, &context.limited) {
             (Some(denied), _, _) => text(denied.label()),
             (None, None, None) => text(context.cross_site?.label()),

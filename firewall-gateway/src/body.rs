@@ -120,6 +120,22 @@ impl<B: Body> RequestBody<B> {
         Self { announced, ..self }
     }
 
+    /// Bytes that it has at least, as its client says.
+    #[must_use]
+    pub fn announced_bytes(&self) -> u64 {
+        self.inner.size_hint().lower().saturating_add(self.gathered_bytes as u64)
+    }
+
+    /// What of it is here, in one piece.
+    #[must_use]
+    pub fn gathered(&self) -> Bytes {
+        match self.gathered.iter().collect::<Vec<_>>().as_slice() {
+            [] => Bytes::new(),
+            [one] => Bytes::clone(one),
+            several => several.iter().flat_map(|piece| piece.iter().copied()).collect(),
+        }
+    }
+
     /// A copy of it, where all of it is here.
     #[must_use]
     pub fn whole(&self) -> Option<Whole> {
@@ -127,7 +143,8 @@ impl<B: Body> RequestBody<B> {
             .then(|| Whole { data: self.gathered.clone(), trailers: self.trailers.clone() })
     }
 
-    fn is_here(&self) -> bool {
+    /// Whether all of it is here.
+    pub fn is_here(&self) -> bool {
         self.ended || self.inner.is_end_stream()
     }
 }

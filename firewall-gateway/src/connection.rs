@@ -106,7 +106,12 @@ impl Client {
     #[must_use]
     pub fn ends_after(&self, rejection: Rejection) -> bool {
         match self.protocol {
-            Protocol::Http1 if rejection == Rejection::MethodNotAllowed => false,
+            // How these are framed is not in doubt.
+            Protocol::Http1
+                if matches!(rejection, Rejection::MethodNotAllowed | Rejection::InputMalformed) =>
+            {
+                false
+            }
             Protocol::Http1 => {
                 matches!(rejection.status().as_u16(), 400 | 405 | 408 | 413 | 417 | 431)
             }

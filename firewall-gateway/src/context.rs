@@ -24,6 +24,7 @@ use crate::{
     scrub::Leaks,
     tls::ClientCertificate,
     trace::TraceContext,
+    validate::{Verdict, fault::Invalid},
 };
 
 /// One request. Everything that the log line or a later stage needs is here.
@@ -61,6 +62,12 @@ pub struct RequestContext {
     pub leaks: Option<Leaks>,
     /// Which limit it is over: for the log, and for the client, which is told of its limits anyway.
     pub limited: Option<Arc<str>>,
+    /// Whether it looks as it should, where its route asks.
+    pub validated: Option<Verdict>,
+    /// What is wrong with its looks.
+    pub invalid: Option<Box<Invalid>>,
+    /// Why its answer does not look as it should: for the log, never for the client.
+    pub answer_invalid: Option<Box<Invalid>>,
     /// Where it went.
     pub choice: Option<Choice>,
     /// Method, where the head was whole.

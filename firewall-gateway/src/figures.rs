@@ -46,6 +46,10 @@ pub struct Figures {
     pub forbidden: Vec<LabelCount>,
     /// Requests of pages that may not, by reason; the labels are those of `CrossSite`.
     pub cross_site: Vec<LabelCount>,
+    /// Requests that do not look as their API's document says, by fault; the labels are those of `Fault`.
+    pub validation_faults: Vec<LabelCount>,
+    /// Answers of upstreams that do not, likewise.
+    pub answer_faults: Vec<LabelCount>,
     /// Preflights that were answered for a route.
     pub preflights: u64,
     /// Cookies of upstreams that were changed or removed.
@@ -238,6 +242,8 @@ impl Figures {
         self.api_keys = self.api_keys.max(other.api_keys);
         add_labels(&mut self.denied, &other.denied);
         add_labels(&mut self.forbidden, &other.forbidden);
+        add_labels(&mut self.validation_faults, &other.validation_faults);
+        add_labels(&mut self.answer_faults, &other.answer_faults);
         add_labels(&mut self.cross_site, &other.cross_site);
         add_labels(&mut self.leaks, &other.leaks);
         add_labels(&mut self.http2_floods, &other.http2_floods);

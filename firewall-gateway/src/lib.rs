@@ -39,6 +39,8 @@ pub mod authorise;
 
 pub mod rate;
 
+pub mod validate;
+
 mod rollout;
 
 mod body;

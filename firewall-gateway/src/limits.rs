@@ -359,6 +359,30 @@ pub const CONSUMER_BYTES_MAX: usize = 256;
 pub const CLAIM_HEADERS_MAX: usize = 16;
 /// ...and the bytes of each value.
 pub const CLAIM_HEADER_BYTES_MAX: usize = 2_048;
+/// Documents of APIs of one configuration; they travel to the worker in one message.
+pub const OPENAPI_MAX: usize = 16;
+/// A document as a file: those of large APIs have some 500 KB.
+pub const OPENAPI_BYTES_MAX: u64 = 1 << 20;
+/// Objects and lists within each other, of a document...
+pub const OPENAPI_DEPTH_MAX: u32 = 64;
+/// ...and values.
+pub const OPENAPI_VALUES_MAX: u32 = 200_000;
+/// Operations of a document.
+pub const OPENAPI_OPERATIONS_MAX: usize = 2_000;
+/// References that lead to one another, and schemas within each other whose types are looked for.
+pub const VALIDATION_REFERENCES_MAX: usize = 16;
+/// A pattern of a schema, made ready; those of the linear engine that take more are seldom meant.
+pub const VALIDATION_PATTERN_BYTES_MAX: usize = 1 << 20;
+/// What is told of one request: the first things that are wrong with it.
+pub const VALIDATION_PROBLEMS_MAX: usize = 8;
+/// A pointer in an answer; a longer one points to what it is within.
+pub const VALIDATION_POINTER_BYTES_MAX: usize = 256;
+/// What was expected, in words: they may quote a schema.
+pub const VALIDATION_WORDS_BYTES_MAX: usize = 256;
+/// The boundary of a form in parts (RFC 2046, 5.1.1).
+pub const MULTIPART_BOUNDARY_BYTES_MAX: usize = 70;
+/// Headers of one part.
+pub const MULTIPART_HEAD_BYTES_MAX: usize = 2_048;
 /// Path in an access-log line; the rest is cut and marked.
 pub const LOG_PATH_BYTES_MAX: usize = 1_024;
 /// Host, user agent and referer in an access-log line, each.

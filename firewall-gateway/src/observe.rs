@@ -23,6 +23,7 @@ use crate::{
     rejection::{Rejection, UpstreamFailure},
     route::Route,
     trace::export::Tracer,
+    validate::{Verdict, fault::Invalid},
 };
 
 /// Accompanies one request; its end, and so `drop`, is the end of the request.
@@ -83,6 +84,9 @@ impl Observation {
                 forbidden: None,
                 cross_site: None,
                 page: None,
+                validated: None,
+                invalid: None,
+                answer_invalid: None,
                 limited: None,
                 choice: None,
                 details: Details::default(),
@@ -172,6 +176,39 @@ impl Observation {
         Rejection::RateLimited
     }
 
+    /// It was looked at.
+    ///
+    /// # Errors
+    /// It does not look as it should.
+    pub fn validated(
+        &mut self,
+        verdict: Verdict,
+        invalid: Option<Invalid>,
+    ) -> Result<(), Rejection> {
+        self.context.validated = Some(verdict);
+        let rejection = invalid.as_ref().map(|invalid| invalid.fault.rejection());
+        self.context.invalid = invalid.map(Box::new);
+        match rejection {
+            Some(rejection) if verdict == Verdict::Refused => Err(rejection),
+            _ => Ok(()),
+        }
+    }
+
+    /// Its answer was looked at.
+    ///
+    /// # Errors
+    /// It does not look as it should.
+    pub fn answer_validated(
+        &mut self,
+        verdict: Verdict,
+        invalid: Option<Invalid>,
+    ) -> Result<(), Rejection> {
+        let fault = invalid.as_ref().map(|invalid| invalid.fault);
+        self.meter.answer_validated(self.route, verdict, fault);
+        self.context.answer_invalid = invalid.map(Box::new);
+        if verdict == Verdict::Refused { Err(Rejection::AnswerInvalid) } else { Ok(()) }
+    }
+
     /// The status of the answer is known.
     pub fn status(&mut self, status: u16) {
         self.status = Some(status);
@@ -216,7 +253,10 @@ impl Observation {
         match self.context.rejection {
             None => Some(status >= 500),
             Some(
-                Rejection::UpstreamBusy | Rejection::UpstreamFailed | Rejection::UpstreamTimeout,
+                Rejection::UpstreamBusy
+                | Rejection::UpstreamFailed
+                | Rejection::UpstreamTimeout
+                | Rejection::AnswerInvalid,
             ) => Some(true),
             Some(_) => None,
         }
@@ -285,6 +325,10 @@ impl Drop for Observation {
         }
         if let Some(refused) = self.context.cross_site {
             self.meter.cross_site(refused);
+        }
+        if let Some(verdict) = self.context.validated {
+            let fault = self.context.invalid.as_ref().map(|invalid| invalid.fault);
+            self.meter.validated(self.route, verdict, fault);
         }
         self.due.settle(bytes_in.saturating_add(self.bytes_out), status);
         self.judge(status);

@@ -40,6 +40,7 @@ use crate::{
     tunnel::{Opening, Tunnel},
     upgrade,
     upstream::{Sending, SentBody},
+    validate,
 };
 
 /// One request from its head to its answer. Never fails: a refusal is an answer too.
@@ -236,14 +237,27 @@ async fn stages(
     let body_deadline = Instant::now() + Duration::from_millis(limits.body_timeout_ms);
     let mut body = RequestBody::new(body, limits, body_deadline.into(), fate.clone())?
         .with_trailers(announced.clone());
-    body.gather(limits.body_gather_bytes as usize).await.map_err(|rejection| {
-        // A connection that ends for a flood breaks off its bodies.
-        client.activity.flood().map_or(rejection, |_| Rejection::Http2Flood)
-    })?;
+    // A connection that ends for a flood breaks off its bodies.
+    let broken = |rejection| client.activity.flood().map_or(rejection, |_| Rejection::Http2Flood);
+    // 12. validate: does it look as the API's document says
+    if let Some(validation) = &route.validation {
+        let asked = validate::Asked {
+            method: &head.method,
+            path: target.path.path(),
+            query: target.path.query(),
+            headers: &head.headers,
+        };
+        let (verdict, invalid) = validation.judge(&asked, &mut body).await.map_err(broken)?;
+        observation.validated(verdict, invalid)?;
+    }
+    let validation = route.validation.as_ref();
+    let judged =
+        validation.and_then(|it| Some((it, it.answers(&head.method, target.path.path())?)));
+    body.gather(limits.body_gather_bytes as usize).await.map_err(broken)?;
     // What HTTP/2 refuses unread can be sent once more.
     let multiplexed = upstream.protocol() == BackendProtocol::Http2;
     let whole = multiplexed.then(|| body.whole()).flatten();
-    // 12. headers: what ends here is removed, who asks is set by us
+    // 13. headers: what ends here is removed, who asks is set by us
     client.identifier.withhold(
         route.place,
         observation.context.identity.as_ref(),
@@ -273,7 +287,7 @@ async fn stages(
         None => mirrored(forwarded, forward, client, from),
         Some(_) => forwarded.map(BodyExt::boxed_unsync),
     };
-    // 13. upstream
+    // 14. upstream
     let sent = Instant::now();
     observation.context.upstream_sent = Some(sent);
     let sending = Sending {
@@ -290,7 +304,7 @@ async fn stages(
         observation.upstream_failed(failure);
         observation.context.rejection.unwrap_or(failure.rejection())
     })?;
-    // 14. response: nothing of the inside
+    // 15. response: nothing of the inside
     observation.context.backend = Some(answer.backend);
     let mut response = answer.response;
     if let Some(protocol) =
@@ -320,13 +334,21 @@ async fn stages(
         head.headers.append(header::SET_COOKIE, cookie);
     }
     let mut body = UpstreamBody::new(body, answer.lease, fate.clone(), answer.wait, follows);
+    if let Some((validation, answers)) = judged {
+        let outcome = validation.judge_answer(answers, &head, &mut body).await;
+        let (verdict, invalid) = outcome.map_err(|failure| {
+            observation.upstream_failed(failure);
+            observation.context.rejection.unwrap_or(failure.rejection())
+        })?;
+        observation.answer_validated(verdict, invalid)?;
+    }
     if let Some(scrub) = &route.scrub {
         let leaks = observation.context.leaks.insert(Leaks::default());
         body = body.scrubbed(scrub.of(&head.headers, leaks, &client.meter));
         if scrub.blocks() {
-            body.gather().await.map_err(|error| {
-                observation.upstream_failed(error.0);
-                error.0.rejection()
+            body.look_ahead().await.map_err(|failure| {
+                observation.upstream_failed(failure);
+                observation.context.rejection.unwrap_or(failure.rejection())
             })?;
             if observation.context.leaks.as_ref().is_some_and(|leaks| !leaks.is_empty()) {
                 body.discard();

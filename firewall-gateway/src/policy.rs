@@ -27,6 +27,8 @@ pub mod scrub;
 
 pub mod jwt;
 
+pub mod validate;
+
 mod clients;
 
 mod behaviour;
@@ -61,6 +63,7 @@ pub use self::{
     },
     traces::TracePolicy,
     upstream::{BackendPolicy, UpstreamPolicy, UpstreamTlsPolicy},
+    validate::{Against, DocumentPolicy, Undocumented, ValidationMode, ValidationPolicy},
 };
 use crate::limits::Limits;
 
@@ -89,6 +92,9 @@ pub struct GatewayPolicy {
     /// Where hosts count together, where some of them do.
     #[serde(default)]
     pub rate_store: Option<RateStorePolicy>,
+    /// What APIs take; a route names one of them.
+    #[serde(default)]
+    pub openapi: Vec<DocumentPolicy>,
     /// Whom to believe about a client's address, and what one address may have.
     pub clients: ClientsPolicy,
     /// How clients are scored; not at all where it is left out.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Why a request was not served. The words for the client show nothing of the inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,11 +47,17 @@ pub enum Rejection {
     RateLimited,
     Challenged,
     LeakBlocked,
+    OperationUnknown,
+    InputMalformed,
+    InputUnsupported,
+    InputTooLarge,
+    InputInvalid,
+    AnswerInvalid,
 }
 
 impl Rejection {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Rejection; 39] = [
+    pub const ALL: [Rejection; 45] = [
         Rejection::RequestMalformed,
         Rejection::FramingAmbiguous,
         Rejection::HostMissing,
@@ -91,6 +97,12 @@ impl Rejection {
         Rejection::RateLimited,
         Rejection::Challenged,
         Rejection::LeakBlocked,
+        Rejection::OperationUnknown,
+        Rejection::InputMalformed,
+        Rejection::InputUnsupported,
+        Rejection::InputTooLarge,
+        Rejection::InputInvalid,
+        Rejection::AnswerInvalid,
     ];
 
     /// The value of the metric label and of the access log's `rejection`.
@@ -105,12 +117,18 @@ impl Rejection {
         StatusCode::from_u16(self.facts().0).unwrap_or(StatusCode::BAD_REQUEST)
     }
 
-    /// A problem+json answer (RFC 9457), with these words instead of ours where there are some.
+    /// A problem+json answer (RFC 9457), with these words instead of ours where there are some, and with what is wrong
+    /// one by one where that is known.
     #[must_use]
-    pub fn response(self, request_id: &str, words: Option<&str>) -> Response<Bytes> {
+    pub fn response(
+        self,
+        request_id: &str,
+        words: Option<&str>,
+        errors: Option<Value>,
+    ) -> Response<Bytes> {
         let (_, label, title, detail) = self.facts();
         let detail = words.unwrap_or(detail);
-        problem(self.status(), &label.replace('_', "-"), title, detail, request_id)
+        problem(self.status(), &label.replace('_', "-"), title, detail, request_id, errors)
     }
 
     // Status, label, title, detail.
@@ -297,6 +315,42 @@ impl Rejection {
             Self::LeakBlocked => {
                 (502, "leak_blocked", "Bad gateway", "The answer of the service was held back.")
             }
+            Self::OperationUnknown => (
+                404,
+                "operation_unknown",
+                "Not found",
+                "There is no such operation at this address.",
+            ),
+            Self::InputMalformed => (
+                400,
+                "input_malformed",
+                "Bad request",
+                "The request cannot be read as what it says it is.",
+            ),
+            Self::InputUnsupported => (
+                415,
+                "input_unsupported",
+                "Unsupported media type",
+                "The request body is of a type that is not taken here.",
+            ),
+            Self::InputTooLarge => (
+                413,
+                "input_too_large",
+                "Content too large",
+                "The request holds more than is taken here.",
+            ),
+            Self::InputInvalid => (
+                422,
+                "input_invalid",
+                "Unprocessable content",
+                "The request does not have the form that is asked for here.",
+            ),
+            Self::AnswerInvalid => (
+                502,
+                "answer_invalid",
+                "Bad gateway",
+                "The service's answer does not have its form.",
+            ),
             Self::Forbidden => {
                 (403, "forbidden", "Forbidden", "You may not do this at this address.")
             }
@@ -358,7 +412,14 @@ impl Flood {
 #[must_use]
 pub fn upstream_error(status: StatusCode, request_id: &str) -> Response<Bytes> {
     let title = status.canonical_reason().unwrap_or("Server error");
-    problem(status, "upstream-error", title, "The service failed on this request.", request_id)
+    problem(
+        status,
+        "upstream-error",
+        title,
+        "The service failed on this request.",
+        request_id,
+        None,
+    )
 }
 
 fn problem(
@@ -367,14 +428,18 @@ fn problem(
     title: &str,
     detail: &str,
     request_id: &str,
+    errors: Option<Value>,
 ) -> Response<Bytes> {
-    let body = json!({
+    let mut body = json!({
         "type": format!("urn:seawall:problem:{kind}"),
         "title": title,
         "status": status.as_u16(),
         "detail": detail,
         "request_id": request_id,
     });
+    if let Some(errors) = errors {
+        body["errors"] = errors;
+    }
     let mut response = Response::new(Bytes::from(body.to_string()));
     *response.status_mut() = status;
     let headers = response.headers_mut();

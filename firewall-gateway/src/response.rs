@@ -128,9 +128,7 @@ impl Body for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             Source::Own(body) => body.size_hint(),
-            Source::Upstream(body) => {
-                body.length_bytes().map(SizeHint::with_exact).unwrap_or_default()
-            }
+            Source::Upstream(body) => body.size_hint(),
             Source::Compressed(_) => SizeHint::default(),
         }
     }
@@ -146,16 +144,19 @@ pub struct UpstreamBody {
     follows: bool,
     ended: bool,
     timeout: Option<Pin<Box<Sleep>>>,
-    /// Where it is looked through.
-    looked: Option<Box<Looked>>,
+    /// What was read ahead of the client, and what looks through it.
+    ahead: Option<Box<Ahead>>,
 }
 
-/// A body that is looked through.
-struct Looked {
-    /// Nothing once the body has ended.
+/// What stands between the upstream's body and the client.
+#[derive(Default)]
+struct Ahead {
+    /// Read, and not looked through.
+    held: VecDeque<Frame<Bytes>>,
+    /// Nothing where nothing is looked for, or once the body has ended.
     scrubber: Option<Scrubber>,
-    /// What was read before the head was sent, or stands before its trailers.
-    ahead: VecDeque<Frame<Bytes>>,
+    /// Looked through.
+    passed: VecDeque<Frame<Bytes>>,
 }
 
 impl UpstreamBody {
@@ -176,7 +177,7 @@ impl UpstreamBody {
             follows,
             ended: false,
             timeout: None,
-            looked: None,
+            ahead: None,
         };
         body.finish();
         body
@@ -185,45 +186,78 @@ impl UpstreamBody {
     /// What it says is looked through, where there is something to look for.
     #[must_use]
     pub fn scrubbed(mut self, scrubber: Option<Scrubber>) -> Self {
-        let looked = |scrubber| Looked { scrubber: Some(scrubber), ahead: VecDeque::new() };
-        self.looked = scrubber.map(looked).map(Box::new);
+        if scrubber.is_some() {
+            self.ahead.get_or_insert_default().scrubber = scrubber;
+        }
         self
     }
 
-    /// Reads the first part of it, within bounds of size and time, and looks through that.
+    /// Looks through the first part of it, within bounds of size and time.
     ///
     /// # Errors
     /// The upstream broke off.
-    pub async fn gather(&mut self) -> Result<(), ResponseError> {
-        if self.looked.is_none() {
+    pub async fn look_ahead(&mut self) -> Result<(), UpstreamFailure> {
+        if self.ahead.as_ref().is_none_or(|ahead| ahead.scrubber.is_none()) {
             return Ok(());
         }
         let mut left_bytes = SCRUB_GATHER_BYTES_MAX;
         let mut read = VecDeque::new();
-        let gathering = async {
+        let looking = async {
             while left_bytes > 0 && !self.is_end_stream() {
                 let Some(frame) = poll_fn(|cx| self.poll_frame(cx)).await else { break };
-                let frame = frame?;
+                let frame = frame.map_err(|error| error.0)?;
                 left_bytes = left_bytes.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
                 read.push_back(frame);
             }
             Ok(())
         };
         // Whoever says a word now and then is not waited for: the rest is looked through as it comes.
-        let gathered = timeout(Duration::from_millis(SCRUB_GATHER_TIMEOUT_MS), gathering).await;
-        if let Some(looked) = &mut self.looked {
-            read.append(&mut looked.ahead);
-            looked.ahead = read;
-        }
-        gathered.unwrap_or(Ok(()))
+        let looked = timeout(Duration::from_millis(SCRUB_GATHER_TIMEOUT_MS), looking).await;
+        let ahead = self.ahead.get_or_insert_default();
+        read.append(&mut ahead.passed);
+        ahead.passed = read;
+        looked.unwrap_or(Ok(()))
     }
 
     /// How long it is, where that is known.
     #[must_use]
     pub fn length_bytes(&self) -> Option<u64> {
-        // What is looked through keeps its length; what was read already is known to the head alone.
-        let is_first = self.looked.as_ref().is_none_or(|looked| looked.ahead.is_empty());
-        is_first.then(|| self.inner.size_hint().exact()).flatten()
+        self.size_hint().exact()
+    }
+
+    /// Reads all of it, unless it is longer than this; it is still all there afterwards.
+    ///
+    /// # Errors
+    /// The upstream broke off, or was too slow.
+    pub async fn gather(&mut self, bytes_max: usize) -> Result<Option<Bytes>, UpstreamFailure> {
+        if self.inner.size_hint().lower() > bytes_max as u64 {
+            return Ok(None);
+        }
+        let mut whole = Vec::new();
+        while !self.is_read() {
+            let Some(frame) = poll_fn(|cx| self.poll_next(cx)).await else { break };
+            let frame = frame.map_err(|error| error.0)?;
+            whole.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+            self.ahead.get_or_insert_default().held.push_back(frame);
+            if whole.len() > bytes_max {
+                return Ok(None);
+            }
+        }
+        Ok(Some(whole.into()))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let hint = self.inner.size_hint();
+        let Some(ahead) = &self.ahead else { return hint };
+        // What is looked through keeps its length, but what the scrubber holds of it is not told. And HTTP/1
+        // has no place for trailers behind a body whose length is told.
+        if !ahead.passed.is_empty() || ahead.held.iter().any(Frame::is_trailers) {
+            return SizeHint::default();
+        }
+        let held = ahead.held.iter().filter_map(Frame::data_ref).map(|data| data.len() as u64);
+        let held: u64 = held.sum();
+        let exact = hint.exact().map(|left| SizeHint::with_exact(left.saturating_add(held)));
+        exact.unwrap_or_default()
     }
 
     /// Reads what is left, within bounds, so that the connection can be kept.
@@ -251,14 +285,14 @@ impl UpstreamBody {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ResponseError>>> {
-        if let Some(frame) = self.looked.as_mut().and_then(|looked| looked.ahead.pop_front()) {
+        if let Some(frame) = self.ahead.as_mut().and_then(|ahead| ahead.passed.pop_front()) {
             return Poll::Ready(Some(Ok(frame)));
         }
         loop {
-            let frame = ready!(self.poll_inner(cx));
-            let at_end = self.is_read();
-            let Some(looked) = &mut self.looked else { return Poll::Ready(frame) };
-            let Some(scrubber) = &mut looked.scrubber else { return Poll::Ready(frame) };
+            let frame = ready!(self.poll_held(cx));
+            let Some(ahead) = &mut self.ahead else { return Poll::Ready(frame) };
+            let at_end = ahead.held.is_empty() && (self.ended || self.inner.is_end_stream());
+            let Some(scrubber) = &mut ahead.scrubber else { return Poll::Ready(frame) };
             let (mut passed, trailers) = match frame {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => (scrubber.push(data), None),
@@ -269,19 +303,30 @@ impl UpstreamBody {
             };
             if at_end {
                 passed = [passed, scrubber.end()].concat().into();
-                looked.scrubber = None;
-                looked.ahead.extend(trailers);
+                ahead.scrubber = None;
+                ahead.passed.extend(trailers);
             }
             match (passed.is_empty(), at_end) {
                 (false, _) => return Poll::Ready(Some(Ok(Frame::data(passed)))),
-                (true, true) => return Poll::Ready(looked.ahead.pop_front().map(Ok)),
+                (true, true) => return Poll::Ready(ahead.passed.pop_front().map(Ok)),
                 // All of it is held back.
                 (true, false) => {}
             }
         }
     }
 
-    fn poll_inner(
+    fn poll_held(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ResponseError>>> {
+        match self.ahead.as_mut().and_then(|ahead| ahead.held.pop_front()) {
+            Some(frame) => Poll::Ready(Some(Ok(frame))),
+            None if self.is_read() => Poll::Ready(None),
+            None => self.poll_next(cx),
+        }
+    }
+
+    fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ResponseError>>> {
@@ -338,8 +383,10 @@ impl UpstreamBody {
     /// Whether there is nothing left to read.
     #[must_use]
     pub fn is_end_stream(&self) -> bool {
-        let passed = |looked: &Looked| looked.scrubber.is_none() && looked.ahead.is_empty();
-        self.is_read() && self.looked.as_deref().is_none_or(passed)
+        let passed = |ahead: &Ahead| {
+            ahead.scrubber.is_none() && ahead.held.is_empty() && ahead.passed.is_empty()
+        };
+        self.is_read() && self.ahead.as_deref().is_none_or(passed)
     }
 
     /// Whether the upstream has said all.
@@ -372,4 +419,4 @@ impl UpstreamBody {
 /// for that is the only way to say that the answer is not whole.
 #[derive(Debug, thiserror::Error)]
 #[error("the answer was cut off: {}", .0.label())]
-pub struct ResponseError(pub UpstreamFailure);
+pub struct ResponseError(UpstreamFailure);

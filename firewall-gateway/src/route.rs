@@ -36,13 +36,17 @@ use crate::{
     figures::RolloutFigures,
     limits::{LimitError, Limits},
     policy::{
-        ClientCertificateUse, GatewayPolicy, HeaderCondition, HeaderTest, RouteAction, RouteLimits,
-        RoutePolicy, RulePolicy,
+        Against, ClientCertificateUse, GatewayPolicy, HeaderCondition, HeaderTest, RouteAction,
+        RouteLimits, RoutePolicy, RulePolicy,
     },
     request::Target,
     rollout::Forward,
     scrub::Scrub,
     upgrade::Upgrades,
+    validate::{
+        Validation, ValidationError,
+        openapi::{Api, DocumentError},
+    },
 };
 
 /// All routes, in the order in which they are tried; threads share it.
@@ -73,6 +77,8 @@ pub struct Route {
     pub cookies: Option<Cookies>,
     /// What its answers should not say.
     pub scrub: Option<Scrub>,
+    /// What its requests must look like.
+    pub validation: Option<Validation>,
     /// Statuses of the upstream that are offences of the client, where there are such.
     pub offences: Option<Arc<[u16]>>,
     /// Its own alone.
@@ -120,8 +126,18 @@ impl Router {
         }
         let limits = Arc::new(policy.limits.clone());
         let names: Vec<&str> = policy.upstreams.iter().map(|one| one.name.as_str()).collect();
+        let documents = policy.openapi.iter().map(|document| {
+            let looks = |against: &Against| *against == Against::Document(document.name.clone());
+            let mut validations = policy.routes.iter().filter_map(|route| route.validate.as_ref());
+            let answers = validations.any(|it| it.responses.is_some() && looks(&it.against));
+            let api = Api::of_document(document, answers)
+                .map_err(|error| RouteError::Document { name: document.name.clone(), error })?;
+            Ok::<_, RouteError>((document.name.clone(), Arc::new(api)))
+        });
+        let documents = documents.collect::<Result<Vec<_>, _>>()?;
         let numbered = policy.routes.iter().enumerate();
-        let routes = numbered.map(|(place, route)| Route::new(place, route, &names, &limits));
+        let routes =
+            numbered.map(|(place, route)| Route::new(place, route, &names, &documents, &limits));
         let routes = routes.collect::<Result<Vec<_>, _>>()?;
         let mut index = Index::default();
         for (place, route) in routes.iter().enumerate() {
@@ -211,6 +227,7 @@ impl Route {
         place: usize,
         policy: &RoutePolicy,
         upstreams: &[&str],
+        documents: &[(String, Arc<Api>)],
         limits: &Arc<Limits>,
     ) -> Result<Self, RouteError> {
         let name = || policy.name.clone();
@@ -258,6 +275,11 @@ impl Route {
         let csrf = policy.csrf.as_ref().map(Csrf::new).transpose().map_err(wrong("csrf"))?;
         let cookies = policy.cookies.as_ref().map(Cookies::new).transpose();
         let cookies = cookies.map_err(wrong("cookies"))?;
+        let validation = policy.validate.as_ref();
+        let validation = validation
+            .map(|validation| Validation::new(validation, &shape.path, documents))
+            .transpose()
+            .map_err(|error| RouteError::Validation { name: name(), error })?;
         let own_limits = policy.limits.clone();
         let name = policy.name.as_str().into();
         let client_certificate = policy.client_certificate;
@@ -273,6 +295,7 @@ impl Route {
             csrf,
             cookies,
             scrub: policy.scrub.as_ref().map(Scrub::new),
+            validation,
             offences: (!policy.offences.is_empty()).then(|| policy.offences.as_slice().into()),
             own_limits,
             client_certificate,
@@ -316,6 +339,10 @@ pub enum RouteError {
     Nobody { name: String },
     #[error("gateway.routes: route {name:?}: {key}: {error}")]
     Browser { name: String, key: &'static str, error: BrowserError },
+    #[error("gateway.openapi: document {name:?}: {error}")]
+    Document { name: String, error: DocumentError },
+    #[error("gateway.routes: route {name:?}: validate: {error}")]
+    Validation { name: String, error: ValidationError },
     #[error("gateway.routes: route {name:?}: {error}")]
     Limits { name: String, error: LimitError },
 }

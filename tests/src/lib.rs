@@ -49,6 +49,7 @@ pub mod flood;
 pub mod forge;
 pub mod h2raw;
 pub mod limit_scopes;
+pub mod mutants;
 pub mod peer;
 pub mod raw;
 pub mod steady;

@@ -92,6 +92,12 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// What holding a request against the document of its API costs: bodies that fit, ten thousand that do not.
+    Validation {
+        /// One object of JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
     /// From the request that decides to the first dropped packet, over a thousand attackers; a hundred thousand at once.
     Bans {
         /// One object of JSON instead of a table.
@@ -122,6 +128,7 @@ pub fn run(options: &Options) -> Result<()> {
         What::Tokens { json } => ("tokens", json),
         What::Keys { json } => ("keys", json),
         What::Rates { json } => ("rates", json),
+        What::Validation { json } => ("validation", json),
         What::Bans { json } => ("bans", json),
     };
     build::run()?;

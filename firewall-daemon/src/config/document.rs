@@ -18,6 +18,7 @@ pub mod behaviour;
 pub mod authorise;
 pub mod browser;
 pub mod rates;
+pub mod validate;
 pub mod clients;
 pub mod answers;
 pub mod scrub;

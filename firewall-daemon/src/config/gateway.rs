@@ -50,6 +50,8 @@ pub struct GatewayConfig {
     pub rates: Vec<RatePolicy>,
     /// Where hosts count together, where some do.
     pub rate_store: Option<RateStoreConfig>,
+    /// What APIs take.
+    pub openapi: Vec<OpenApiConfig>,
     /// Whom to believe about a client's address, and what one address may have.
     pub clients: ClientsPolicy,
     /// How clients that offend are scored; not at all where it is left out.
@@ -64,6 +66,17 @@ pub struct GatewayConfig {
     pub sticky_key: PathBuf,
     /// Sizes, counts and waits.
     pub limits: Limits,
+}
+
+/// An entry of `gateway.openapi`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenApiConfig {
+    /// Its name in routes.
+    pub name: String,
+    /// The document, YAML or JSON.
+    pub file: PathBuf,
+    /// What stands before its paths, where it is not what the document says.
+    pub base_path: Option<String>,
 }
 
 /// `gateway.rate_store`.

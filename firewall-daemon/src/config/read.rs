@@ -93,14 +93,18 @@ pub(super) fn parse(path: &Path, bytes: Vec<u8>) -> Result<Document, ConfigError
     if text.trim().is_empty() {
         return Err(at_start("expected a configuration, found an empty file".to_owned()));
     }
-    let options = serde_saphyr::options! { with_snippet: false };
-    serde_saphyr::from_str_with_options(&text, options).map_err(|error| {
+    serde_saphyr::from_str_with_options(&text, options()).map_err(|error| {
         let location = error.location().unwrap_or(Location::UNKNOWN);
         let message = error.to_string();
         // The library's text ends with the place that ours begins with.
         let place = format!(" at line {}, column {}", location.line(), location.column());
         ConfigError::at(path, location, plain(message.strip_suffix(&place).unwrap_or(&message)))
     })
+}
+
+/// How YAML is read: that of 1.2, where `no` is a text.
+pub fn options() -> serde_saphyr::Options {
+    serde_saphyr::options! { with_snippet: false, strict_booleans: true }
 }
 
 /// The library's words, where they do not say what was expected.

@@ -21,6 +21,7 @@ mod consumers;
 mod authorise;
 mod browser;
 mod scrub;
+mod validate;
 mod rates;
 
 const LEAST: &str = "interfaces: [{name: eth0}]\npacket: {}\n";

@@ -3,7 +3,10 @@
 
 use std::fmt;
 
-use firewall_gateway::figures::{BackendFigures, DurationHistogram, RouteFigures, STATUS_CLASSES};
+use firewall_gateway::{
+    figures::{BackendFigures, DurationHistogram, RouteFigures, STATUS_CLASSES},
+    validate::Verdict,
+};
 use prometheus_client::{
     encoding::{EncodeMetric, MetricEncoder},
     metrics::MetricType,
@@ -31,6 +34,28 @@ impl Families<'_> {
             "gateway_route_requests",
             "Answers by route, protocol and class of status; route (none) is what no route took",
             rows.filter(|(_, count)| *count > 0),
+        );
+        let answers = routes.iter().flat_map(|row| {
+            Verdict::ALL.into_iter().zip(row.answers).map(|(verdict, count)| {
+                let verdict = ("verdict", verdict.label().to_owned());
+                (vec![("route", row.route.clone()), verdict], count)
+            })
+        });
+        self.counters(
+            "gateway_answer_validations",
+            "Answers that were held against the document of their API, by route and verdict",
+            answers.filter(|(_, count)| *count > 0),
+        );
+        let judged = routes.iter().flat_map(|row| {
+            Verdict::ALL.into_iter().zip(row.validations).map(|(verdict, count)| {
+                let verdict = ("verdict", verdict.label().to_owned());
+                (vec![("route", row.route.clone()), verdict], count)
+            })
+        });
+        self.counters(
+            "gateway_validations",
+            "Requests that were held against the document of their API, by route and verdict",
+            judged.filter(|(_, count)| *count > 0),
         );
         self.registry.register_with_unit(
             "gateway_route_request_duration",

@@ -30,6 +30,8 @@ fn full() -> Snapshot {
     gateway.figures.leaks = vec![LabelCount { label: "secret".into(), count: 9 }];
     gateway.figures.leaks_unscanned = 16;
     gateway.figures.cross_site = vec![LabelCount { label: "origin".into(), count: 8 }];
+    gateway.figures.validation_faults = vec![LabelCount { label: "schema".into(), count: 6 }];
+    gateway.figures.answer_faults = vec![LabelCount { label: "schema".into(), count: 9 }];
     (gateway.figures.preflights, gateway.figures.cookies_hardened) = (14, 15);
     gateway.figures.forbidden = vec![LabelCount { label: "scopes".into(), count: 6 }];
     gateway.figures.rates = vec![RateFigures {
@@ -83,6 +85,8 @@ fn full() -> Snapshot {
         route: "users".into(),
         h1: [1, 2, 3, 4, 5],
         h2: [6, 7, 8, 9, 10],
+        validations: [31, 32, 33, 34],
+        answers: [41, 42, 43, 44],
         ..RouteFigures::default()
     }];
     gateway.figures.routes[0].duration.buckets[2] = 55;
@@ -253,6 +257,10 @@ fn lines() {
         "seawall_jwt_keys_wanted_total{jwt=\"main\"} 8",
         "seawall_gateway_denied_total{reason=\"expired\"} 7",
         "seawall_gateway_cross_site_total{reason=\"origin\"} 8",
+        "seawall_gateway_validations_total{route=\"users\",verdict=\"refused\"} 32",
+        "seawall_gateway_validation_faults_total{fault=\"schema\"} 6",
+        "seawall_gateway_answer_validations_total{route=\"users\",verdict=\"reported\"} 43",
+        "seawall_gateway_answer_faults_total{fault=\"schema\"} 9",
         "seawall_gateway_preflights_total 14",
         "seawall_gateway_cookies_hardened_total 15",
         "seawall_gateway_leaks_total{kind=\"secret\"} 9",

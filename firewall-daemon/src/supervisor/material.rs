@@ -7,10 +7,11 @@ use std::{
 };
 
 use firewall_gateway::{
+    limits::OPENAPI_BYTES_MAX,
     policy::{
         AuthenticationPolicy, CertificatePolicy, ClientCertificatePolicy, ClientCertificateUse,
-        GatewayPolicy, JwtPolicy, KeyText, LogPolicy, RateStorePolicy, RoutePolicy, TlsPolicy,
-        UpstreamPolicy, UpstreamTlsPolicy,
+        DocumentPolicy, GatewayPolicy, JwtPolicy, KeyText, LogPolicy, RateStorePolicy, RoutePolicy,
+        TlsPolicy, UpstreamPolicy, UpstreamTlsPolicy,
     },
     server::ServeError,
     tls::{CertificateFacts, TlsError},
@@ -20,8 +21,8 @@ use super::sticky;
 use crate::{
     acme::{AcmeError, Store},
     config::{
-        CertificateConfig, GatewayConfig, JwtConfig, KeysConfig, LogConfig, RateStoreConfig,
-        TlsConfig, UpstreamConfig,
+        CertificateConfig, GatewayConfig, JwtConfig, KeysConfig, LogConfig, OpenApiConfig,
+        RateStoreConfig, TlsConfig, UpstreamConfig, yaml_options,
     },
     jwks::store,
     state::StateError,
@@ -78,12 +79,22 @@ pub enum MaterialError {
         max: u64,
     },
     /// It is not text.
-    #[error("{key} {path}: expected PEM, found bytes that are no text")]
+    #[error("{key} {path}: expected text, found bytes that are none")]
     NoText {
         /// The configuration key.
         key: String,
         /// The file.
         path: PathBuf,
+    },
+    /// It is no document of an API.
+    #[error("{key} {path}: expected YAML or JSON: {found}")]
+    Document {
+        /// The configuration key.
+        key: String,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and where.
+        found: String,
     },
     /// The key of sticky cookies.
     #[error(transparent)]
@@ -124,6 +135,7 @@ pub fn material(config: &GatewayConfig, log: LogConfig) -> Result<Material, Mate
         authentication_failures: config.authentication_failures,
         rates: config.rates.clone(),
         rate_store: config.rate_store.as_ref().map(rate_store).transpose()?,
+        openapi: config.openapi.iter().map(openapi).collect::<Result<_, _>>()?,
         answers: config.answers.clone(),
         access_log: config.access_log.clone(),
         traces: config.traces.clone(),
@@ -261,6 +273,22 @@ fn bytes(key: &str, path: &Path, bytes_max: u64) -> Result<Vec<u8>, MaterialErro
     }
 }
 
+fn openapi(config: &OpenApiConfig) -> Result<DocumentPolicy, MaterialError> {
+    let (key, path) = (format!("gateway.openapi.{}.file", config.name), &config.file);
+    let text = text(&key, path, OPENAPI_BYTES_MAX)?;
+    // JSON is read by the gateway alone: it refuses what means one thing here and another there.
+    let text = if text.trim_start().starts_with('{') {
+        text
+    } else {
+        let value: serde_json::Value =
+            serde_saphyr::from_str_with_options(&text, yaml_options()).map_err(|error| {
+                MaterialError::Document { key, path: path.clone(), found: error.to_string() }
+            })?;
+        value.to_string()
+    };
+    Ok(DocumentPolicy { name: config.name.clone(), text, base_path: config.base_path.clone() })
+}
+
 fn rate_store(config: &RateStoreConfig) -> Result<RateStorePolicy, MaterialError> {
     let password = config.password.as_ref().map(|path| {
         let text = text("gateway.rate_store.password", path, FILE_BYTES_MAX)?;
@@ -284,4 +312,45 @@ fn jwt(config: &JwtConfig) -> Result<JwtPolicy, MaterialError> {
         }
     };
     Ok(JwtPolicy { keys, ..config.policy.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::PathBuf};
+
+    use super::openapi;
+    use crate::config::OpenApiConfig;
+
+    // What YAML makes of a text is the same whoever reads it: numbers as names, `no` as a text.
+    #[test]
+    fn a_document_is_yaml_or_json() {
+        let file = PathBuf::from(format!(
+            "{}/seawall-openapi-{}",
+            std::env::temp_dir().display(),
+            std::process::id()
+        ));
+        let config = OpenApiConfig { name: "a".into(), file: file.clone(), base_path: None };
+        let json = r#"{"responses":{"200":{"enum":["no",true,1]}},"version":"1.0"}"#;
+        for (text, expected) in [
+            (json, Ok(json)),
+            ("version: '1.0'\nresponses:\n  200:\n    enum: [no, true, 1]\n", Ok(json)),
+            ("{\"a\":1,\"a\":2}", Ok("{\"a\":1,\"a\":2}")),
+            ("a: 1\na: 2\n", Err("expected YAML or JSON: ")),
+            ("a: [\n", Err("expected YAML or JSON: ")),
+        ] {
+            fs::write(&file, text).expect("a file");
+            match (openapi(&config), expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found.text, expected),
+                (Err(error), Err(expected)) => {
+                    let error = error.to_string();
+                    let begins = format!("gateway.openapi.a.file {}: {expected}", file.display());
+                    assert!(error.starts_with(&begins), "{error}");
+                }
+                (found, _) => panic!("{text}: {found:?}"),
+            }
+        }
+        fs::remove_file(&file).expect("it was there");
+        let error = openapi(&config).expect_err("no file").to_string();
+        assert!(error.contains("expected a readable file"), "{error}");
+    }
 }

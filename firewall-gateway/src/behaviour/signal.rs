@@ -32,11 +32,13 @@ pub enum Signal {
     Slow,
     /// Frames of HTTP/2 that ask for nothing.
     Flood,
+    /// A request that does not look as the API's document says.
+    InvalidInput,
 }
 
 impl Signal {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::CredentialRefused,
         Self::CredentialMissing,
         Self::Forbidden,
@@ -49,6 +51,7 @@ impl Signal {
         Self::HandshakeWithoutRequest,
         Self::Slow,
         Self::Flood,
+        Self::InvalidInput,
     ];
 
     /// The value of the metric label, the name in a ban's reason, and the key of its weight.
@@ -67,6 +70,7 @@ impl Signal {
             Self::HandshakeWithoutRequest => "handshake_without_request",
             Self::Slow => "slow",
             Self::Flood => "flood",
+            Self::InvalidInput => "invalid_input",
         }
     }
 
@@ -81,7 +85,7 @@ impl Signal {
             | Self::HandshakeFailed
             | Self::HandshakeWithoutRequest
             | Self::Slow => 1,
-            Self::Forbidden | Self::BadRequest => 2,
+            Self::Forbidden | Self::BadRequest | Self::InvalidInput => 2,
             Self::ScannerPath => 10,
             Self::Flood => 20,
         }
@@ -106,7 +110,11 @@ impl Signal {
             | Rejection::BodyTooLarge
             | Rejection::BodyMalformed
             | Rejection::PathAmbiguous => Self::BadRequest,
-            Rejection::RouteMissing => Self::NotFound,
+            Rejection::RouteMissing | Rejection::OperationUnknown => Self::NotFound,
+            Rejection::InputMalformed
+            | Rejection::InputUnsupported
+            | Rejection::InputTooLarge
+            | Rejection::InputInvalid => Self::InvalidInput,
             Rejection::Unauthenticated => match denied {
                 Some(Denied::Missing) | None => Self::CredentialMissing,
                 Some(_) => Self::CredentialRefused,
@@ -131,6 +139,7 @@ impl Signal {
             | Rejection::UpstreamBusy
             | Rejection::UpstreamFailed
             | Rejection::UpstreamTimeout
+            | Rejection::AnswerInvalid
             | Rejection::StreamRefused
             | Rejection::DrainCut
             | Rejection::LeakBlocked => return None,

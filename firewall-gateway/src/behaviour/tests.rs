@@ -58,6 +58,8 @@ fn each_end_of_a_request_is_the_signals_that_it_should_be() {
         (Ended { path: "/wp-login.php", ..answered(500, &[]) }, vec![]),
         (Ended { path: "/.env", ..refused(Rejection::Challenged) }, vec!["challenged"]),
         (refused(Rejection::PathAmbiguous), vec!["bad_request"]),
+        (refused(Rejection::InputInvalid), vec!["invalid_input"]),
+        (refused(Rejection::OperationUnknown), vec!["not_found"]),
         (refused(Rejection::AddressRate), vec!["rate_limited"]),
         (refused(Rejection::AuthenticationFailures), vec!["rate_limited"]),
         (refused(Rejection::SlowBody), vec!["slow"]),

@@ -11,7 +11,7 @@ use std::{
 use super::{
     BackendFigures, DURATION_BOUNDS_US, DurationHistogram, RouteFigures, one, red::STATUS_CLASSES,
 };
-use crate::context::Protocol;
+use crate::{context::Protocol, validate::Verdict};
 
 /// A histogram that is being filled.
 #[derive(Debug, Default)]
@@ -41,6 +41,8 @@ impl DurationCells {
 #[derive(Debug, Default)]
 pub struct RouteCells {
     answers: [[AtomicU64; STATUS_CLASSES.len()]; 2],
+    validations: [AtomicU64; Verdict::ALL.len()],
+    judged_answers: [AtomicU64; Verdict::ALL.len()],
     duration: DurationCells,
 }
 
@@ -50,6 +52,16 @@ impl RouteCells {
         let class = usize::from((status / 100).clamp(1, STATUS_CLASSES.len() as u16) - 1);
         one(&self.answers[protocol as usize][class]);
         self.duration.record(duration_us);
+    }
+
+    /// Counts one request that was looked at.
+    pub fn validated(&self, verdict: Verdict) {
+        one(&self.validations[verdict as usize]);
+    }
+
+    /// Counts one answer that was looked at.
+    pub fn answer_validated(&self, verdict: Verdict) {
+        one(&self.judged_answers[verdict as usize]);
     }
 
     /// The counts under the route's name; nothing where nothing was counted.
@@ -64,6 +76,8 @@ impl RouteCells {
             route: route.to_owned(),
             h1,
             h2,
+            validations: self.validations.each_ref().map(|counter| counter.load(Relaxed)),
+            answers: self.judged_answers.each_ref().map(|counter| counter.load(Relaxed)),
             duration: self.duration.histogram(),
         })
     }

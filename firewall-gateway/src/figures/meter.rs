@@ -18,6 +18,7 @@ use crate::{
     policy::LeakKind,
     rejection::{Flood, Rejection, UpstreamFailure},
     tls::HandshakeFailure,
+    validate::{Verdict, fault::Fault},
 };
 
 /// Relaxed atomics: each counter stands for itself, and no core waits for another.
@@ -34,6 +35,8 @@ pub struct Meter {
     denied: [AtomicU64; Denied::COUNT],
     forbidden: [AtomicU64; Kind::ALL.len()],
     cross_site: [AtomicU64; CrossSite::ALL.len()],
+    validation_faults: [AtomicU64; Fault::ALL.len()],
+    answer_faults: [AtomicU64; Fault::ALL.len()],
     pub preflights: AtomicU64,
     pub cookies_hardened: AtomicU64,
     leaks: [AtomicU64; LeakKind::ALL.len()],
@@ -92,6 +95,8 @@ impl Meter {
             denied: std::array::from_fn(|_| AtomicU64::new(0)),
             forbidden: Default::default(),
             cross_site: Default::default(),
+            validation_faults: Default::default(),
+            answer_faults: Default::default(),
             preflights: AtomicU64::default(),
             cookies_hardened: AtomicU64::default(),
             leaks: Default::default(),
@@ -176,6 +181,26 @@ impl Meter {
         one(&self.leaks[kind as usize]);
     }
 
+    /// Counts one request that was looked at; `route` is the route's place in the policy.
+    pub fn validated(&self, route: Option<usize>, verdict: Verdict, fault: Option<Fault>) {
+        if let Some((_, cells)) = route.and_then(|place| self.routes.get(place)) {
+            cells.validated(verdict);
+        }
+        if let Some(fault) = fault {
+            one(&self.validation_faults[fault as usize]);
+        }
+    }
+
+    /// Counts one answer that was looked at, likewise.
+    pub fn answer_validated(&self, route: Option<usize>, verdict: Verdict, fault: Option<Fault>) {
+        if let Some((_, cells)) = route.and_then(|place| self.routes.get(place)) {
+            cells.answer_validated(verdict);
+        }
+        if let Some(fault) = fault {
+            one(&self.answer_faults[fault as usize]);
+        }
+    }
+
     /// Counts one connection that ended for a flood.
     pub fn flood(&self, flood: Flood) {
         one(&self.http2_floods[flood as usize]);
@@ -240,6 +265,14 @@ impl Meter {
             cross_site: labels(
                 &mut CrossSite::ALL.into_iter().map(CrossSite::label),
                 &self.cross_site,
+            ),
+            validation_faults: labels(
+                &mut Fault::ALL.into_iter().map(Fault::label),
+                &self.validation_faults,
+            ),
+            answer_faults: labels(
+                &mut Fault::ALL.into_iter().map(Fault::label),
+                &self.answer_faults,
             ),
             preflights: read(&self.preflights),
             cookies_hardened: read(&self.cookies_hardened),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::DurationHistogram;
-use crate::limits::FIGURE_ROWS_MAX;
+use crate::{limits::FIGURE_ROWS_MAX, validate::Verdict};
 
 /// What a route answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,10 @@ pub struct RouteFigures {
     pub h1: [u64; STATUS_CLASSES.len()],
     /// The same over HTTP/2.
     pub h2: [u64; STATUS_CLASSES.len()],
+    /// Requests that were held against a document, by verdict, in the order of `Verdict`.
+    pub validations: [u64; Verdict::ALL.len()],
+    /// Answers to them, likewise.
+    pub answers: [u64; Verdict::ALL.len()],
     /// From the end of the request's headers to the last byte of the answer.
     pub duration: DurationHistogram,
 }
@@ -69,9 +73,15 @@ impl Row for RouteFigures {
     }
 
     fn add(&mut self, other: &Self) {
-        let ours = self.h1.iter_mut().chain(&mut self.h2);
-        for (ours, theirs) in ours.zip(other.h1.iter().chain(&other.h2)) {
-            *ours = ours.saturating_add(*theirs);
+        for (ours, theirs) in [
+            (&mut self.h1[..], &other.h1[..]),
+            (&mut self.h2, &other.h2),
+            (&mut self.validations, &other.validations),
+            (&mut self.answers, &other.answers),
+        ] {
+            for (ours, theirs) in ours.iter_mut().zip(theirs) {
+                *ours = ours.saturating_add(*theirs);
+            }
         }
         self.duration.add(&other.duration);
     }

@@ -9,6 +9,7 @@ use super::{
     rate::RouteRates,
     rollout::ForwardPolicy,
     scrub::ScrubPolicy,
+    validate::ValidationPolicy,
 };
 
 /// One route. A request must match each thing that is asked.
@@ -53,6 +54,9 @@ pub struct RoutePolicy {
     /// How often.
     #[serde(default)]
     pub rates: RouteRates,
+    /// What its requests must look like; anything where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validate: Option<ValidationPolicy>,
     /// Statuses of the upstream's answers that are offences of the client.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub offences: Vec<u16>,
@@ -87,6 +91,7 @@ impl RoutePolicy {
             csrf: None,
             cookies: None,
             rates: RouteRates::default(),
+            validate: None,
             offences: Vec::new(),
             action: RouteAction::Forward(ForwardPolicy::to(upstream)),
             limits: RouteLimits::default(),

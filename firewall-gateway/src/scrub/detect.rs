@@ -114,11 +114,11 @@ fn cards(text: &[u8], run: Range<usize>, found: &mut impl FnMut(Range<usize>)) {
     groups.retain(|group| !is_digit(group.start.checked_sub(1)) && !is_digit(Some(group.end)));
     let mut rest = groups.as_slice();
     while let Some(first) = rest.first() {
-        let numbers = (1..=rest.len().min(CARD_GROUPS_MAX)).filter_map(|count| {
+        let mut numbers = (1..=rest.len().min(CARD_GROUPS_MAX)).filter_map(|count| {
             let range = first.start..rest.get(count - 1)?.end;
             text.get(range.clone()).is_some_and(is_card).then_some((count, range))
         });
-        let taken = match numbers.last() {
+        let taken = match numbers.next_back() {
             Some((count, range)) => {
                 found(range);
                 count

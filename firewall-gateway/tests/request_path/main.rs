@@ -33,6 +33,14 @@ mod browser;
 #[allow(dead_code, reason = "others use the rest")]
 mod requirement;
 
+#[path = "../../../tests/src/random.rs"]
+mod random;
+
+#[path = "../../../tests/src/mutants.rs"]
+mod mutants;
+
+mod validation;
+
 mod rates;
 
 mod rate_store;

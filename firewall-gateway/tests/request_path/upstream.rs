@@ -106,6 +106,20 @@ fn connection(tcp: TcpStream, config: Arc<ServerConfig>, shared: &Shared) {
             )
             .to_owned(),
             "/error" => ERROR.to_owned(),
+            path if path.starts_with("/answer/") => {
+                let (kind, body) = path["/answer/".len()..].split_once('/').unwrap();
+                let (kind, more) = match kind {
+                    "gzip" => ("json", "Content-Encoding: gzip\r\n"),
+                    "chunked" => ("json", "Transfer-Encoding: chunked\r\n"),
+                    kind => (kind, ""),
+                };
+                let length = body.len();
+                let body = match more.starts_with("Transfer") {
+                    true => format!("Content-Type: application/{kind}\r\n{more}\r\n{length:x}\r\n{body}\r\n0\r\n\r\n"),
+                    false => format!("Content-Type: application/{kind}\r\n{more}Content-Length: {length}\r\n\r\n{body}"),
+                };
+                format!("HTTP/1.1 200 OK\r\n{body}")
+            }
             path if path.starts_with("/status/") => {
                 format!("HTTP/1.1 {} Said\r\nContent-Length: 0\r\n\r\n", &path["/status/".len()..])
             }

@@ -43,8 +43,9 @@ const WHERE_CONFIGURED: [&str; 4] = [
     "seawall_jwt_keys_",
     "seawall_gateway_rate_",
 ];
-/// Nothing is in shadow here, nobody is asked who it is, or may not, nobody is scored, and there is no limit of rates.
-const WHERE_ANY: [&str; 8] = [
+/// Nothing is in shadow here, nobody is asked who it is, or may not, nobody is scored, there is no limit of rates,
+/// and no document of an API.
+const WHERE_ANY: [&str; 10] = [
     "verdict=\"shadow\"",
     "seawall_gateway_authenticated_total",
     "seawall_gateway_denied_total",
@@ -53,6 +54,8 @@ const WHERE_ANY: [&str; 8] = [
     "seawall_gateway_offences_total",
     "seawall_gateway_offenders_total",
     "seawall_gateway_rate_",
+    "seawall_gateway_validation",
+    "seawall_gateway_answer_",
 ];
 
 #[test]

@@ -56,4 +56,5 @@ pub struct WeightsDocument {
     pub handshake_without_request: Option<Weight>,
     pub slow: Option<Weight>,
     pub flood: Option<Weight>,
+    pub invalid_input: Option<Weight>,
 }

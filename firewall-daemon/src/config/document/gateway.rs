@@ -21,6 +21,7 @@ use crate::config::{
         rates::{RateLimitDocument, RateStoreDocument},
         routes::RouteDocument,
         tls::{AcmeDocument, CertificateDocument, TlsDocument},
+        validate::OpenApiDocument,
     },
     scalar::{Address, FilePath, Given, Name, Number},
 };
@@ -56,6 +57,8 @@ pub struct GatewayDocument {
     #[serde(default)]
     pub rate_limits: Given<Entries<RateLimitDocument>>,
     pub rate_store: Option<Spanned<RateStoreDocument>>,
+    #[serde(default)]
+    pub openapi: Given<Entries<OpenApiDocument>>,
     pub response_headers: Option<ResponseHeadersDocument>,
     pub upstream_errors: Option<UpstreamErrorsDocument>,
     pub compression: Option<CompressionDocument>,

@@ -13,6 +13,7 @@ use crate::config::{
         jwt::AuthenticationDocument,
         scrub::ScrubDocument,
         tls::ClientCertificateDocument,
+        validate::ValidateDocument,
     },
     scalar::{Flag, Given, Name, Number},
 };
@@ -43,6 +44,7 @@ pub struct RouteDocument {
     #[serde(default)]
     pub rate_limits: Given<Entries<Name>>,
     pub cost: Option<Spanned<Number<1, 1_000_000>>>,
+    pub validate: Option<Spanned<ValidateDocument>>,
     #[serde(default)]
     pub offences: Given<Entries<OffenceStatus>>,
     pub upstream: Option<Spanned<Name>>,

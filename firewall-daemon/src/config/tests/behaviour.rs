@@ -45,7 +45,7 @@ fn every_key_of_behaviour_acts() {
             challenge: 6,
             ban: 7,
             refuse_s: 60,
-            weights: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
+            weights: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
             scanner_paths: ["/.env", "/b/c"].map(str::to_owned).to_vec(),
             exempt: ["192.0.2.0/24", "2001:db8::/32"]
                 .map(|text| text.parse().expect("a prefix"))

@@ -12,6 +12,7 @@ mod consumers;
 mod authorise;
 mod browser;
 mod rates;
+mod validate;
 mod behaviour;
 
 mod delivery;
@@ -56,10 +57,13 @@ impl Check<'_> {
         let rates_place = gateway.rate_limits.0.as_ref().map_or(place, |list| list.referenced);
         let rates = self.rate_limits(gateway.rate_limits, gateway.rate_store.is_some())?;
         let rate_store = self.rate_store(gateway.rate_store, &rates)?;
-        let known = ways::Known { client_ca, jwts: &jwts, rates: &rates };
+        let openapi_place = gateway.openapi.0.as_ref().map_or(place, |list| list.referenced);
+        let openapi = self.openapi(gateway.openapi)?;
+        let known = ways::Known { client_ca, jwts: &jwts, rates: &rates, openapi: &openapi };
         let (upstreams, routes) =
             self.ways(place, known, gateway.upstream, gateway.upstreams, gateway.routes)?;
         self.rates_act(rates_place, &rates, &routes)?;
+        self.openapi_acts(openapi_place, &openapi, &routes)?;
         self.jwts_act(jwt_place.unwrap_or(place), &jwts, &routes)?;
         let consumers_place = gateway.consumers.as_ref().map_or(place, |list| list.referenced);
         let consumers = self.consumers(gateway.consumers)?;
@@ -83,6 +87,7 @@ impl Check<'_> {
             jwts,
             rates,
             rate_store,
+            openapi,
             consumers,
             authentication_failures: consumers::failures(
                 failures.as_ref().map(|failures| &failures.value),

@@ -154,6 +154,7 @@ fn weights(document: WeightsDocument) -> [u32; Signal::ALL.len()] {
             Signal::HandshakeWithoutRequest => document.handshake_without_request,
             Signal::Slow => document.slow,
             Signal::Flood => document.flood,
+            Signal::InvalidInput => document.invalid_input,
         };
         weight.map_or(signal.default_weight(), |weight| weight.cast())
     })

@@ -122,6 +122,7 @@ impl Check<'_> {
             known.rates,
             !authentication.is_empty(),
         )?;
+        let validate = self.validation(route.validate, &path, &action, known.openapi)?;
         let offences = self.offences(route.offences)?;
         if let RouteAction::Forward(forward) = &action
             && forward.sticky == Some(Sticky::Consumer)
@@ -156,6 +157,7 @@ impl Check<'_> {
             cookies: self.cookies(route.cookies)?,
             scrub: route.scrub.map(|scrub| self.scrub(scrub)).transpose()?,
             rates,
+            validate,
             offences,
             action,
             limits: limits(&route.limits.0.unwrap_or_default()),

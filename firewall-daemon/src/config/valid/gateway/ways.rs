@@ -9,7 +9,7 @@ use firewall_gateway::{
 use serde_saphyr::{Location, Spanned};
 
 use crate::config::{
-    ConfigError, JwtConfig, UpstreamConfig, UpstreamTlsConfig,
+    ConfigError, JwtConfig, OpenApiConfig, UpstreamConfig, UpstreamTlsConfig,
     document::{
         Entries,
         gateway::{ConnectionsMax, SoleUpstreamDocument, UpstreamDocument, UpstreamTlsDocument},
@@ -35,6 +35,8 @@ pub(super) struct Known<'a> {
     pub jwts: &'a [JwtConfig],
     /// Limits of rates.
     pub rates: &'a [RatePolicy],
+    /// What APIs take.
+    pub openapi: &'a [OpenApiConfig],
 }
 
 type Ways = (Vec<UpstreamConfig>, Vec<RoutePolicy>);
