@@ -27,7 +27,9 @@ mod valid;
 
 pub use behaviour::{BehaviourConfig, OffenceBans};
 pub use feeds::{FeedConfig, GeoUpdateConfig, Provider};
-pub use gateway::{BackendName, GatewayConfig, RateStoreConfig, UpstreamConfig, UpstreamTlsConfig};
+pub use gateway::{
+    BackendName, EventsSinks, GatewayConfig, RateStoreConfig, UpstreamConfig, UpstreamTlsConfig,
+};
 pub use jwt::{JwtConfig, KeysConfig, KeysUrlConfig};
 pub use limits::{
     ByteRate, LimitScope, LimitsConfig, PacketRate, PortLimit, PortProtocol, RateConfig,

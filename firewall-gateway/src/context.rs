@@ -23,6 +23,7 @@ use crate::{
     route::Missing,
     tls::ClientCertificate,
     trace::TraceContext,
+    verdict::Judged,
 };
 
 /// One request. Everything that the log line or a later stage needs is here.
@@ -58,6 +59,8 @@ pub struct RequestContext {
     pub page: Option<HeaderValue>,
     /// Which limit it is over: for the log, and for the client, which is told of its limits anyway.
     pub limited: Option<Arc<str>>,
+    /// What a service said of it, where its route asks one.
+    pub verdict: Option<Judged>,
     /// Where it went.
     pub choice: Option<Choice>,
     /// Method, where the head was whole.

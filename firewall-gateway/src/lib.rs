@@ -37,6 +37,8 @@ pub mod identity;
 
 pub mod authorise;
 
+pub mod verdict;
+
 pub mod rate;
 
 mod rollout;
@@ -60,6 +62,8 @@ pub mod rejection;
 mod observe;
 
 mod access_log;
+
+pub mod events;
 
 pub mod date;
 

@@ -39,6 +39,7 @@ use crate::{
     tunnel::{Opening, Tunnel},
     upgrade,
     upstream::{Sending, SentBody},
+    verdict::Question,
 };
 
 /// One request from its head to its answer. Never fails: a refusal is an answer too.
@@ -114,6 +115,9 @@ async fn stages(
     if let Some(behaviour) = &client.behaviour {
         let standing = behaviour.standing(from);
         observation.context.score = standing.score;
+        if standing.would_wait {
+            observation.due.shadow("behaviour".into());
+        }
         if let Some(wait) = standing.wait {
             observation.context.retry_after = Some(wait);
             return Err(Rejection::Challenged);
@@ -206,6 +210,17 @@ async fn stages(
     if !wait.is_zero() {
         tokio::time::sleep(wait).await;
     }
+    // 10. verdict: what others say of it
+    if let Some(verdict) = &route.verdict {
+        let (host, path) = (&target.host, target.path.path());
+        let question = Question::new(&observation.context, host, path, request.headers());
+        let judged = verdict.ask(&question, &client.upstreams).await;
+        let refused = verdict.refuses(&judged);
+        observation.context.verdict = Some(judged);
+        if let Some(rejection) = refused {
+            return Err(rejection);
+        }
+    }
     let forward = match &route.action {
         Action::Forward(forward) => forward,
         Action::Redirect(redirect) => return Ok(Outcome::Own(elsewhere(redirect, &target)?)),
@@ -215,14 +230,14 @@ async fn stages(
             return Err(Rejection::Maintenance);
         }
     };
-    // 10. rollout: to which of its upstreams
+    // 11. rollout: to which of its upstreams
     let consumer = observation.context.identity.as_ref().map(|identity| identity.consumer.clone());
     let choice = forward.choose(request.headers(), from, consumer.as_deref());
     let upstream = client.upstreams.get(choice.upstream).ok_or(Rejection::UpstreamFailed)?;
     observation.context.choice = Some(choice);
     let answers = client.answers.of(observation.route());
     let asked = answers.compression().map(|_| Asked::of(request.method(), request.headers()));
-    // 11. body: bounded in size and time
+    // 12. body: bounded in size and time
     let limits = &route.limits;
     let (mut head, body) = request.into_parts();
     let takes_trailers = trailers::are_taken(&head.headers);
@@ -242,7 +257,7 @@ async fn stages(
     // What HTTP/2 refuses unread can be sent once more.
     let multiplexed = upstream.protocol() == BackendProtocol::Http2;
     let whole = multiplexed.then(|| body.whole()).flatten();
-    // 12. headers: what ends here is removed, who asks is set by us
+    // 13. headers: what ends here is removed, who asks is set by us
     client.identifier.withhold(
         route.place,
         observation.context.identity.as_ref(),
@@ -272,7 +287,7 @@ async fn stages(
         None => mirrored(forwarded, forward, client, from),
         Some(_) => forwarded.map(BodyExt::boxed_unsync),
     };
-    // 13. upstream
+    // 14. upstream
     let sent = Instant::now();
     observation.context.upstream_sent = Some(sent);
     let sending = Sending {
@@ -282,6 +297,7 @@ async fn stages(
         consumer: consumer.as_deref(),
         upgrade: protocol.as_ref(),
         whole: whole.as_ref(),
+        within: None,
     };
     let outcome = upstream.send(forwarded, sending).await;
     observation.context.upstream_duration = Some(sent.elapsed());
@@ -289,7 +305,7 @@ async fn stages(
         observation.upstream_failed(failure);
         observation.context.rejection.unwrap_or(failure.rejection())
     })?;
-    // 14. response: nothing of the inside
+    // 15. response: nothing of the inside
     observation.context.backend = Some(answer.backend);
     let mut response = answer.response;
     if let Some(protocol) =

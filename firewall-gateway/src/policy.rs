@@ -29,6 +29,10 @@ mod clients;
 
 mod behaviour;
 
+mod events;
+
+mod verdict;
+
 use serde::{Deserialize, Serialize};
 
 pub use self::{
@@ -42,6 +46,7 @@ pub use self::{
         BackendProtocol, BalancePolicy, BreakerPolicy, DeliveryPolicy, EjectionPolicy, HashKey,
         HealthPolicy, HedgePolicy, RetryPolicy, SheddingPolicy, StickyCookiePolicy,
     },
+    events::{EventsPolicy, SyslogPolicy, WebhookPolicy},
     identity::{ApiKeyPolicy, ConsumerPolicy, FailuresPolicy},
     jwt::{ClaimHeader, JwtPolicy, KeyOrigin, KeyText},
     rate::{Counted, KeyPart, RateAlgorithm, RatePolicy, RateStorePolicy, RouteRates},
@@ -58,6 +63,7 @@ pub use self::{
     },
     traces::TracePolicy,
     upstream::{BackendPolicy, UpstreamPolicy, UpstreamTlsPolicy},
+    verdict::{OnFailure, VerdictForm, VerdictPolicy, VerdictServicePolicy},
 };
 use crate::limits::Limits;
 
@@ -97,6 +103,12 @@ pub struct GatewayPolicy {
     /// What is written of each request.
     #[serde(default)]
     pub access_log: AccessLogPolicy,
+    /// Which decisions are told as events; none where it is left out.
+    #[serde(default)]
+    pub events: Option<EventsPolicy>,
+    /// Who may be asked about requests; a route names one by its place here.
+    #[serde(default)]
+    pub verdict_services: Vec<VerdictServicePolicy>,
     /// Where traces go; nowhere where it is left out.
     #[serde(default)]
     pub traces: Option<TracePolicy>,

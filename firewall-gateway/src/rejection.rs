@@ -46,11 +46,14 @@ pub enum Rejection {
     CrossSite,
     RateLimited,
     Challenged,
+    VerdictBlocked,
+    StepUpRequired,
+    VerdictUnavailable,
 }
 
 impl Rejection {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Rejection; 38] = [
+    pub const ALL: [Rejection; 41] = [
         Rejection::RequestMalformed,
         Rejection::FramingAmbiguous,
         Rejection::HostMissing,
@@ -89,6 +92,9 @@ impl Rejection {
         Rejection::CrossSite,
         Rejection::RateLimited,
         Rejection::Challenged,
+        Rejection::VerdictBlocked,
+        Rejection::StepUpRequired,
+        Rejection::VerdictUnavailable,
     ];
 
     /// The value of the metric label and of the access log's `rejection`.
@@ -291,6 +297,21 @@ impl Rejection {
                 "challenged",
                 "Too many requests",
                 "Too many requests from your address that could not be served. Try again later.",
+            ),
+            Self::VerdictBlocked => {
+                (403, "verdict_blocked", "Forbidden", "The request was refused.")
+            }
+            Self::StepUpRequired => (
+                401,
+                "step_up_required",
+                "Unauthorized",
+                "This needs a stronger authentication than the one that was used.",
+            ),
+            Self::VerdictUnavailable => (
+                503,
+                "verdict_unavailable",
+                "Service unavailable",
+                "The request could not be checked. Try again shortly.",
             ),
             Self::Forbidden => {
                 (403, "forbidden", "Forbidden", "You may not do this at this address.")

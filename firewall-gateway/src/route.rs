@@ -33,7 +33,7 @@ pub use self::{
 use crate::{
     authorise::{Authorise, RuleError},
     browser::{BrowserError, Cookies, Cors, Csrf},
-    figures::RolloutFigures,
+    figures::{RolloutFigures, VerdictFigures},
     limits::{LimitError, Limits},
     policy::{
         ClientCertificateUse, GatewayPolicy, HeaderCondition, HeaderTest, RouteAction, RouteLimits,
@@ -42,12 +42,14 @@ use crate::{
     request::Target,
     rollout::Forward,
     upgrade::Upgrades,
+    verdict::{self, Service, VerdictError},
 };
 
 /// All routes, in the order in which they are tried; threads share it.
 #[derive(Debug)]
 pub struct Router {
     routes: Vec<Route>,
+    services: Vec<Arc<Service>>,
     index: Index,
 }
 
@@ -64,6 +66,8 @@ pub struct Route {
     pub limits: Arc<Limits>,
     /// Its rules, where not everyone may.
     pub authorise: Option<Authorise>,
+    /// Who is asked about its requests.
+    pub verdict: Option<verdict::Asks>,
     /// Which pages may read its answers.
     pub cors: Option<Cors>,
     /// Whose pages may change something.
@@ -117,8 +121,10 @@ impl Router {
         }
         let limits = Arc::new(policy.limits.clone());
         let names: Vec<&str> = policy.upstreams.iter().map(|one| one.name.as_str()).collect();
+        let services = Service::all(policy)?;
         let numbered = policy.routes.iter().enumerate();
-        let routes = numbered.map(|(place, route)| Route::new(place, route, &names, &limits));
+        let known = Known { upstreams: &names, services: &services };
+        let routes = numbered.map(|(place, route)| Route::new(place, route, known, &limits));
         let routes = routes.collect::<Result<Vec<_>, _>>()?;
         let mut index = Index::default();
         for (place, route) in routes.iter().enumerate() {
@@ -134,7 +140,7 @@ impl Router {
                 index.enter(None, first, place);
             }
         }
-        Ok(Self { routes, index })
+        Ok(Self { routes, services, index })
     }
 
     /// The names, in the order of the policy.
@@ -177,6 +183,12 @@ impl Router {
         self.routes.get(place)
     }
 
+    /// What came of questions to services.
+    #[must_use]
+    pub fn verdicts(&self) -> Vec<VerdictFigures> {
+        self.services.iter().map(|service| service.figures()).collect()
+    }
+
     /// What its rollouts have counted.
     #[must_use]
     pub fn rollouts(&self) -> RolloutFigures {
@@ -203,21 +215,28 @@ pub fn is_client_header(name: &str) -> bool {
     Condition::new(&present).is_ok()
 }
 
+/// What routes may name.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    upstreams: &'a [&'a str],
+    services: &'a [Arc<Service>],
+}
+
 impl Route {
     fn new(
         place: usize,
         policy: &RoutePolicy,
-        upstreams: &[&str],
+        known: Known<'_>,
         limits: &Arc<Limits>,
     ) -> Result<Self, RouteError> {
         let name = || policy.name.clone();
         let shape = Shape::new(policy)?;
         let action = match &policy.action {
             RouteAction::Forward(forward) => {
-                if forward.upstreams().any(|place| place >= upstreams.len()) {
+                if forward.upstreams().any(|place| place >= known.upstreams.len()) {
                     return Err(RouteError::Upstream { name: name() });
                 }
-                let forward = Forward::new(forward, &policy.name, &shape.path, upstreams);
+                let forward = Forward::new(forward, &policy.name, &shape.path, known.upstreams);
                 Action::Forward(
                     forward.map_err(|error| RouteError::Rewrite { name: name(), error })?,
                 )
@@ -255,6 +274,8 @@ impl Route {
         let csrf = policy.csrf.as_ref().map(Csrf::new).transpose().map_err(wrong("csrf"))?;
         let cookies = policy.cookies.as_ref().map(Cookies::new).transpose();
         let cookies = cookies.map_err(wrong("cookies"))?;
+        let verdict = policy.verdict.as_ref().map(|asks| verdict::Asks::new(asks, known.services));
+        let verdict = verdict.transpose()?;
         let own_limits = policy.limits.clone();
         let name = policy.name.as_str().into();
         let client_certificate = policy.client_certificate;
@@ -266,6 +287,7 @@ impl Route {
             action,
             limits,
             authorise,
+            verdict,
             cors,
             csrf,
             cookies,
@@ -312,6 +334,8 @@ pub enum RouteError {
     Nobody { name: String },
     #[error("gateway.routes: route {name:?}: {key}: {error}")]
     Browser { name: String, key: &'static str, error: BrowserError },
+    #[error(transparent)]
+    Verdict(#[from] VerdictError),
     #[error("gateway.routes: route {name:?}: {error}")]
     Limits { name: String, error: LimitError },
 }

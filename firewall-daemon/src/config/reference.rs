@@ -56,6 +56,7 @@ fn documents() -> String {
         include_str!("document/rates.rs"),
         include_str!("document/clients.rs"),
         include_str!("document/behaviour.rs"),
+        include_str!("document/events.rs"),
         include_str!("document/answers.rs"),
         include_str!("document/gateway/delivery.rs"),
     ]

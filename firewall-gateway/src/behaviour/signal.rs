@@ -111,7 +111,9 @@ impl Signal {
                 Some(Denied::Missing) | None => Self::CredentialMissing,
                 Some(_) => Self::CredentialRefused,
             },
-            Rejection::Forbidden | Rejection::ClientCertificateMissing => Self::Forbidden,
+            Rejection::Forbidden
+            | Rejection::ClientCertificateMissing
+            | Rejection::VerdictBlocked => Self::Forbidden,
             Rejection::AddressRate
             | Rejection::AddressBusy
             | Rejection::AuthenticationFailures
@@ -132,6 +134,8 @@ impl Signal {
             | Rejection::UpstreamFailed
             | Rejection::UpstreamTimeout
             | Rejection::StreamRefused
+            | Rejection::StepUpRequired
+            | Rejection::VerdictUnavailable
             | Rejection::DrainCut => return None,
         })
     }

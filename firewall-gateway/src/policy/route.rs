@@ -8,6 +8,7 @@ use super::{
     browser::{CookiePolicy, CorsPolicy, CsrfPolicy},
     rate::RouteRates,
     rollout::ForwardPolicy,
+    verdict::VerdictPolicy,
 };
 
 /// One route. A request must match each thing that is asked.
@@ -52,6 +53,9 @@ pub struct RoutePolicy {
     /// How often.
     #[serde(default)]
     pub rates: RouteRates,
+    /// Who is asked about each request; nobody where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<VerdictPolicy>,
     /// Statuses of the upstream's answers that are offences of the client.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub offences: Vec<u16>,
@@ -83,6 +87,7 @@ impl RoutePolicy {
             csrf: None,
             cookies: None,
             rates: RouteRates::default(),
+            verdict: None,
             offences: Vec::new(),
             action: RouteAction::Forward(ForwardPolicy::to(upstream)),
             limits: RouteLimits::default(),

@@ -33,6 +33,10 @@ mod browser;
 #[allow(dead_code, reason = "others use the rest")]
 mod requirement;
 
+mod events;
+
+mod verdicts;
+
 mod rates;
 
 mod rate_store;

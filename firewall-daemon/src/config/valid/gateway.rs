@@ -11,6 +11,7 @@ mod authorise;
 mod browser;
 mod rates;
 mod behaviour;
+mod events;
 
 mod delivery;
 
@@ -54,9 +55,14 @@ impl Check<'_> {
         let rates_place = gateway.rate_limits.0.as_ref().map_or(place, |list| list.referenced);
         let rates = self.rate_limits(gateway.rate_limits, gateway.rate_store.is_some())?;
         let rate_store = self.rate_store(gateway.rate_store, &rates)?;
-        let known = ways::Known { client_ca, jwts: &jwts, rates: &rates };
+        let services_place =
+            gateway.verdict_services.0.as_ref().map_or(place, |list| list.referenced);
+        let services = self.verdict_services(gateway.verdict_services)?;
+        let known = ways::Known { client_ca, jwts: &jwts, rates: &rates, services: &services };
         let (upstreams, routes) =
             self.ways(place, known, gateway.upstream, gateway.upstreams, gateway.routes)?;
+        let verdict_services = self.verdicts_act(services_place, services, &upstreams, &routes)?;
+        let events = gateway.events.map(|events| self.events(events, &upstreams)).transpose()?;
         self.rates_act(rates_place, &rates, &routes)?;
         self.jwts_act(jwt_place.unwrap_or(place), &jwts, &routes)?;
         let consumers_place = gateway.consumers.as_ref().map_or(place, |list| list.referenced);
@@ -94,6 +100,8 @@ impl Check<'_> {
                 gateway.compression,
             )?,
             access_log: self.access_log(gateway.access_log)?,
+            events,
+            verdict_services,
             traces: gateway.traces.map(|traces| self.traces(traces)).transpose()?,
             sticky_key: state.join(sticky::FILE),
             limits: limits(&gateway.limits),

@@ -155,6 +155,7 @@ impl Check<'_> {
             csrf: self.csrf(route.csrf)?,
             cookies: self.cookies(route.cookies)?,
             rates,
+            verdict: self.route_verdict(route.verdict, known.services)?,
             offences,
             action,
             limits: limits(&route.limits.0.unwrap_or_default()),

@@ -8,6 +8,7 @@ use firewall_gateway::{
 };
 use serde_saphyr::{Location, Spanned};
 
+use super::events::NamedService;
 use crate::config::{
     ConfigError, JwtConfig, UpstreamConfig, UpstreamTlsConfig,
     document::{
@@ -35,6 +36,8 @@ pub(super) struct Known<'a> {
     pub jwts: &'a [JwtConfig],
     /// Limits of rates.
     pub rates: &'a [RatePolicy],
+    /// Services that judge requests.
+    pub services: &'a [NamedService],
 }
 
 type Ways = (Vec<UpstreamConfig>, Vec<RoutePolicy>);
