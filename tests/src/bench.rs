@@ -12,6 +12,7 @@
 //! `cargo xtask bench tokens`: what a token adds to a request.
 //! `cargo xtask bench keys`: what an API key adds to one, and a million of them to a worker.
 //! `cargo xtask bench rates`: what a limit adds to one, by algorithm.
+//! `cargo xtask bench events`: a million events, with the receiver down for a part of the time.
 //! `cargo xtask bench bans`: from a request that decides to the first dropped packet, and a storm of offenders.
 
 pub mod link;
@@ -61,6 +62,8 @@ mod tokens;
 mod keys;
 
 mod rates;
+
+mod events;
 
 mod bans;
 
@@ -127,6 +130,8 @@ enum What {
     Keys,
     /// What a limit adds to one, by algorithm.
     Rates,
+    /// A million events, with the receiver down for a part of the time.
+    Events,
     /// From a request that decides to the first dropped packet, and a storm of offenders.
     Bans,
 }
@@ -164,6 +169,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         What::Tokens => tokens::run()?,
         What::Keys => keys::run()?,
         What::Rates => rates::run()?,
+        What::Events => events::run()?,
         What::Bans => bans::run()?,
     };
     told(&report, &problems, arguments.json)

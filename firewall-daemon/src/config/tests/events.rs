@@ -134,15 +134,15 @@ fn what_is_wrong_is_said_with_its_place() {
         (events("file: e"), "9:18: file: expected a path from /, found \"e\""),
         (
             events(&format!("{file}, decisions: [passed]")),
-            "9:40: decisions: expected one of refused, denied, limited, judged, shadowed, offended, failed, served, found \"passed\"",
+            "9:34: decisions: expected one of refused, denied, limited, judged, shadowed, offended, failed, served, found \"passed\"",
         ),
         (
             events(&format!("{file}, decisions: []")),
-            "9:39: decisions: expected 1 to 8 entries, found 0",
+            "9:33: decisions: expected 1 to 8 entries, found 0",
         ),
         (
             events(&format!("{file}, decisions: [served, served]")),
-            "9:48: decisions: expected each once, found served again; remove one",
+            "9:42: decisions: expected each once, found served again; remove one",
         ),
         (
             events(&format!("{file}, source: 'a b'")),
@@ -169,14 +169,14 @@ fn what_is_wrong_is_said_with_its_place() {
                 "  verdict_services: [{name: x, upstream: siem, path: /, form: opa, acr_values: [a]}]\n",
                 ", verdict: {service: x, on_failure: allow}",
             ),
-            "9:81: acr_values: expected form: seawall beside it, found opa, whose answers ask for no other authentication",
+            "9:80: acr_values: expected form: seawall beside it, found opa, whose answers ask for no other authentication",
         ),
         (
             config(
                 "  verdict_services: [{name: x, upstream: siem, path: /, acr_values: ['a b']}]\n",
                 ", verdict: {service: x, on_failure: allow}",
             ),
-            "9:71: acr_values: expected 1 to 256 visible characters without quotes and backslashes, found \"a b\"",
+            "9:70: acr_values: expected 1 to 256 visible characters without quotes and backslashes, found \"a b\"",
         ),
     ]);
     let error = load(&config("", ", verdict: {service: x}")).map(|_| ()).expect_err("no policy");
