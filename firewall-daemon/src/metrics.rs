@@ -13,6 +13,7 @@ use crate::status::{GatewayStatus, Snapshot};
 
 mod server;
 mod behaviour;
+mod events;
 mod feeds;
 mod keys;
 mod rates;
@@ -388,6 +389,8 @@ impl Families<'_> {
         );
         self.rollouts(&figures.rollouts);
         self.rates(&figures.rates, figures.rate_store);
+        self.events(&figures.events);
+        self.verdicts(&figures.verdicts);
         let direction = |direction: &str, bytes| (vec![("direction", direction.to_owned())], bytes);
         self.counters(
             "gateway_body_bytes",

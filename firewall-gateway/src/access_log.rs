@@ -22,6 +22,8 @@ use crate::{
 pub struct AccessLog {
     policy: AccessLogPolicy,
     file: Option<File>,
+    /// Others want to know who the client says it is.
+    told_on: bool,
 }
 
 /// What a line may hold beside what every request has; taken only where it is asked for.
@@ -48,24 +50,36 @@ pub struct Record<'a> {
     pub duration_us: u64,
 }
 
+impl Details {
+    /// Who the client says it is, escaped.
+    #[must_use]
+    pub fn user_agent(&self) -> Option<&str> {
+        self.user_agent.as_deref()
+    }
+}
+
 impl AccessLog {
     /// A log into `file`, or to standard error.
     #[must_use]
     pub fn new(policy: &AccessLogPolicy, file: Option<File>) -> Self {
-        Self { policy: policy.clone(), file }
+        Self { policy: policy.clone(), file, told_on: false }
+    }
+
+    /// The same, whose details are told to others too where that is so.
+    #[must_use]
+    pub fn told_on(self, told_on: bool) -> Self {
+        Self { told_on, ..self }
     }
 
     /// What lines of this log need of a request's head.
     #[must_use]
     pub fn details(&self, uri: &Uri, headers: &HeaderMap) -> Details {
         if self.policy.format == AccessFormat::Off {
-            return Details::default();
+            let user_agent = self.told_on.then(|| header(headers, header::USER_AGENT)).flatten();
+            return Details { user_agent, ..Details::default() };
         }
         let combined = self.policy.format == AccessFormat::Combined;
         let wants = |field| self.policy.fields.contains(&field);
-        let text = |name: HeaderName| {
-            headers.get(name).map(|value| escape(value.as_bytes(), LOG_TEXT_BYTES_MAX))
-        };
         Details {
             host: wants(AccessField::Host)
                 .then(|| {
@@ -74,16 +88,13 @@ impl AccessLog {
                     authority.or(named).map(|host| escape(host, LOG_TEXT_BYTES_MAX))
                 })
                 .flatten(),
-            query: wants(AccessField::Query)
-                .then(|| uri.query())
-                .flatten()
-                .map(|query| escape(masked::query(query).as_bytes(), LOG_PATH_BYTES_MAX)),
-            user_agent: (combined || wants(AccessField::UserAgent))
-                .then(|| text(header::USER_AGENT))
+            query: wants(AccessField::Query).then(|| uri.query()).flatten().map(query),
+            user_agent: (combined || self.told_on || wants(AccessField::UserAgent))
+                .then(|| header(headers, header::USER_AGENT))
                 .flatten(),
             // Without its query: a page's address may hold what its reader was sent in secret.
             referer: (combined || wants(AccessField::Referer))
-                .then(|| text(header::REFERER))
+                .then(|| header(headers, header::REFERER))
                 .flatten()
                 .map(|page| page.split(['?', '#']).next().unwrap_or_default().to_owned()),
         }
@@ -128,6 +139,47 @@ pub fn method(method: Option<&Method>) -> String {
     escape(method.map_or("", Method::as_str).as_bytes(), LOG_METHOD_BYTES_MAX)
 }
 
+/// A query as it may stand in a line: without what may be secret.
+#[must_use]
+pub fn query(query: &str) -> String {
+    escape(masked::query(query).as_bytes(), LOG_PATH_BYTES_MAX)
+}
+
+/// A name or a reason as it may stand in a line.
+#[must_use]
+pub fn text(text: &str) -> String {
+    escape(text.as_bytes(), LOG_TEXT_BYTES_MAX)
+}
+
+/// A header as it may stand in a line.
+#[must_use]
+pub fn header(headers: &HeaderMap, name: HeaderName) -> Option<String> {
+    headers.get(name).map(|value| escape(value.as_bytes(), LOG_TEXT_BYTES_MAX))
+}
+
+/// What exactly is wrong with a request, beside the name of its refusal.
+#[must_use]
+pub fn why(context: &RequestContext) -> Option<String> {
+    if let Some(invalid) = &context.invalid {
+        return Some(text(&invalid.text()));
+    }
+    if let Some(invalid) = &context.answer_invalid {
+        return Some(text(&format!("answer:{}", invalid.text())));
+    }
+    match (context.denied, &context.forbidden, &context.limited, context.cross_site) {
+        (Some(denied), ..) => Some(denied.label().to_owned()),
+        (None, Some(forbidden), ..) => Some(text(&forbidden.text)),
+        (None, None, Some(limited), _) => Some(format!("limit:{limited}")),
+        (None, None, None, Some(cross_site)) => Some(cross_site.label().to_owned()),
+        (None, None, None, None) => {
+            let judged = context.verdict.as_ref()?;
+            let reason = judged.reason.iter().map(|reason| format!(":{reason}"));
+            let reason: String = reason.collect();
+            Some(format!("verdict:{}:{}{reason}", judged.service, judged.outcome.label()))
+        }
+    }
+}
+
 fn json(fields: &[AccessField], record: &Record<'_>, at: SystemTime) -> String {
     let mut line = format!("{{\"timestamp\":\"{}\",\"target\":\"access\"", date::rfc3339(at));
     for field in fields {
@@ -146,23 +198,23 @@ fn json(fields: &[AccessField], record: &Record<'_>, at: SystemTime) -> String {
 fn value(field: AccessField, record: &Record<'_>) -> Option<String> {
     let context = record.context;
     // Escaped before, so there is nothing that JSON would have to escape but the backslash.
-    let text = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\"));
+    let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\"));
     let number = |number: u64| number.to_string();
     Some(match field {
-        AccessField::RequestId => text(context.id.as_str()),
-        AccessField::TraceId => text(&context.trace.as_ref()?.trace_id()),
-        AccessField::Peer => text(&context.peer.to_string()),
-        AccessField::Client => text(&context.origin.client.to_string()),
-        AccessField::Method => text(&method(context.method.as_ref())),
-        AccessField::Host => text(context.details.host.as_deref()?),
-        AccessField::Path => text(&path(context.uri.path())),
-        AccessField::Query => text(context.details.query.as_deref()?),
-        AccessField::Route => text(context.route.as_deref()?),
-        AccessField::Backend => text(&context.backend?.to_string()),
+        AccessField::RequestId => quoted(context.id.as_str()),
+        AccessField::TraceId => quoted(&context.trace.as_ref()?.trace_id()),
+        AccessField::Peer => quoted(&context.peer.to_string()),
+        AccessField::Client => quoted(&context.origin.client.to_string()),
+        AccessField::Method => quoted(&method(context.method.as_ref())),
+        AccessField::Host => quoted(context.details.host.as_deref()?),
+        AccessField::Path => quoted(&path(context.uri.path())),
+        AccessField::Query => quoted(context.details.query.as_deref()?),
+        AccessField::Route => quoted(context.route.as_deref()?),
+        AccessField::Backend => quoted(&context.backend?.to_string()),
         AccessField::Status => number(record.status.into()),
-        AccessField::Protocol => text(context.protocol.label()),
-        AccessField::Tls => text(context.tls_version),
-        AccessField::Ja4 => text(context.ja4.as_deref()?),
+        AccessField::Protocol => quoted(context.protocol.label()),
+        AccessField::Tls => quoted(context.tls_version),
+        AccessField::Ja4 => quoted(context.ja4.as_deref()?),
         AccessField::BytesIn => number(record.bytes_in),
         AccessField::BytesOut => number(record.bytes_out),
         AccessField::DurationUs => number(record.duration_us),
@@ -170,34 +222,16 @@ fn value(field: AccessField, record: &Record<'_>) -> Option<String> {
             let spent = context.upstream_duration?;
             number(u64::try_from(spent.as_micros()).unwrap_or(u64::MAX))
         }
-        AccessField::Rejection => text(context.rejection?.label()),
-        AccessField::Denied if context.invalid.is_some() => {
-            text(&escape(context.invalid.as_ref()?.text().as_bytes(), LOG_TEXT_BYTES_MAX))
-        }
-        AccessField::Denied if context.answer_invalid.is_some() => {
-            let invalid = format!("answer:{}", context.answer_invalid.as_ref()?.text());
-            text(&escape(invalid.as_bytes(), LOG_TEXT_BYTES_MAX))
-        }
-        AccessField::Denied => match (context.denied, &context.forbidden, &context.limited) {
-            (Some(denied), _, _) => text(denied.label()),
-            (None, None, None) => text(context.cross_site?.label()),
-            (None, Some(forbidden), _) => {
-                text(&escape(forbidden.text.as_bytes(), LOG_TEXT_BYTES_MAX))
-            }
-            (None, None, limited) => text(&format!("limit:{}", limited.as_deref()?)),
-        },
+        AccessField::Rejection => quoted(context.rejection?.label()),
+        AccessField::Denied => quoted(&why(context)?),
         AccessField::Leaks => {
-            text(&context.leaks.as_ref().filter(|leaks| !leaks.is_empty())?.text())
+            quoted(&context.leaks.as_ref().filter(|leaks| !leaks.is_empty())?.text())
         }
-        AccessField::Credential => {
-            text(&escape(context.identity.as_ref()?.credential.as_bytes(), LOG_TEXT_BYTES_MAX))
-        }
-        AccessField::Consumer => {
-            text(&escape(context.identity.as_ref()?.consumer.as_bytes(), LOG_TEXT_BYTES_MAX))
-        }
+        AccessField::Credential => quoted(&text(&context.identity.as_ref()?.credential)),
+        AccessField::Consumer => quoted(&text(&context.identity.as_ref()?.consumer)),
         AccessField::Score => number(context.score?.into()),
-        AccessField::UserAgent => text(context.details.user_agent.as_deref()?),
-        AccessField::Referer => text(context.details.referer.as_deref()?),
+        AccessField::UserAgent => quoted(context.details.user_agent.as_deref()?),
+        AccessField::Referer => quoted(context.details.referer.as_deref()?),
     })
 }
 

@@ -14,7 +14,7 @@ mod tally;
 use std::{
     net::IpAddr,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     time::{Duration, Instant},
@@ -29,6 +29,7 @@ use self::{
     tally::{Tally, Verdict},
 };
 use crate::{
+    events::Events,
     figures::BehaviourFigures,
     identity::Denied,
     limits::{OFFENCE_PAUSE_MS, OFFENCES_WAITING_MAX},
@@ -47,6 +48,7 @@ pub struct Behaviour {
     tally: Tally,
     offences: SyncSender<Offence>,
     told: Mutex<Option<Receiver<Offence>>>,
+    events: Option<Arc<Events>>,
 }
 
 /// How an address stands before a request of it is served.
@@ -56,6 +58,8 @@ pub struct Standing {
     pub score: Option<u32>,
     /// It is refused, and may come again after this time.
     pub wait: Option<Duration>,
+    /// It would be, in shadow mode.
+    pub would_wait: bool,
 }
 
 /// Who did something.
@@ -87,7 +91,11 @@ pub struct Ended<'a> {
 impl Behaviour {
     /// Nobody has offended yet.
     #[must_use]
-    pub fn new(policy: &BehaviourPolicy, clients: &ClientsPolicy) -> Self {
+    pub fn new(
+        policy: &BehaviourPolicy,
+        clients: &ClientsPolicy,
+        events: Option<Arc<Events>>,
+    ) -> Self {
         let (offences, told) = sync_channel(OFFENCES_WAITING_MAX);
         Self {
             policy: policy.clone(),
@@ -97,6 +105,7 @@ impl Behaviour {
             tally: Tally::default(),
             offences,
             told: Mutex::new(Some(told)),
+            events,
         }
     }
 
@@ -110,16 +119,17 @@ impl Behaviour {
             (known.score >= f64::from(self.policy.watch)).then_some(known.score.round() as u32);
         let challenge = f64::from(self.policy.challenge);
         if refused_ms == 0 && known.score < challenge {
-            return Standing { score, wait: None };
+            return Standing { score, wait: None, would_wait: false };
         }
         if self.policy.shadow {
             self.tally.verdict(Verdict::WouldChallenge);
-            return Standing { score, wait: None };
+            return Standing { score, wait: None, would_wait: true };
         }
         self.tally.verdict(Verdict::Challenged);
         // A moment later it is below.
         let falls_ms = self.scores.falls_in_ms(known.score, challenge).saturating_add(1);
-        Standing { score, wait: Some(Duration::from_millis(refused_ms.max(falls_ms))) }
+        let wait = Some(Duration::from_millis(refused_ms.max(falls_ms)));
+        Standing { score, wait, would_wait: false }
     }
 
     /// A request has ended, in whatever way: most of them say nothing of their client.
@@ -170,13 +180,6 @@ impl Behaviour {
             self.policy.refuse_s.saturating_mul(1_000)
         };
         let Some(seen) = self.scores.decide(added, now_ms, for_ms) else { return };
-        if !source.direct {
-            let shadow = self.policy.shadow;
-            let verdict = if shadow { Verdict::WouldRefuse } else { Verdict::Refused };
-            self.tally.verdict(verdict);
-            tracing::debug!(client = %source.address, shadow, "refused for what it did, through a proxy");
-            return;
-        }
         let signals = seen.into_iter().map(|(signal, count)| SignalCount { signal, count });
         let offence = Offence {
             address: source.address.to_canonical(),
@@ -184,9 +187,21 @@ impl Behaviour {
             signals: signals.collect(),
             request: source.request.to_owned(),
         };
+        let tell = |verdict: Verdict| {
+            self.tally.verdict(verdict);
+            if let Some(events) = &self.events {
+                events.offended(&offence, verdict.label());
+            }
+        };
+        if !source.direct {
+            let shadow = self.policy.shadow;
+            tell(if shadow { Verdict::WouldRefuse } else { Verdict::Refused });
+            tracing::debug!(client = %source.address, shadow, "refused for what it did, through a proxy");
+            return;
+        }
         // A queue that is full is not waited for: it offends again.
-        let told = self.offences.try_send(offence).is_ok();
-        self.tally.verdict(if told { Verdict::Reported } else { Verdict::Lost });
+        let told = self.offences.try_send(offence.clone()).is_ok();
+        tell(if told { Verdict::Reported } else { Verdict::Lost });
     }
 
     /// Whom the supervisor is to be told of; once.

@@ -44,6 +44,7 @@ use crate::{
     behaviour::Behaviour,
     clients::Clients,
     context::{Protocol, RequestId},
+    events::Events,
     figures::{Meter, one},
     identity::Identifier,
     limits::{self, Limits},
@@ -90,6 +91,8 @@ pub struct Client {
     pub access_log: Arc<AccessLog>,
     /// Where spans of requests go.
     pub tracer: Option<Tracer>,
+    /// Who is told of decisions.
+    pub events: Option<Arc<Events>>,
     /// The ways there.
     pub upstreams: Rc<[Upstream]>,
     /// The thread's counters.

@@ -25,6 +25,7 @@ use crate::{
     tls::ClientCertificate,
     trace::TraceContext,
     validate::{Verdict, fault::Invalid},
+    verdict::Judged,
 };
 
 /// One request. Everything that the log line or a later stage needs is here.
@@ -68,6 +69,8 @@ pub struct RequestContext {
     pub invalid: Option<Box<Invalid>>,
     /// Why its answer does not look as it should: for the log, never for the client.
     pub answer_invalid: Option<Box<Invalid>>,
+    /// What a service said of it, where its route asks one.
+    pub verdict: Option<Judged>,
     /// Where it went.
     pub choice: Option<Choice>,
     /// Method, where the head was whole.

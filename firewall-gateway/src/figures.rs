@@ -4,6 +4,8 @@ mod meter;
 
 mod behaviour;
 
+mod events;
+
 mod rollout;
 mod rate;
 mod cells;
@@ -16,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use behaviour::BehaviourFigures;
 pub(crate) use cells::{BackendCells, InFlight};
+pub use events::{SinkFigures, VerdictFigures};
 pub use meter::Meter;
 pub(crate) use meter::one;
 pub use rate::{RateFigures, RateStoreFigures};
@@ -128,6 +131,10 @@ pub struct Figures {
     pub responses_compressed: u64,
     /// Lines of the access log that could not be written.
     pub access_lines_lost: u64,
+    /// What became of events; at most one row for each kind of sink.
+    pub events: Vec<SinkFigures>,
+    /// What came of questions about requests; at most `VERDICT_SERVICES_MAX` rows.
+    pub verdicts: Vec<VerdictFigures>,
     /// Spans that the collector took.
     pub spans_exported: u64,
     /// Spans dropped as the queue was full.
@@ -251,6 +258,8 @@ impl Figures {
         rate::add(&mut self.rates, &other.rates);
         rate::add_store(&mut self.rate_store, other.rate_store);
         self.behaviour.add(&other.behaviour);
+        events::add_sinks(&mut self.events, &other.events);
+        events::add_verdicts(&mut self.verdicts, &other.verdicts);
         add_labels(&mut self.upstream_failures, &other.upstream_failures);
         add_labels(&mut self.tls_failures, &other.tls_failures);
         for (ours, theirs) in [
@@ -301,6 +310,7 @@ impl Figures {
         self.upstream_connections_active = 0;
         self.rollouts.retire();
         self.rates.iter_mut().for_each(RateFigures::retire);
+        self.events.iter_mut().for_each(SinkFigures::retire);
         if let Some(store) = &mut self.rate_store {
             store.up = 0;
         }

@@ -37,6 +37,8 @@ pub mod identity;
 
 pub mod authorise;
 
+pub mod verdict;
+
 pub mod rate;
 
 pub mod validate;
@@ -64,6 +66,8 @@ pub mod rejection;
 mod observe;
 
 mod access_log;
+
+pub mod events;
 
 pub mod date;
 

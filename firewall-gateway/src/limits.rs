@@ -286,6 +286,30 @@ pub const UPSTREAM_DISCARD_TIMEOUT_MS: u64 = 1_000;
 pub const GZIP_LEVEL: u32 = 4;
 /// Compressed bytes that are handed on together.
 pub const GZIP_CHUNK_BYTES: usize = 8_192;
+/// Bytes that the events of one batch take in memory: one POST to a receiver.
+pub const EVENTS_BATCH_BYTES_MAX: usize = 1_048_576;
+/// Events that go to a file or to syslog in one go...
+pub const EVENTS_LOCAL_BATCH_MAX: usize = 512;
+/// ...and how long one waits for others to go along with.
+pub const EVENTS_LOCAL_WAIT_MS: u64 = 200;
+/// A receiver that does not take events is tried again after this time...
+pub const EVENTS_RETRY_MS: u64 = 100;
+/// ...and twice as long after each try, up to this.
+pub const EVENTS_RETRY_MAX_MS: u64 = 5_000;
+/// What all that is left when a worker ends may take: the supervisor waits for it.
+pub const EVENTS_END_TIMEOUT_MS: u64 = 1_000;
+/// A receiver of events says whether it took them, and need say no more.
+pub const WEBHOOK_ANSWER_BYTES_MAX: usize = 65_536;
+/// A connection to a receiver of syslog...
+pub const SYSLOG_CONNECT_TIMEOUT_MS: u64 = 2_000;
+/// ...and how long it may take no byte.
+pub const SYSLOG_WRITE_TIMEOUT_MS: u64 = 5_000;
+/// Services that are asked for verdicts: their figures travel each second.
+pub const VERDICT_SERVICES_MAX: usize = 16;
+/// An answer with a verdict.
+pub const VERDICT_ANSWER_BYTES_MAX: usize = 4_096;
+/// How much longer than its own time a message of ours to an upstream may take, waits for room included.
+pub const POST_MARGIN_MS: u64 = 10;
 /// What a thread asks the kernel for at once: two TLS records of the largest kind and more.
 pub const READ_AHEAD_BYTES: usize = 65_536;
 /// Request ids for which a thread fetches randomness at once: 4 KiB.

@@ -17,6 +17,7 @@ use crate::{
     clients::{addresses::Seat, forwarded::Origin},
     connection::{Activity, Client, Unread},
     context::{RequestContext, RequestId},
+    events::Events,
     figures::{Meter, one},
     identity::{Denied, Refused},
     rate::{Due, Limited},
@@ -40,6 +41,7 @@ pub struct Observation {
     fate: Arc<BodyFate>,
     log: Arc<AccessLog>,
     tracer: Option<Tracer>,
+    events: Option<Arc<Events>>,
     meter: Arc<Meter>,
     activity: Rc<Activity>,
     unread: Rc<Unread>,
@@ -88,6 +90,7 @@ impl Observation {
                 invalid: None,
                 answer_invalid: None,
                 limited: None,
+                verdict: None,
                 choice: None,
                 details: Details::default(),
                 trace: None,
@@ -107,6 +110,7 @@ impl Observation {
             fate,
             log: client.access_log.clone(),
             tracer: client.tracer.clone(),
+            events: client.events.clone(),
             meter: client.meter.clone(),
             activity: client.activity.clone(),
             unread,
@@ -342,6 +346,9 @@ impl Drop for Observation {
         let record = Record { context, status, bytes_in, bytes_out, duration_us };
         if self.log.write(&record).is_err() {
             one(&self.meter.access_lines_lost);
+        }
+        if let Some(events) = &self.events {
+            events.ended(&record, self.due.shadowed());
         }
         if let (Some(tracer), Some(trace)) = (&self.tracer, &context.trace) {
             tracer.record(trace, &record);

@@ -41,6 +41,7 @@ use crate::{
     upgrade,
     upstream::{Sending, SentBody},
     validate,
+    verdict::Question,
 };
 
 /// One request from its head to its answer. Never fails: a refusal is an answer too.
@@ -116,6 +117,9 @@ async fn stages(
     if let Some(behaviour) = &client.behaviour {
         let standing = behaviour.standing(from);
         observation.context.score = standing.score;
+        if standing.would_wait {
+            observation.due.shadow("behaviour".into());
+        }
         if let Some(wait) = standing.wait {
             observation.context.retry_after = Some(wait);
             return Err(Rejection::Challenged);
@@ -208,6 +212,17 @@ async fn stages(
     if !wait.is_zero() {
         tokio::time::sleep(wait).await;
     }
+    // 10. verdict: what others say of it
+    if let Some(verdict) = &route.verdict {
+        let (host, path) = (&target.host, target.path.path());
+        let question = Question::new(&observation.context, host, path, request.headers());
+        let judged = verdict.ask(&question, &client.upstreams).await;
+        let refused = verdict.refuses(&judged);
+        observation.context.verdict = Some(judged);
+        if let Some(rejection) = refused {
+            return Err(rejection);
+        }
+    }
     let forward = match &route.action {
         Action::Forward(forward) => forward,
         Action::Redirect(redirect) => return Ok(Outcome::Own(elsewhere(redirect, &target)?)),
@@ -217,14 +232,14 @@ async fn stages(
             return Err(Rejection::Maintenance);
         }
     };
-    // 10. rollout: to which of its upstreams
+    // 11. rollout: to which of its upstreams
     let consumer = observation.context.identity.as_ref().map(|identity| identity.consumer.clone());
     let choice = forward.choose(request.headers(), from, consumer.as_deref());
     let upstream = client.upstreams.get(choice.upstream).ok_or(Rejection::UpstreamFailed)?;
     observation.context.choice = Some(choice);
     let answers = client.answers.of(observation.route());
     let asked = answers.compression().map(|_| Asked::of(request.method(), request.headers()));
-    // 11. body: bounded in size and time
+    // 12. body: bounded in size and time
     let limits = &route.limits;
     let (mut head, body) = request.into_parts();
     let takes_trailers = trailers::are_taken(&head.headers);
@@ -297,6 +312,7 @@ async fn stages(
         consumer: consumer.as_deref(),
         upgrade: protocol.as_ref(),
         whole: whole.as_ref(),
+        within: None,
     };
     let outcome = upstream.send(forwarded, sending).await;
     observation.context.upstream_duration = Some(sent.elapsed());

@@ -33,6 +33,10 @@ mod clients;
 
 mod behaviour;
 
+mod events;
+
+mod verdict;
+
 use serde::{Deserialize, Serialize};
 
 pub use self::{
@@ -46,6 +50,7 @@ pub use self::{
         BackendProtocol, BalancePolicy, BreakerPolicy, DeliveryPolicy, EjectionPolicy, HashKey,
         HealthPolicy, HedgePolicy, RetryPolicy, SheddingPolicy, StickyCookiePolicy,
     },
+    events::{EventsPolicy, SyslogPolicy, WebhookPolicy},
     identity::{ApiKeyPolicy, ConsumerPolicy, FailuresPolicy},
     jwt::{ClaimHeader, JwtPolicy, KeyOrigin, KeyText},
     rate::{Counted, KeyPart, RateAlgorithm, RatePolicy, RateStorePolicy, RouteRates},
@@ -64,6 +69,7 @@ pub use self::{
     traces::TracePolicy,
     upstream::{BackendPolicy, UpstreamPolicy, UpstreamTlsPolicy},
     validate::{Against, DocumentPolicy, Undocumented, ValidationMode, ValidationPolicy},
+    verdict::{OnFailure, VerdictForm, VerdictPolicy, VerdictServicePolicy},
 };
 use crate::limits::Limits;
 
@@ -106,6 +112,12 @@ pub struct GatewayPolicy {
     /// What is written of each request.
     #[serde(default)]
     pub access_log: AccessLogPolicy,
+    /// Which decisions are told as events; none where it is left out.
+    #[serde(default)]
+    pub events: Option<EventsPolicy>,
+    /// Who may be asked about requests; a route names one by its place here.
+    #[serde(default)]
+    pub verdict_services: Vec<VerdictServicePolicy>,
     /// Where traces go; nowhere where it is left out.
     #[serde(default)]
     pub traces: Option<TracePolicy>,

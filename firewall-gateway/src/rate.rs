@@ -195,6 +195,7 @@ impl Rates {
             let limit = count.limit;
             if !count.passes {
                 one(&limit.outcomes.shadow_refused);
+                due.shadow(limit.name.clone());
                 continue;
             }
             one(&limit.outcomes.allowed);

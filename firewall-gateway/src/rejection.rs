@@ -53,11 +53,14 @@ pub enum Rejection {
     InputTooLarge,
     InputInvalid,
     AnswerInvalid,
+    VerdictBlocked,
+    StepUpRequired,
+    VerdictUnavailable,
 }
 
 impl Rejection {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Rejection; 45] = [
+    pub const ALL: [Rejection; 48] = [
         Rejection::RequestMalformed,
         Rejection::FramingAmbiguous,
         Rejection::HostMissing,
@@ -103,6 +106,9 @@ impl Rejection {
         Rejection::InputTooLarge,
         Rejection::InputInvalid,
         Rejection::AnswerInvalid,
+        Rejection::VerdictBlocked,
+        Rejection::StepUpRequired,
+        Rejection::VerdictUnavailable,
     ];
 
     /// The value of the metric label and of the access log's `rejection`.
@@ -350,6 +356,21 @@ impl Rejection {
                 "answer_invalid",
                 "Bad gateway",
                 "The service's answer does not have its form.",
+            ),
+            Self::VerdictBlocked => {
+                (403, "verdict_blocked", "Forbidden", "The request was refused.")
+            }
+            Self::StepUpRequired => (
+                401,
+                "step_up_required",
+                "Unauthorized",
+                "This needs a stronger authentication than the one that was used.",
+            ),
+            Self::VerdictUnavailable => (
+                503,
+                "verdict_unavailable",
+                "Service unavailable",
+                "The request could not be checked. Try again shortly.",
             ),
             Self::Forbidden => {
                 (403, "forbidden", "Forbidden", "You may not do this at this address.")

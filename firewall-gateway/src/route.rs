@@ -33,7 +33,7 @@ pub use self::{
 use crate::{
     authorise::{Authorise, RuleError},
     browser::{BrowserError, Cookies, Cors, Csrf},
-    figures::RolloutFigures,
+    figures::{RolloutFigures, VerdictFigures},
     limits::{LimitError, Limits},
     policy::{
         Against, ClientCertificateUse, GatewayPolicy, HeaderCondition, HeaderTest, RouteAction,
@@ -47,12 +47,14 @@ use crate::{
         Validation, ValidationError,
         openapi::{Api, DocumentError},
     },
+    verdict::{self, Service, VerdictError},
 };
 
 /// All routes, in the order in which they are tried; threads share it.
 #[derive(Debug)]
 pub struct Router {
     routes: Vec<Route>,
+    services: Vec<Arc<Service>>,
     index: Index,
 }
 
@@ -69,6 +71,8 @@ pub struct Route {
     pub limits: Arc<Limits>,
     /// Its rules, where not everyone may.
     pub authorise: Option<Authorise>,
+    /// Who is asked about its requests.
+    pub verdict: Option<verdict::Asks>,
     /// Which pages may read its answers.
     pub cors: Option<Cors>,
     /// Whose pages may change something.
@@ -135,9 +139,10 @@ impl Router {
             Ok::<_, RouteError>((document.name.clone(), Arc::new(api)))
         });
         let documents = documents.collect::<Result<Vec<_>, _>>()?;
+        let services = Service::all(policy)?;
         let numbered = policy.routes.iter().enumerate();
-        let routes =
-            numbered.map(|(place, route)| Route::new(place, route, &names, &documents, &limits));
+        let known = Known { upstreams: &names, documents: &documents, services: &services };
+        let routes = numbered.map(|(place, route)| Route::new(place, route, known, &limits));
         let routes = routes.collect::<Result<Vec<_>, _>>()?;
         let mut index = Index::default();
         for (place, route) in routes.iter().enumerate() {
@@ -153,7 +158,7 @@ impl Router {
                 index.enter(None, first, place);
             }
         }
-        Ok(Self { routes, index })
+        Ok(Self { routes, services, index })
     }
 
     /// The names, in the order of the policy.
@@ -196,6 +201,12 @@ impl Router {
         self.routes.get(place)
     }
 
+    /// What came of questions to services.
+    #[must_use]
+    pub fn verdicts(&self) -> Vec<VerdictFigures> {
+        self.services.iter().map(|service| service.figures()).collect()
+    }
+
     /// What its rollouts have counted.
     #[must_use]
     pub fn rollouts(&self) -> RolloutFigures {
@@ -222,22 +233,29 @@ pub fn is_client_header(name: &str) -> bool {
     Condition::new(&present).is_ok()
 }
 
+/// What routes may name.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    upstreams: &'a [&'a str],
+    documents: &'a [(String, Arc<Api>)],
+    services: &'a [Arc<Service>],
+}
+
 impl Route {
     fn new(
         place: usize,
         policy: &RoutePolicy,
-        upstreams: &[&str],
-        documents: &[(String, Arc<Api>)],
+        known: Known<'_>,
         limits: &Arc<Limits>,
     ) -> Result<Self, RouteError> {
         let name = || policy.name.clone();
         let shape = Shape::new(policy)?;
         let action = match &policy.action {
             RouteAction::Forward(forward) => {
-                if forward.upstreams().any(|place| place >= upstreams.len()) {
+                if forward.upstreams().any(|place| place >= known.upstreams.len()) {
                     return Err(RouteError::Upstream { name: name() });
                 }
-                let forward = Forward::new(forward, &policy.name, &shape.path, upstreams);
+                let forward = Forward::new(forward, &policy.name, &shape.path, known.upstreams);
                 Action::Forward(
                     forward.map_err(|error| RouteError::Rewrite { name: name(), error })?,
                 )
@@ -277,9 +295,11 @@ impl Route {
         let cookies = cookies.map_err(wrong("cookies"))?;
         let validation = policy.validate.as_ref();
         let validation = validation
-            .map(|validation| Validation::new(validation, &shape.path, documents))
+            .map(|validation| Validation::new(validation, &shape.path, known.documents))
             .transpose()
             .map_err(|error| RouteError::Validation { name: name(), error })?;
+        let verdict = policy.verdict.as_ref().map(|asks| verdict::Asks::new(asks, known.services));
+        let verdict = verdict.transpose()?;
         let own_limits = policy.limits.clone();
         let name = policy.name.as_str().into();
         let client_certificate = policy.client_certificate;
@@ -291,6 +311,7 @@ impl Route {
             action,
             limits,
             authorise,
+            verdict,
             cors,
             csrf,
             cookies,
@@ -343,6 +364,8 @@ pub enum RouteError {
     Document { name: String, error: DocumentError },
     #[error("gateway.routes: route {name:?}: validate: {error}")]
     Validation { name: String, error: ValidationError },
+    #[error(transparent)]
+    Verdict(#[from] VerdictError),
     #[error("gateway.routes: route {name:?}: {error}")]
     Limits { name: String, error: LimitError },
 }

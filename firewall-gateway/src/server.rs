@@ -17,6 +17,7 @@ use crate::{
     answer::{AnswerError, AnswerTable},
     behaviour::{Behaviour, offence::Offence},
     clients::Clients,
+    events::{Events, EventsError, Reach, Senders},
     figures::{Figures, Meter, add_rows},
     identity::{
         Identities, IdentityError,
@@ -48,6 +49,8 @@ pub struct Handed {
     pub access_log: Option<File>,
     /// The API keys.
     pub keys: Option<File>,
+    /// Where events go.
+    pub events: Option<File>,
 }
 
 /// The same, with what the daemon handed over.
@@ -79,6 +82,15 @@ pub fn serve_handed(
         shared.tracer = Some(tracer);
         exporter = Some(thread);
     }
+    let mut meters = Vec::new();
+    let mut senders = None;
+    if let Some(events) = &shared.events {
+        let meter = Arc::new(Meter::new([]));
+        let (upstreams, limits) = (&shared.upstreams, &shared.limits);
+        let reach = Reach { upstreams, limits, meter: &meter };
+        senders = Some(events.start(handed.events, &reach).map_err(ServeError::Thread)?);
+        meters.push(meter);
+    }
     let threads =
         listeners.iter().map(|listener| listener.shape.thread).max().unwrap_or_default() + 1;
     let mut by_thread: Vec<Vec<BoundListener>> = (0..threads).map(|_| Vec::new()).collect();
@@ -89,7 +101,7 @@ pub fn serve_handed(
     let mut gateway = Gateway {
         threads: Vec::new(),
         checks: None,
-        meters: Vec::new(),
+        meters,
         router: shared.router.clone(),
         identities: shared.identities.clone(),
         rates: shared.rates.clone(),
@@ -98,6 +110,8 @@ pub fn serve_handed(
         drain,
         traces,
         exporter,
+        events: shared.events.clone(),
+        senders,
         acceptor,
     };
     let (started, starts) = mpsc::channel();
@@ -141,6 +155,8 @@ fn shared(
 ) -> Result<(Shared, Vec<CertificateFacts>), ServeError> {
     policy.limits.validate()?;
     let upstreams = policy.upstreams.iter().map(|policy| SharedUpstream::new(policy).map(Arc::new));
+    let events = policy.events.as_ref().map(|it| Events::new(it, policy.upstreams.len()));
+    let events = events.transpose()?.map(Arc::new);
     let (acceptor, facts) = Acceptor::new(policy)?;
     let shared = Shared {
         limits: Arc::new(policy.limits.clone()),
@@ -148,11 +164,14 @@ fn shared(
         behaviour: policy
             .behaviour
             .as_ref()
-            .map(|behaviour| Arc::new(Behaviour::new(behaviour, &policy.clients))),
+            .map(|it| Arc::new(Behaviour::new(it, &policy.clients, events.clone()))),
         acceptor,
         router: Arc::new(Router::new(policy)?),
-        access_log: Arc::new(AccessLog::new(&policy.access_log, access_log)),
+        access_log: Arc::new(
+            AccessLog::new(&policy.access_log, access_log).told_on(events.is_some()),
+        ),
         tracer: None,
+        events,
         identities: Arc::new(Identities::new(policy)?),
         rates: Arc::new(Rates::new(policy)?),
         answers: Arc::new(AnswerTable::new(policy)?),
@@ -176,6 +195,8 @@ pub struct Gateway {
     drain: watch::Sender<bool>,
     traces: Arc<TraceCounts>,
     exporter: Option<Exporter>,
+    events: Option<Arc<Events>>,
+    senders: Option<Senders>,
     acceptor: Acceptor,
 }
 
@@ -194,6 +215,10 @@ impl Gateway {
             sum.behaviour = behaviour.figures();
         }
         self.traces.add_to(&mut sum);
+        if let Some(events) = &self.events {
+            sum.events = events.figures();
+        }
+        sum.verdicts = self.router.verdicts();
         (sum.api_keys, sum.api_keys_refused) = self.identities.keys.counts();
         for upstream in self.upstreams.iter() {
             add_rows(&mut sum.upstreams, &[upstream.figures()]);
@@ -208,6 +233,12 @@ impl Gateway {
     #[must_use]
     pub fn issuers(&self) -> &Issuers {
         &self.identities.issuers
+    }
+
+    /// Who is told of decisions, where somebody is.
+    #[must_use]
+    pub fn events(&self) -> Option<&Arc<Events>> {
+        self.events.as_ref()
     }
 
     /// Whom the supervisor is to be told of, where addresses are scored; once.
@@ -266,6 +297,9 @@ impl Gateway {
             // A thread that panicked has said so on stderr.
             let _ended = thread.join();
         }
+        if let Some(senders) = self.senders.take() {
+            senders.finish();
+        }
         if let Some(exporter) = self.exporter.take() {
             exporter.finish();
         }
@@ -291,6 +325,8 @@ pub enum ServeError {
     Answer(#[from] AnswerError),
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
+    #[error(transparent)]
+    Events(#[from] EventsError),
     #[error("the API keys that the daemon handed over cannot be read: {0}")]
     Keys(io::Error),
     #[error("the gateway was given no listening socket")]

@@ -29,6 +29,8 @@ mod attempt;
 
 mod hedge;
 
+mod post;
+
 mod health;
 
 use std::{cell::RefCell, net::IpAddr, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
@@ -50,6 +52,7 @@ use self::{
 pub use self::{
     health::{is_wanted, run as check_health},
     pool::Lease,
+    post::{Message, PostError, Reply},
     shared::SharedUpstream,
     slot::Hold,
 };
@@ -107,6 +110,8 @@ pub struct Sending<'a> {
     pub upgrade: Option<&'a HeaderValue>,
     /// Its body, where that is here whole.
     pub whole: Option<&'a Whole>,
+    /// How long all attempts may take, where that is less than elsewhere.
+    pub within: Option<Duration>,
 }
 
 /// An answer whose body is still to be read.
@@ -184,7 +189,7 @@ impl Upstream {
         });
         let mut slot = found.await??;
         shared.budget.earn();
-        let waits = self.waits(sending.limits);
+        let waits = self.waits(sending.limits, sending.within);
         let deadline = Instant::now() + waits.request;
         let attempt = Attempt::new(waits, deadline, sending, spare.as_ref(), &self.meter);
         let mut tried = Vec::new();
@@ -249,17 +254,18 @@ impl Upstream {
     }
 
     /// A route's own waits come first, then those of the upstream, then the gateway's.
-    fn waits(&self, route: &RouteLimits) -> Waits {
+    fn waits(&self, route: &RouteLimits, within: Option<Duration>) -> Waits {
         let (delivery, limits) = (&self.shared.delivery, &self.limits);
         let connect_ms = route.upstream_connect_timeout_ms.or(delivery.connect_timeout_ms);
         let connect_ms = connect_ms.unwrap_or(limits.upstream_connect_timeout_ms);
         let response_ms = route.upstream_response_timeout_ms.or(delivery.response_timeout_ms);
         let response_ms = response_ms.unwrap_or(limits.upstream_response_timeout_ms);
         let request_ms = delivery.request_timeout_ms.unwrap_or(connect_ms + response_ms);
+        let request = Duration::from_millis(request_ms);
         Waits {
             connect: Duration::from_millis(connect_ms),
             response: Duration::from_millis(response_ms),
-            request: Duration::from_millis(request_ms),
+            request: within.map_or(request, |within| within.min(request)),
         }
     }
 

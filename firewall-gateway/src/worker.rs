@@ -65,11 +65,11 @@ pub fn run() -> ExitCode {
 
 fn begin(channel: &Channel<io::Stdin>) -> Result<(Gateway, Vec<String>), BeginError> {
     channel.set_receive_timeout(Duration::from_millis(START_TIMEOUT_MS))?;
-    let Orders { policy, listeners, access_log, api_keys: keys } = start::receive(channel)?;
+    let Orders { policy, listeners, access_log, api_keys: keys, events } = start::receive(channel)?;
     logging::start(policy.log);
     // Before the first thread: no_new_privs and Landlock hold for a thread and those it starts.
     let sandbox = sandbox::enter(&policy, listeners.len())?;
-    let gateway = serve_handed(&policy, listeners, Handed { access_log, keys })?;
+    let gateway = serve_handed(&policy, listeners, Handed { access_log, keys, events })?;
     Ok((gateway, sandbox))
 }
 

@@ -13,6 +13,7 @@
 //! `cargo xtask bench keys`: what an API key adds to one, and a million of them to a worker.
 //! `cargo xtask bench rates`: what a limit adds to one, by algorithm.
 //! `cargo xtask bench validation`: what holding a request against a document costs.
+//! `cargo xtask bench events`: a million events, with the receiver down for a part of the time.
 //! `cargo xtask bench bans`: from a request that decides to the first dropped packet, and a storm of offenders.
 
 pub mod link;
@@ -64,6 +65,7 @@ mod keys;
 mod rates;
 
 mod validation;
+mod events;
 
 mod bans;
 
@@ -132,6 +134,8 @@ enum What {
     Rates,
     /// What holding a request against the document of its API costs.
     Validation,
+    /// A million events, with the receiver down for a part of the time.
+    Events,
     /// From a request that decides to the first dropped packet, and a storm of offenders.
     Bans,
 }
@@ -170,6 +174,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         What::Keys => keys::run()?,
         What::Rates => rates::run()?,
         What::Validation => validation::run()?,
+        What::Events => events::run()?,
         What::Bans => bans::run()?,
     };
     told(&report, &problems, arguments.json)

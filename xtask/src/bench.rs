@@ -98,6 +98,12 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// A million events to a receiver that is down for a part of the time: each received or counted as lost, in order.
+    Events {
+        /// One object of JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
     /// From the request that decides to the first dropped packet, over a thousand attackers; a hundred thousand at once.
     Bans {
         /// One object of JSON instead of a table.
@@ -129,6 +135,7 @@ pub fn run(options: &Options) -> Result<()> {
         What::Keys { json } => ("keys", json),
         What::Rates { json } => ("rates", json),
         What::Validation { json } => ("validation", json),
+        What::Events { json } => ("events", json),
         What::Bans { json } => ("bans", json),
     };
     build::run()?;

@@ -14,6 +14,7 @@ pub mod tls;
 pub mod routes;
 pub mod jwt;
 pub mod consumers;
+pub mod events;
 pub mod behaviour;
 pub mod authorise;
 pub mod browser;

@@ -6,7 +6,8 @@ use firewall_gateway::{
     limits::Limits,
     policy::{
         AccessLogPolicy, AnswerPolicy, BackendPolicy, ClientsPolicy, ConsumerPolicy,
-        DeliveryPolicy, FailuresPolicy, RatePolicy, RateStorePolicy, RoutePolicy, TracePolicy,
+        DeliveryPolicy, EventsPolicy, FailuresPolicy, RatePolicy, RateStorePolicy, RoutePolicy,
+        TracePolicy, VerdictServicePolicy,
     },
 };
 
@@ -60,6 +61,10 @@ pub struct GatewayConfig {
     pub answers: AnswerPolicy,
     /// What is written of requests.
     pub access_log: AccessLogPolicy,
+    /// Which decisions are told as events, where some are.
+    pub events: Option<EventsSinks>,
+    /// Who may be asked about requests.
+    pub verdict_services: Vec<VerdictServicePolicy>,
     /// Where traces go.
     pub traces: Option<TracePolicy>,
     /// Where the key of sticky cookies is kept.
@@ -77,6 +82,17 @@ pub struct OpenApiConfig {
     pub file: PathBuf,
     /// What stands before its paths, where it is not what the document says.
     pub base_path: Option<String>,
+}
+
+/// `gateway.events`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventsSinks {
+    /// What the worker is told; neither the secret nor what is this host's is in it.
+    pub policy: EventsPolicy,
+    /// Who tells; this host where nothing is said.
+    pub source: Option<String>,
+    /// Where what signs stands.
+    pub secret: Option<PathBuf>,
 }
 
 /// `gateway.rate_store`.

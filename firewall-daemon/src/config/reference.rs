@@ -57,6 +57,7 @@ fn documents() -> String {
         include_str!("document/validate.rs"),
         include_str!("document/clients.rs"),
         include_str!("document/behaviour.rs"),
+        include_str!("document/events.rs"),
         include_str!("document/answers.rs"),
         include_str!("document/scrub.rs"),
         include_str!("document/gateway/delivery.rs"),

@@ -18,6 +18,7 @@ mod answers;
 mod jwt;
 mod behaviour;
 mod consumers;
+mod events;
 mod authorise;
 mod browser;
 mod scrub;

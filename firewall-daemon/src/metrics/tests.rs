@@ -8,8 +8,8 @@ use std::{
 
 use firewall_gateway::figures::{
     BackendFigures, BackendStanding, BehaviourFigures, CanaryFigures, LabelCount, MirrorFigures,
-    RateFigures, RateStoreFigures, RequestCount, RolloutFigures, RouteFigures, SplitFigures,
-    UpstreamStanding,
+    RateFigures, RateStoreFigures, RequestCount, RolloutFigures, RouteFigures, SinkFigures,
+    SplitFigures, UpstreamStanding, VerdictFigures,
 };
 use serde_json::Value;
 
@@ -44,6 +44,19 @@ fn full() -> Snapshot {
         keys: 16,
         displaced: 17,
         untracked: 18,
+    }];
+    let label = |label: &str, count| LabelCount { label: label.into(), count };
+    gateway.figures.events = vec![SinkFigures {
+        sink: "webhook".into(),
+        sent: 31,
+        lost: vec![label("queue_full", 32), label("stopped", 0)],
+        retries: 33,
+        waiting: 34,
+        queue_max: 35,
+    }];
+    gateway.figures.verdicts = vec![VerdictFigures {
+        service: "fraud".into(),
+        outcomes: vec![label("allow", 36), label("timeout", 37)],
     }];
     gateway.figures.rate_store =
         Some(RateStoreFigures { up: 1, calls: 21, failures: 22, unasked: 23 });
@@ -269,6 +282,11 @@ fn lines() {
         "seawall_gateway_rate_limit_requests_total{limit=\"hourly\",result=\"refused\"} 12",
         "seawall_gateway_rate_limit_requests_total{limit=\"hourly\",result=\"shadow\"} 13",
         "seawall_gateway_rate_store_up 1",
+        "seawall_gateway_events_sent_total{sink=\"webhook\"} 31",
+        "seawall_gateway_events_lost_total{sink=\"webhook\",reason=\"queue_full\"} 32",
+        "seawall_gateway_events_lost_total{sink=\"webhook\",reason=\"stopped\"} 0",
+        "seawall_gateway_events_waiting{sink=\"webhook\"} 34",
+        "seawall_gateway_verdicts_total{service=\"fraud\",outcome=\"timeout\"} 37",
         "seawall_gateway_rate_store_failures_total 22",
         "seawall_gateway_rate_limit_keys{limit=\"hourly\"} 16",
         "seawall_gateway_authenticated_total{method=\"api_key\"} 5",

@@ -10,8 +10,8 @@ use firewall_gateway::{
     limits::OPENAPI_BYTES_MAX,
     policy::{
         AuthenticationPolicy, CertificatePolicy, ClientCertificatePolicy, ClientCertificateUse,
-        DocumentPolicy, GatewayPolicy, JwtPolicy, KeyText, LogPolicy, RateStorePolicy, RoutePolicy,
-        TlsPolicy, UpstreamPolicy, UpstreamTlsPolicy,
+        DocumentPolicy, EventsPolicy, GatewayPolicy, JwtPolicy, KeyText, LogPolicy,
+        RateStorePolicy, RoutePolicy, TlsPolicy, UpstreamPolicy, UpstreamTlsPolicy,
     },
     server::ServeError,
     tls::{CertificateFacts, TlsError},
@@ -21,8 +21,8 @@ use super::sticky;
 use crate::{
     acme::{AcmeError, Store},
     config::{
-        CertificateConfig, GatewayConfig, JwtConfig, KeysConfig, LogConfig, OpenApiConfig,
-        RateStoreConfig, TlsConfig, UpstreamConfig, yaml_options,
+        CertificateConfig, EventsSinks, GatewayConfig, JwtConfig, KeysConfig, LogConfig,
+        OpenApiConfig, RateStoreConfig, TlsConfig, UpstreamConfig, yaml_options,
     },
     jwks::store,
     state::StateError,
@@ -138,6 +138,8 @@ pub fn material(config: &GatewayConfig, log: LogConfig) -> Result<Material, Mate
         openapi: config.openapi.iter().map(openapi).collect::<Result<_, _>>()?,
         answers: config.answers.clone(),
         access_log: config.access_log.clone(),
+        events: config.events.as_ref().map(events).transpose()?,
+        verdict_services: config.verdict_services.clone(),
         traces: config.traces.clone(),
         limits: config.limits.clone(),
         log: LogPolicy { level: log.level, format: log.format },
@@ -287,6 +289,31 @@ fn openapi(config: &OpenApiConfig) -> Result<DocumentPolicy, MaterialError> {
         value.to_string()
     };
     Ok(DocumentPolicy { name: config.name.clone(), text, base_path: config.base_path.clone() })
+}
+
+fn events(config: &EventsSinks) -> Result<EventsPolicy, MaterialError> {
+    let mut policy = config.policy.clone();
+    if let (Some(webhook), Some(path)) = (&mut policy.webhook, &config.secret) {
+        let text = text("gateway.events.webhook.secret", path, FILE_BYTES_MAX)?;
+        webhook.secret = text.trim().to_owned();
+    }
+    let host = host_name();
+    policy.source = match &config.source {
+        Some(source) => source.clone(),
+        None if host.is_empty() => "urn:seawall".to_owned(),
+        None => format!("urn:seawall:{host}"),
+    };
+    if let Some(syslog) = &mut policy.syslog {
+        syslog.host = host;
+    }
+    Ok(policy)
+}
+
+/// What this host calls itself; nothing where that is not known, or could not stand in a line.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    Some(name.trim()).filter(|name| name.bytes().all(plain)).unwrap_or_default().to_owned()
 }
 
 fn rate_store(config: &RateStoreConfig) -> Result<RateStorePolicy, MaterialError> {

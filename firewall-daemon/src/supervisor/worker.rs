@@ -26,7 +26,7 @@ use firewall_gateway::{
     worker::{
         channel::{Channel, ChannelError},
         message::{FromWorker, ToWorker},
-        start::{self, StartError},
+        start::{self, HandedFiles, StartError},
     },
 };
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -50,9 +50,11 @@ pub enum WorkerError {
     /// The process or its channel could not be made.
     #[error("cannot start the gateway worker: {0}")]
     Spawn(#[from] io::Error),
-    /// The access log could not be opened.
-    #[error("gateway.access_log.file {path}: expected a file that can be written, found: {error}")]
-    AccessLog {
+    /// The file of the access log or of events could not be opened.
+    #[error("{key} {path}: expected a file that can be written, found: {error}")]
+    File {
+        /// The configuration key.
+        key: &'static str,
         /// The file.
         path: PathBuf,
         /// The system's answer.
@@ -138,9 +140,16 @@ impl Worker {
             state: Mutex::default(),
             changed: Condvar::new(),
         });
-        let access_log = policy.access_log.file.as_deref().map(access_log).transpose()?;
-        let log = access_log.as_ref().map(|log| log.as_fd());
-        start::send(&worker.channel, policy, listeners, log, Some(api_keys))?;
+        let access_log = policy.access_log.file.as_deref();
+        let access_log = access_log.map(|path| append(ACCESS_LOG, path)).transpose()?;
+        let events = policy.events.as_ref().and_then(|events| events.file.as_deref());
+        let events = events.map(|path| append(EVENTS, path)).transpose()?;
+        let files = HandedFiles {
+            access_log: access_log.as_ref().map(|file| file.as_fd()),
+            api_keys: Some(api_keys),
+            events: events.as_ref().map(|file| file.as_fd()),
+        };
+        start::send(&worker.channel, policy, listeners, files)?;
 
         let (this, told) = (worker.clone(), told.clone());
         // The kernel kills the worker when the thread that started it ends (PR_SET_PDEATHSIG): so the
@@ -423,15 +432,18 @@ fn endpoints(policy: &GatewayPolicy) -> BTreeMap<String, String> {
     policy.jwts.iter().filter_map(endpoint).collect()
 }
 
+const ACCESS_LOG: &str = "gateway.access_log.file";
+const EVENTS: &str = "gateway.events.file";
+
 /// Opened anew for each worker: after a reload, what was renamed by log rotation gets no more lines once
 /// the old worker has drained.
-fn access_log(path: &Path) -> Result<File, WorkerError> {
+fn append(key: &'static str, path: &Path) -> Result<File, WorkerError> {
     File::options()
         .append(true)
         .create(true)
         .mode(0o640)
         .open(path)
-        .map_err(|error| WorkerError::AccessLog { path: path.to_path_buf(), error })
+        .map_err(|error| WorkerError::File { key, path: path.to_path_buf(), error })
 }
 
 /// The same binary: its worker's half of the protocol is always the one that this half was built with.

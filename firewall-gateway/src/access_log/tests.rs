@@ -88,6 +88,7 @@ fn lines() {
             identity: None,
             denied: None,
             limited: None,
+            verdict: None,
             forbidden: Some(Forbidden { kind: Kind::Claims, text: "rule:1:claims:a=\"".into() }),
             cross_site: None,
             leaks: None,

@@ -119,7 +119,9 @@ impl Signal {
                 Some(Denied::Missing) | None => Self::CredentialMissing,
                 Some(_) => Self::CredentialRefused,
             },
-            Rejection::Forbidden | Rejection::ClientCertificateMissing => Self::Forbidden,
+            Rejection::Forbidden
+            | Rejection::ClientCertificateMissing
+            | Rejection::VerdictBlocked => Self::Forbidden,
             Rejection::AddressRate
             | Rejection::AddressBusy
             | Rejection::AuthenticationFailures
@@ -141,6 +143,8 @@ impl Signal {
             | Rejection::UpstreamTimeout
             | Rejection::AnswerInvalid
             | Rejection::StreamRefused
+            | Rejection::StepUpRequired
+            | Rejection::VerdictUnavailable
             | Rejection::DrainCut
             | Rejection::LeakBlocked => return None,
         })

@@ -35,7 +35,8 @@ impl Verdict {
         Self::WouldRefuse,
     ];
 
-    fn label(self) -> &'static str {
+    /// The value of the metric label, and what an event says came of an offence.
+    pub fn label(self) -> &'static str {
         match self {
             Self::Watched => "watched",
             Self::Challenged => "challenged",

@@ -12,7 +12,7 @@ fn behaviour(change: impl FnOnce(&mut BehaviourPolicy)) -> Behaviour {
         trusted_proxies: vec!["198.51.100.0/24".parse().unwrap()],
         ..ClientsPolicy::default()
     };
-    Behaviour::new(&policy, &proxies)
+    Behaviour::new(&policy, &proxies, None)
 }
 
 fn source(address: &str) -> Source<'static> {

@@ -324,6 +324,9 @@ impl Meter {
             tunnels_idle_closed: read(&self.tunnels_idle_closed),
             responses_compressed: read(&self.responses_compressed),
             access_lines_lost: read(&self.access_lines_lost),
+            // Likewise: see `Events` and `Router`.
+            events: Vec::new(),
+            verdicts: Vec::new(),
             // Of the exporter, which all threads share.
             spans_exported: 0,
             spans_dropped_queue: 0,

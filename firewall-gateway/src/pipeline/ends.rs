@@ -102,7 +102,13 @@ pub(super) fn refuse(
             head.headers.append(header::WWW_AUTHENTICATE, challenge);
         }
     }
-    if rejection == Rejection::UpstreamBusy {
+    let route = observation.route().and_then(|place| client.router.at(place));
+    if let Some(verdict) = route.and_then(|route| route.verdict.as_ref())
+        && rejection == Rejection::StepUpRequired
+    {
+        head.headers.append(header::WWW_AUTHENTICATE, verdict.challenge());
+    }
+    if matches!(rejection, Rejection::UpstreamBusy | Rejection::VerdictUnavailable) {
         head.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     if let Some(wait) = observation.context.retry_after {

@@ -10,6 +10,7 @@ use super::{
     rollout::ForwardPolicy,
     scrub::ScrubPolicy,
     validate::ValidationPolicy,
+    verdict::VerdictPolicy,
 };
 
 /// One route. A request must match each thing that is asked.
@@ -57,6 +58,9 @@ pub struct RoutePolicy {
     /// What its requests must look like; anything where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validate: Option<ValidationPolicy>,
+    /// Who is asked about each request; nobody where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<VerdictPolicy>,
     /// Statuses of the upstream's answers that are offences of the client.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub offences: Vec<u16>,
@@ -92,6 +96,7 @@ impl RoutePolicy {
             cookies: None,
             rates: RouteRates::default(),
             validate: None,
+            verdict: None,
             offences: Vec::new(),
             action: RouteAction::Forward(ForwardPolicy::to(upstream)),
             limits: RouteLimits::default(),

@@ -10,6 +10,7 @@ pub struct Due {
     rates: Option<Arc<Rates>>,
     owed: Vec<Owed>,
     nearest: Option<Nearest>,
+    shadowed: Option<Arc<str>>,
 }
 
 /// A limit whose count is not known yet, or that counts what is in flight.
@@ -48,6 +49,17 @@ impl Due {
     /// One that is refused has to heed the limit that refuses it.
     pub(super) fn refused(&mut self, place: usize, units: u64, standing: Standing) {
         self.nearest = Some(Nearest { place, units, standing });
+    }
+
+    /// Something in shadow mode, of this name, would have refused it; the first is told.
+    pub fn shadow(&mut self, by: Arc<str>) {
+        self.shadowed.get_or_insert(by);
+    }
+
+    /// What in shadow mode would have refused it.
+    #[must_use]
+    pub fn shadowed(&self) -> Option<&Arc<str>> {
+        self.shadowed.as_ref()
     }
 
     pub(super) fn standing(&self) -> Option<(usize, Standing)> {

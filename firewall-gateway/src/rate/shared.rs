@@ -65,7 +65,10 @@ impl Rates {
                         longest = longest.max(wait);
                     }
                 }
-                Err(_) if limit.shadow => one(&limit.outcomes.shadow_refused),
+                Err(_) if limit.shadow => {
+                    one(&limit.outcomes.shadow_refused);
+                    due.shadow(limit.name.clone());
+                }
                 Err(_) => one(&limit.outcomes.refused),
             }
             match verdict {

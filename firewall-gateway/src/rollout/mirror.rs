@@ -165,6 +165,7 @@ async fn exchange(upstream: &Upstream, mut head: Request<()>, body: Bytes, clien
         consumer: None,
         upgrade: None,
         whole: None,
+        within: None,
     };
     let Ok(Answer { response, lease, .. }) = upstream.send(request, sending).await else {
         return false;

@@ -50,6 +50,8 @@ fn router(routes: Vec<RoutePolicy>) -> Result<Router, String> {
         clients: ClientsPolicy::default(),
         answers: AnswerPolicy::default(),
         access_log: AccessLogPolicy::default(),
+        events: None,
+        verdict_services: Vec::new(),
         traces: None,
         limits: Limits::default(),
         log: LogPolicy { level: LogLevel::Info, format: LogFormat::Json },

@@ -27,6 +27,7 @@ use crate::{
     behaviour::{Behaviour, Source, signal::Signal},
     clients::{Clients, arrival::Arrival},
     connection::{self, Activity, Client},
+    events::Events,
     figures::{Meter, one},
     identity::{Identifier, Identities},
     limits::{ACCEPT_PAUSE_MS, Limits, UNSENT_BYTES_MAX, UPSTREAM_SWEEP_INTERVAL_MS},
@@ -61,6 +62,8 @@ pub struct Shared {
     pub access_log: Arc<AccessLog>,
     /// Where spans of requests go.
     pub tracer: Option<Tracer>,
+    /// Who is told of decisions.
+    pub events: Option<Arc<Events>>,
     /// The upstreams: their backends, and what is known of them.
     pub upstreams: Arc<[Arc<SharedUpstream>]>,
     /// Open connections of the worker: written once a connection, never in a request.
@@ -200,6 +203,7 @@ impl Thread {
             answers: self.shared.answers.clone(),
             access_log: self.shared.access_log.clone(),
             tracer: self.shared.tracer.clone(),
+            events: self.shared.events.clone(),
             upstreams: self.upstreams.clone(),
             meter: self.meter.clone(),
             tunnel: Cell::default(),

@@ -16,7 +16,7 @@ use crate::{
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ToWorker {
     /// The first message; with it come a memory file with the policy, the listening sockets in the
-    /// order of `listeners`, the access log's file, and the file of the API keys, where there are such.
+    /// order of `listeners`, the access log's file, the file of the API keys and that of events, where there are such.
     Start {
         /// The policy's length in its file.
         policy_bytes: u64,
@@ -26,6 +26,8 @@ pub enum ToWorker {
         access_log: bool,
         /// Whether the file of the API keys comes along.
         api_keys: bool,
+        /// Whether the file of events comes along.
+        events: bool,
     },
     /// The keys of session tickets from now on, the current one first.
     TicketKeys {
@@ -119,5 +121,5 @@ pub const MESSAGE_BYTES_MAX: usize = 192 * 1024;
 /// The kernel passes at most SCM_MAX_FD descriptors in one message.
 pub const MESSAGE_SOCKETS_MAX: usize = 253;
 
-/// Listening sockets leave room for the policy, the access log and the API keys.
-pub const LISTENER_SOCKETS_MAX: usize = MESSAGE_SOCKETS_MAX - 3;
+/// Listening sockets leave room for the policy, the access log, the API keys and events.
+pub const LISTENER_SOCKETS_MAX: usize = MESSAGE_SOCKETS_MAX - 4;

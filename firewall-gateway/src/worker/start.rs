@@ -26,9 +26,22 @@ pub struct Orders {
     pub access_log: Option<File>,
     /// The API keys, where the daemon has a file of them.
     pub api_keys: Option<File>,
+    /// Where events go, where the policy names a file.
+    pub events: Option<File>,
 }
 
-/// Sends a policy, and duplicates of the listening sockets, of the access log's file and of that of the API keys.
+/// Files that a worker is handed beside its policy.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HandedFiles<'a> {
+    /// That of the access log.
+    pub access_log: Option<BorrowedFd<'a>>,
+    /// That of the API keys.
+    pub api_keys: Option<BorrowedFd<'a>>,
+    /// That of events.
+    pub events: Option<BorrowedFd<'a>>,
+}
+
+/// Sends a policy, and duplicates of the listening sockets and of these files.
 ///
 /// # Errors
 /// The policy is too large, or the worker is gone.
@@ -36,9 +49,9 @@ pub fn send<S: AsFd>(
     channel: &Channel<S>,
     policy: &GatewayPolicy,
     listeners: &[BoundListener],
-    access_log: Option<BorrowedFd<'_>>,
-    api_keys: Option<BorrowedFd<'_>>,
+    files: HandedFiles<'_>,
 ) -> Result<(), StartError> {
+    let HandedFiles { access_log, api_keys, events } = files;
     let bytes = serde_json::to_vec(policy).map_err(ChannelError::Form)?;
     let policy_bytes = bytes.len() as u64;
     if policy_bytes > POLICY_BYTES_MAX {
@@ -49,13 +62,15 @@ pub fn send<S: AsFd>(
     file.write_all(&bytes).map_err(StartError::File)?;
     let shapes = listeners.iter().map(|listener| listener.shape).collect();
     let sockets = listeners.iter().map(|listener| listener.socket.as_fd());
+    let files = access_log.into_iter().chain(api_keys).chain(events);
     let descriptors: Vec<BorrowedFd<'_>> =
-        [file.as_fd()].into_iter().chain(sockets).chain(access_log).chain(api_keys).collect();
+        [file.as_fd()].into_iter().chain(sockets).chain(files).collect();
     let start = ToWorker::Start {
         policy_bytes,
         listeners: shapes,
         access_log: access_log.is_some(),
         api_keys: api_keys.is_some(),
+        events: events.is_some(),
     };
     channel.send(&start, &descriptors)?;
     Ok(())
@@ -67,9 +82,9 @@ pub fn send<S: AsFd>(
 /// Another message, none in time, or one that does not hold together.
 pub fn receive<S: AsFd>(channel: &Channel<S>) -> Result<Orders, StartError> {
     let Some((message, descriptors)) = channel.receive()? else { return Err(StartError::NoStart) };
-    let (policy_bytes, shapes, access_log, api_keys) = match message {
-        ToWorker::Start { policy_bytes, listeners, access_log, api_keys } => {
-            (policy_bytes, listeners, access_log, api_keys)
+    let (policy_bytes, shapes, files) = match message {
+        ToWorker::Start { policy_bytes, listeners, access_log, api_keys, events } => {
+            (policy_bytes, listeners, [access_log, api_keys, events])
         }
         ToWorker::Keys { .. }
         | ToWorker::ApiKeys(_)
@@ -78,7 +93,7 @@ pub fn receive<S: AsFd>(channel: &Channel<S>) -> Result<Orders, StartError> {
         | ToWorker::Backends { .. }
         | ToWorker::Drain => return Err(StartError::NoStart),
     };
-    let expected = 1 + shapes.len() + usize::from(access_log) + usize::from(api_keys);
+    let expected = 1 + shapes.len() + files.iter().filter(|there| **there).count();
     if descriptors.len() != expected {
         return Err(StartError::Descriptors { expected, found: descriptors.len() });
     }
@@ -91,8 +106,8 @@ pub fn receive<S: AsFd>(channel: &Channel<S>) -> Result<Orders, StartError> {
         .map(|(shape, socket)| BoundListener { shape, socket: TcpListener::from(socket) })
         .collect();
     let mut file = |there: bool| descriptors.next_if(|_| there).map(File::from);
-    let (access_log, api_keys) = (file(access_log), file(api_keys));
-    Ok(Orders { policy, listeners, access_log, api_keys })
+    let [access_log, api_keys, events] = files.map(&mut file);
+    Ok(Orders { policy, listeners, access_log, api_keys, events })
 }
 
 fn read(file: OwnedFd, policy_bytes: u64) -> Result<GatewayPolicy, StartError> {

@@ -40,6 +40,9 @@ mod random;
 mod mutants;
 
 mod validation;
+mod events;
+
+mod verdicts;
 
 mod rates;
 

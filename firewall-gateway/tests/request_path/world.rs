@@ -170,6 +170,8 @@ pub fn gateway_policy(upstream: UpstreamPolicy, limits: Limits) -> GatewayPolicy
         clients: ClientsPolicy::default(),
         answers: AnswerPolicy::default(),
         access_log: AccessLogPolicy { format: AccessFormat::Off, ..AccessLogPolicy::default() },
+        events: None,
+        verdict_services: Vec::new(),
         traces: None,
         limits,
         log: LogPolicy { level: LogLevel::Info, format: LogFormat::Json },

@@ -35,17 +35,19 @@ const POLICY: &str = "  deny: { prefixes: [203.0.113.0/24] }\n  \
     limits: { source: { rate_pps: 10000, burst_packets: 20000, rate_bytes_per_s: 100000000, burst_bytes: 100000000 } }\n";
 /// Where feed and database come from.
 const PUBLISHER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8444);
-/// Present where a route has a canary, the configuration names an authority, keys of tokens are fetched, or rates have
-/// limits; their alerts have tests of their own.
-const WHERE_CONFIGURED: [&str; 4] = [
+/// Present where a route has a canary, the configuration names an authority, keys of tokens are fetched, rates have
+/// limits, events are told, or verdicts are asked for; their alerts have tests of their own.
+const WHERE_CONFIGURED: [&str; 6] = [
     "seawall_gateway_canary_",
     "seawall_gateway_acme_",
     "seawall_jwt_keys_",
     "seawall_gateway_rate_",
+    "seawall_gateway_events_",
+    "seawall_gateway_verdicts_",
 ];
-/// Nothing is in shadow here, nobody is asked who it is, or may not, nobody is scored, there is no limit of rates,
-/// and no document of an API.
-const WHERE_ANY: [&str; 10] = [
+/// Nothing is in shadow here, nobody is asked who it is, or may not, nobody is scored, there is no limit of rates and
+/// no document of an API, and nobody is told or asked anything.
+const WHERE_ANY: [&str; 13] = [
     "verdict=\"shadow\"",
     "seawall_gateway_authenticated_total",
     "seawall_gateway_denied_total",
@@ -56,6 +58,9 @@ const WHERE_ANY: [&str; 10] = [
     "seawall_gateway_rate_",
     "seawall_gateway_validation",
     "seawall_gateway_answer_",
+    "seawall_gateway_events_",
+    "seawall_gateway_verdicts_",
+    "seawall_gateway_leaks_total",
 ];
 
 #[test]

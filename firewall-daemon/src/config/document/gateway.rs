@@ -17,6 +17,7 @@ use crate::config::{
         behaviour::BehaviourDocument,
         clients::ClientsDocument,
         consumers::{ConsumerDocument, FailuresDocument},
+        events::{GatewayEventsDocument, VerdictServiceDocument},
         jwt::JwtDocument,
         rates::{RateLimitDocument, RateStoreDocument},
         routes::RouteDocument,
@@ -65,6 +66,9 @@ pub struct GatewayDocument {
     #[serde(default)]
     pub access_log: AccessLogDocument,
     pub traces: Option<TracesDocument>,
+    pub events: Option<Spanned<GatewayEventsDocument>>,
+    #[serde(default)]
+    pub verdict_services: Given<Entries<VerdictServiceDocument>>,
     #[serde(default)]
     pub clients: ClientsDocument,
     #[serde(default)]

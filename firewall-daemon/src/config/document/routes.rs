@@ -9,6 +9,7 @@ use crate::config::{
         answers::{CompressionDocument, ResponseHeadersDocument, UpstreamErrorsDocument},
         authorise::RouteRuleDocument,
         browser::{CookiesDocument, CorsDocument, CsrfDocument},
+        events::RouteVerdictDocument,
         gateway::WaitMs,
         jwt::AuthenticationDocument,
         scrub::ScrubDocument,
@@ -45,6 +46,7 @@ pub struct RouteDocument {
     pub rate_limits: Given<Entries<Name>>,
     pub cost: Option<Spanned<Number<1, 1_000_000>>>,
     pub validate: Option<Spanned<ValidateDocument>>,
+    pub verdict: Option<Spanned<RouteVerdictDocument>>,
     #[serde(default)]
     pub offences: Given<Entries<OffenceStatus>>,
     pub upstream: Option<Spanned<Name>>,

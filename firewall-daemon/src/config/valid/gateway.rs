@@ -14,6 +14,7 @@ mod browser;
 mod rates;
 mod validate;
 mod behaviour;
+mod events;
 
 mod delivery;
 
@@ -59,9 +60,20 @@ impl Check<'_> {
         let rate_store = self.rate_store(gateway.rate_store, &rates)?;
         let openapi_place = gateway.openapi.0.as_ref().map_or(place, |list| list.referenced);
         let openapi = self.openapi(gateway.openapi)?;
-        let known = ways::Known { client_ca, jwts: &jwts, rates: &rates, openapi: &openapi };
+        let services_place =
+            gateway.verdict_services.0.as_ref().map_or(place, |list| list.referenced);
+        let services = self.verdict_services(gateway.verdict_services)?;
+        let known = ways::Known {
+            client_ca,
+            jwts: &jwts,
+            rates: &rates,
+            openapi: &openapi,
+            services: &services,
+        };
         let (upstreams, routes) =
             self.ways(place, known, gateway.upstream, gateway.upstreams, gateway.routes)?;
+        let verdict_services = self.verdicts_act(services_place, services, &upstreams, &routes)?;
+        let events = gateway.events.map(|events| self.events(events, &upstreams)).transpose()?;
         self.rates_act(rates_place, &rates, &routes)?;
         self.openapi_acts(openapi_place, &openapi, &routes)?;
         self.jwts_act(jwt_place.unwrap_or(place), &jwts, &routes)?;
@@ -101,6 +113,8 @@ impl Check<'_> {
                 gateway.compression,
             )?,
             access_log: self.access_log(gateway.access_log)?,
+            events,
+            verdict_services,
             traces: gateway.traces.map(|traces| self.traces(traces)).transpose()?,
             sticky_key: state.join(sticky::FILE),
             limits: limits(&gateway.limits),

@@ -22,12 +22,12 @@ use crate::{
     limits::{CERTIFICATES_MAX, Limits, OFFENCES_AT_ONCE, POLICY_BYTES_MAX},
     listener::bind_listeners,
     policy::{
-        CertificatePolicy, GatewayPolicy, LogFormat, LogLevel, LogPolicy, TICKET_KEY_BYTES,
-        TicketKey, TlsPolicy, TlsVersion, UnknownName,
+        CertificatePolicy, EventsPolicy, GatewayPolicy, LogFormat, LogLevel, LogPolicy,
+        TICKET_KEY_BYTES, TicketKey, TlsPolicy, TlsVersion, UnknownName, WebhookPolicy,
     },
     worker::{
         message::{FromWorker, MESSAGE_BYTES_MAX, ToWorker},
-        start::{self, StartError},
+        start::{self, HandedFiles, StartError},
     },
 };
 
@@ -39,7 +39,7 @@ fn a_start_message_arrives_with_its_sockets() {
         bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 2, Vec::new()).unwrap();
     // As many certificates as there may be, of the usual size.
     let policy = policy(CERTIFICATES_MAX + 1, &"x".repeat(8_000));
-    start::send(&ours, &policy, &listeners, None, None).unwrap();
+    start::send(&ours, &policy, &listeners, HandedFiles::default()).unwrap();
     let received = start::receive(&theirs).unwrap();
     assert!(received.access_log.is_none());
     let (received, sockets) = (received.policy, received.listeners);
@@ -56,7 +56,8 @@ fn a_start_message_arrives_with_its_sockets() {
         assert_eq!(received.socket.local_addr().unwrap(), given.shape.address);
     }
     let log = File::from(memfd_create(c"log", MemfdFlags::CLOEXEC).unwrap());
-    start::send(&ours, &policy, &listeners, Some(log.as_fd()), None).unwrap();
+    let files = HandedFiles { access_log: Some(log.as_fd()), ..HandedFiles::default() };
+    start::send(&ours, &policy, &listeners, files).unwrap();
     let received = start::receive(&theirs).unwrap();
     assert_eq!(received.listeners.len(), 2);
     assert!(received.api_keys.is_none());
@@ -65,9 +66,13 @@ fn a_start_message_arrives_with_its_sockets() {
     // The file of keys is told from the log's, whichever of them is there.
     for with in [None, Some(log.as_fd())] {
         let keys = File::from(memfd_create(c"keys", MemfdFlags::CLOEXEC).unwrap());
-        start::send(&ours, &policy, &listeners, with, Some(keys.as_fd())).unwrap();
+        let events = File::from(memfd_create(c"events", MemfdFlags::CLOEXEC).unwrap());
+        let (api_keys, events) = (Some(keys.as_fd()), with.and(Some(events.as_fd())));
+        let files = HandedFiles { access_log: with, api_keys, events };
+        start::send(&ours, &policy, &listeners, files).unwrap();
         let received = start::receive(&theirs).unwrap();
         assert_eq!(received.access_log.is_some(), with.is_some());
+        assert_eq!(received.events.is_some(), with.is_some());
         received.api_keys.unwrap().write_all(b"key").unwrap();
         assert_eq!(keys.metadata().unwrap().len(), 3);
     }
@@ -86,12 +91,14 @@ fn a_start_message_that_does_not_hold_together_is_an_error() {
         listeners: Vec::new(),
         access_log: false,
         api_keys: false,
+        events: false,
     };
     let logging = ToWorker::Start {
         policy_bytes: 2,
         listeners: Vec::new(),
         access_log: true,
         api_keys: false,
+        events: false,
     };
     for (message, descriptors, expected) in [
         (ToWorker::Drain, vec![], "expected the message `start`"),
@@ -122,7 +129,7 @@ fn what_is_not_a_message_is_an_error() {
     let long = FromWorker::Failed { error: "x".repeat(MESSAGE_BYTES_MAX) };
     assert!(matches!(theirs.send(&long, &[]), Err(ChannelError::TooLarge { .. })));
     let chain = "x".repeat(POLICY_BYTES_MAX as usize);
-    let sent = start::send(&theirs, &policy(1, &chain), &[], None, None);
+    let sent = start::send(&theirs, &policy(1, &chain), &[], HandedFiles::default());
     assert!(matches!(sent, Err(StartError::TooLarge { .. })), "{sent:?}");
     let (stream, _other) = pair(SocketType::STREAM);
     assert!(matches!(Channel::new(stream), Err(ChannelError::NotPackets)));
@@ -176,8 +183,31 @@ fn policy(certificates: usize, chain: &str) -> GatewayPolicy {
         clients: crate::policy::ClientsPolicy::default(),
         answers: Default::default(),
         access_log: Default::default(),
+        events: Some(events()),
+        verdict_services: Vec::new(),
         traces: None,
         limits: Limits::default(),
         log: LogPolicy { level: LogLevel::Info, format: LogFormat::Json },
+    }
+}
+
+fn events() -> EventsPolicy {
+    let webhook = WebhookPolicy {
+        upstream: 0,
+        path: "/".to_owned(),
+        secret: "SECRET".to_owned(),
+        batch_max: 1,
+        batch_wait_ms: 1,
+        timeout_ms: 1,
+        give_up_s: 1,
+    };
+    EventsPolicy {
+        decisions: Vec::new(),
+        source: String::new(),
+        queue_max: 1,
+        queue_bytes_max: 1,
+        file: None,
+        webhook: Some(webhook),
+        syslog: None,
     }
 }

@@ -106,7 +106,7 @@ impl Check<'_> {
         })
     }
 
-    fn upstream(
+    pub(super) fn upstream(
         &self,
         named: Spanned<Name>,
         upstreams: &[UpstreamConfig],

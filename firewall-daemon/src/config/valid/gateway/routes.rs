@@ -158,6 +158,7 @@ impl Check<'_> {
             scrub: route.scrub.map(|scrub| self.scrub(scrub)).transpose()?,
             rates,
             validate,
+            verdict: self.route_verdict(route.verdict, known.services)?,
             offences,
             action,
             limits: limits(&route.limits.0.unwrap_or_default()),

@@ -8,6 +8,7 @@ use firewall_gateway::{
 };
 use serde_saphyr::{Location, Spanned};
 
+use super::events::NamedService;
 use crate::config::{
     ConfigError, JwtConfig, OpenApiConfig, UpstreamConfig, UpstreamTlsConfig,
     document::{
@@ -37,6 +38,8 @@ pub(super) struct Known<'a> {
     pub rates: &'a [RatePolicy],
     /// What APIs take.
     pub openapi: &'a [OpenApiConfig],
+    /// Services that judge requests.
+    pub services: &'a [NamedService],
 }
 
 type Ways = (Vec<UpstreamConfig>, Vec<RoutePolicy>);
