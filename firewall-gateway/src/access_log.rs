@@ -173,7 +173,10 @@ fn value(field: AccessField, record: &Record<'_>) -> Option<String> {
         AccessField::Rejection => text(context.rejection?.label()),
         AccessField::Denied => match (context.denied, &context.forbidden, &context.limited) {
             (Some(denied), _, _) => text(denied.label()),
-            (None, None, None) => text(context.cross_site?.label()),
+            (None, None, None) => match (context.cross_site, context.login) {
+                (Some(refused), _) => text(refused.label()),
+                (None, error) => text(error?.label()),
+            },
             (None, Some(forbidden), _) => {
                 text(&escape(forbidden.text.as_bytes(), LOG_TEXT_BYTES_MAX))
             }

@@ -4,7 +4,11 @@ pub mod jwt;
 
 pub mod api_key;
 
+pub mod session;
+
 pub mod consumers;
+
+pub mod table;
 
 mod failures;
 
@@ -18,10 +22,12 @@ use self::{
     api_key::{Carriers, Found, Presented, error::KeyError, store::KeyStore},
     consumers::Consumers,
     failures::Failures,
+    session::{OwnCookies, SessionCookie, error::SessionError, store::SessionStore},
 };
 use crate::{
     figures::Meter,
-    policy::{AuthenticationPolicy, GatewayPolicy, RoutePolicy},
+    login::PREFIX,
+    policy::{AuthenticationPolicy, GatewayPolicy, LoginPolicy, RoutePolicy},
 };
 
 /// Who sent a request.
@@ -93,11 +99,13 @@ pub enum Denied {
     Jwt(jwt::TokenError),
     /// Its key does not hold.
     Key(KeyError),
+    /// Its session does not hold.
+    Session(SessionError),
 }
 
 impl Denied {
     /// How many there are.
-    pub const COUNT: usize = KEYS_FROM + KeyError::ALL.len();
+    pub const COUNT: usize = SESSIONS_FROM + SessionError::ALL.len();
 
     /// All of them, in the order of their numbers.
     pub fn all() -> impl Iterator<Item = Self> {
@@ -105,6 +113,7 @@ impl Denied {
             .into_iter()
             .chain(jwt::TokenError::ALL.into_iter().map(Self::Jwt))
             .chain(KeyError::ALL.into_iter().map(Self::Key))
+            .chain(SessionError::ALL.into_iter().map(Self::Session))
     }
 
     /// Its place among all.
@@ -115,6 +124,7 @@ impl Denied {
             Self::Repeated => 1,
             Self::Jwt(error) => TOKENS_FROM + error as usize,
             Self::Key(error) => KEYS_FROM + error as usize,
+            Self::Session(error) => SESSIONS_FROM + error as usize,
         }
     }
 
@@ -126,13 +136,15 @@ impl Denied {
             Self::Repeated => "credential_repeated",
             Self::Jwt(error) => error.label(),
             Self::Key(error) => error.label(),
+            Self::Session(error) => error.label(),
         }
     }
 
     /// RFC 6750, 3: whoever brought nothing is told of no error.
     fn bearer(self) -> HeaderValue {
         HeaderValue::from_static(match self {
-            Self::Missing => "Bearer",
+            // A session is no token.
+            Self::Missing | Self::Session(_) => "Bearer",
             Self::Repeated => "Bearer error=\"invalid_request\"",
             Self::Jwt(_) | Self::Key(_) => "Bearer error=\"invalid_token\"",
         })
@@ -141,6 +153,7 @@ impl Denied {
 
 const TOKENS_FROM: usize = 2;
 const KEYS_FROM: usize = TOKENS_FROM + jwt::TokenError::ALL.len();
+const SESSIONS_FROM: usize = KEYS_FROM + KeyError::ALL.len();
 
 /// Why nobody was recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,6 +171,9 @@ pub struct Identities {
     pub issuers: Arc<jwt::Issuers>,
     /// The API keys, which may change while requests are served.
     pub keys: KeyStore,
+    /// The sessions, likewise.
+    pub sessions: Arc<SessionStore>,
+    own_cookies: OwnCookies,
     failures: Failures,
     routes: Vec<Asks>,
 }
@@ -169,6 +185,17 @@ struct Asks {
     /// Places of issuers.
     tokens: Vec<usize>,
     keys: Option<Carriers>,
+    session: Option<AsksSession>,
+}
+
+/// Whose sessions a route takes.
+#[derive(Debug)]
+struct AsksSession {
+    /// The login's place among the issuers.
+    place: usize,
+    cookie: SessionCookie,
+    /// Where browsers log in.
+    challenge: HeaderValue,
 }
 
 /// Somebody who was recognised.
@@ -186,12 +213,14 @@ impl Identities {
     /// # Errors
     /// The part that cannot be used, and why.
     pub fn new(policy: &GatewayPolicy) -> Result<Self, IdentityError> {
-        let issuers = jwt::Issuers::new(&policy.jwts)?;
-        let routes = policy.routes.iter().map(|route| Asks::new(route, &issuers));
+        let issuers = jwt::Issuers::new(policy.issuers())?;
+        let routes = policy.routes.iter().map(|route| Asks::new(route, &issuers, &policy.logins));
         let routes = routes.collect::<Result<_, _>>()?;
         let keys = KeyStore::new(Consumers::new(&policy.consumers));
         let failures = Failures::new(policy.authentication_failures);
-        Ok(Self { issuers: Arc::new(issuers), keys, failures, routes })
+        let sessions = Arc::new(SessionStore::new(policy.limits.sessions_max));
+        let own_cookies = OwnCookies::new(&policy.logins);
+        Ok(Self { issuers: Arc::new(issuers), keys, sessions, own_cookies, failures, routes })
     }
 
     /// Whether a header, in lower case, tells backends who somebody is: it is never taken from a client.
@@ -231,8 +260,12 @@ fn milliseconds(now: Duration) -> u64 {
 }
 
 impl Asks {
-    fn new(route: &RoutePolicy, issuers: &jwt::Issuers) -> Result<Self, IdentityError> {
-        let (mut tokens, mut api_key) = (Vec::new(), None);
+    fn new(
+        route: &RoutePolicy,
+        issuers: &jwt::Issuers,
+        logins: &[LoginPolicy],
+    ) -> Result<Self, IdentityError> {
+        let (mut tokens, mut api_key, mut session) = (Vec::new(), None, None);
         for asked in &route.authentication {
             match asked {
                 AuthenticationPolicy::Jwt(name) => {
@@ -243,12 +276,31 @@ impl Asks {
                     tokens.push(place);
                 }
                 AuthenticationPolicy::ApiKey(policy) => api_key = Some(policy),
+                AuthenticationPolicy::Session(name) => {
+                    let asked = AsksSession::new(name, issuers, logins);
+                    let unknown =
+                        || IdentityError::Login { route: route.name.clone(), name: name.clone() };
+                    session = Some(asked.ok_or_else(unknown)?);
+                }
             }
         }
         let keys = api_key.map(|policy| Carriers::new(policy, !tokens.is_empty())).transpose();
         let keys =
             keys.map_err(|found| IdentityError::Carrier { route: route.name.clone(), found })?;
-        Ok(Self { route: route.name.as_str().into(), tokens, keys })
+        Ok(Self { route: route.name.as_str().into(), tokens, keys, session })
+    }
+}
+
+impl AsksSession {
+    fn new(name: &str, issuers: &jwt::Issuers, logins: &[LoginPolicy]) -> Option<Self> {
+        let login = logins.iter().find(|login| login.name() == name)?;
+        // No scheme is registered for cookies; browsers ask nobody for a password of one that they do not know.
+        let challenge = format!("Session login=\"{PREFIX}login/{name}\"");
+        Some(Self {
+            place: issuers.place(name)?,
+            cookie: SessionCookie::new(login),
+            challenge: HeaderValue::try_from(challenge).ok()?,
+        })
     }
 }
 
@@ -262,6 +314,10 @@ pub enum IdentityError {
         "gateway.routes: route {route:?}: authentication: expected a header that can carry a key, found {found:?}"
     )]
     Carrier { route: String, found: String },
+    #[error(
+        "gateway.routes: route {route:?}: authentication: expected a name of gateway.logins, found {name:?}"
+    )]
+    Login { route: String, name: String },
 }
 
 /// Recognises who sends requests, in one thread.
@@ -269,6 +325,7 @@ pub enum IdentityError {
 pub struct Identifier {
     identities: Arc<Identities>,
     tokens: jwt::Verifier,
+    sessions: session::Reader,
 }
 
 impl Identifier {
@@ -276,7 +333,7 @@ impl Identifier {
     #[must_use]
     pub fn new(identities: Arc<Identities>, meter: Arc<Meter>) -> Self {
         let tokens = jwt::Verifier::new(identities.issuers.clone(), meter);
-        Self { identities, tokens }
+        Self { identities, tokens, sessions: session::Reader::default() }
     }
 
     /// Whether a header, in lower case, is ours alone.
@@ -297,6 +354,49 @@ impl Identifier {
         now: Duration,
     ) -> Result<Option<Recognised>, Refused> {
         let Some(asks) = self.identities.routes.get(route) else { return Ok(None) };
+        let by_header = self.by_header(asks, headers, address, now);
+        match (&asks.session, &by_header) {
+            // What a client says itself goes before what its browser adds.
+            (Some(asked), Ok(None) | Err(Refused::Denied(Denied::Missing))) => {
+                self.session(asked, headers, address, now).map(Some)
+            }
+            _ => by_header,
+        }
+    }
+
+    fn session(
+        &self,
+        asked: &AsksSession,
+        headers: &HeaderMap,
+        address: IpAddr,
+        now: Duration,
+    ) -> Result<Recognised, Refused> {
+        let identities = &self.identities;
+        let read = match asked.cookie.find(headers) {
+            Err(Denied::Missing) => return Err(Refused::Denied(Denied::Missing)),
+            found => {
+                identities.may_try(address, now)?;
+                let at = (&*identities.sessions, &*identities.issuers, asked.place);
+                found.map_err(|denied| (denied, None)).and_then(|text| {
+                    let read = self.sessions.read(at, &text.hash(), now.as_secs());
+                    read.map_err(|(error, whose)| (Denied::Session(error), whose))
+                })
+            }
+        };
+        read.map_err(|(denied, whose)| match denied {
+            // Every browser comes back once with a session that is over.
+            Denied::Session(error) if !error.is_try() => Refused::Denied(denied),
+            denied => identities.failed(denied, whose.as_deref(), address, now),
+        })
+    }
+
+    fn by_header(
+        &self,
+        asks: &Asks,
+        headers: &HeaderMap,
+        address: IpAddr,
+        now: Duration,
+    ) -> Result<Option<Recognised>, Refused> {
         if let Some(carriers) = &asks.keys {
             match carriers.find(headers) {
                 // Who shows nothing has tried nothing.
@@ -345,6 +445,39 @@ impl Identifier {
         if let Some(carriers) = carriers {
             carriers.withhold(headers, by_key);
         }
+        self.identities.own_cookies.withhold(headers);
+    }
+
+    /// Takes cookies that are ours alone out of what an upstream sets.
+    pub fn keep_own_cookies(&self, headers: &mut HeaderMap) {
+        self.identities.own_cookies.keep_own(headers);
+    }
+
+    /// Whose tokens are verified.
+    #[must_use]
+    pub fn issuers(&self) -> &jwt::Issuers {
+        &self.identities.issuers
+    }
+
+    /// What a token says that is not a request's; see [`jwt::Verifier::claims`].
+    ///
+    /// # Errors
+    /// Why it is not good.
+    pub fn claims(
+        &self,
+        token: &str,
+        place: usize,
+        types: &[String],
+        now_epoch_s: u64,
+    ) -> Result<Map<String, Value>, jwt::TokenError> {
+        self.tokens.claims(token, place, types, now_epoch_s)
+    }
+
+    /// What takes a session that does not hold out of its browser, which would come back with it each time.
+    #[must_use]
+    pub fn taken(&self, route: usize, denied: Denied) -> Option<HeaderValue> {
+        let asked = self.identities.routes.get(route)?.session.as_ref()?;
+        matches!(denied, Denied::Session(_)).then(|| asked.cookie.taken())?
     }
 
     /// The answer's `WWW-Authenticate`: which kinds of credentials the route takes, and nothing of why one does
@@ -354,7 +487,9 @@ impl Identifier {
         let Some(asks) = self.identities.routes.get(route) else { return Vec::new() };
         let by_bearer = asks.keys.as_ref().is_some_and(Carriers::takes_bearer);
         let bearer = (by_bearer || !asks.tokens.is_empty()).then(|| denied.bearer());
-        bearer.into_iter().chain(asks.keys.iter().flat_map(Carriers::challenges)).collect()
+        let session = asks.session.iter().map(|asked| asked.challenge.clone());
+        let by_key = asks.keys.iter().flat_map(Carriers::challenges);
+        bearer.into_iter().chain(by_key).chain(session).collect()
     }
 }
 

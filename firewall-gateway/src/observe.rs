@@ -19,6 +19,7 @@ use crate::{
     context::{RequestContext, RequestId},
     figures::{Meter, one},
     identity::Refused,
+    login::LoginError,
     rate::{Due, Limited},
     rejection::{Rejection, UpstreamFailure},
     route::Route,
@@ -79,6 +80,7 @@ impl Observation {
                 route: None,
                 identity: None,
                 denied: None,
+                login: None,
                 forbidden: None,
                 cross_site: None,
                 page: None,
@@ -143,6 +145,12 @@ impl Observation {
                 Rejection::AuthenticationFailures
             }
         }
+    }
+
+    /// Nobody is logged in, or out.
+    pub fn login_failed(&mut self, error: LoginError) -> Rejection {
+        self.context.login = Some(error);
+        error.rejection()
     }
 
     /// They may not.
@@ -268,6 +276,9 @@ impl Drop for Observation {
         }
         if let Some(denied) = self.context.denied {
             self.meter.denied(denied);
+        }
+        if let Some(error) = self.context.login {
+            self.meter.login_failed(error);
         }
         if let Some(identity) = &self.context.identity {
             self.meter.authenticated(identity.method);

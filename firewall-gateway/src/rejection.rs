@@ -46,11 +46,13 @@ pub enum Rejection {
     CrossSite,
     RateLimited,
     Challenged,
+    LoginFailed,
+    LoginUnavailable,
 }
 
 impl Rejection {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Rejection; 38] = [
+    pub const ALL: [Rejection; 40] = [
         Rejection::RequestMalformed,
         Rejection::FramingAmbiguous,
         Rejection::HostMissing,
@@ -89,6 +91,8 @@ impl Rejection {
         Rejection::CrossSite,
         Rejection::RateLimited,
         Rejection::Challenged,
+        Rejection::LoginFailed,
+        Rejection::LoginUnavailable,
     ];
 
     /// The value of the metric label and of the access log's `rejection`.
@@ -291,6 +295,18 @@ impl Rejection {
                 "challenged",
                 "Too many requests",
                 "Too many requests from your address that could not be served. Try again later.",
+            ),
+            Self::LoginFailed => (
+                400,
+                "login_failed",
+                "Bad request",
+                "The login or logout could not be finished. Begin again.",
+            ),
+            Self::LoginUnavailable => (
+                503,
+                "login_unavailable",
+                "Service unavailable",
+                "Nobody can log in at the moment. Try again shortly.",
             ),
             Self::Forbidden => {
                 (403, "forbidden", "Forbidden", "You may not do this at this address.")

@@ -30,6 +30,8 @@ mod identity_provider;
 
 mod api_keys;
 
+mod logins;
+
 mod rates;
 mod behaviour;
 

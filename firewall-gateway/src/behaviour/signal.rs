@@ -106,6 +106,7 @@ impl Signal {
             | Rejection::BodyTooLarge
             | Rejection::BodyMalformed
             | Rejection::PathAmbiguous => Self::BadRequest,
+            Rejection::LoginFailed => Self::CredentialRefused,
             Rejection::RouteMissing => Self::NotFound,
             Rejection::Unauthenticated => match denied {
                 Some(Denied::Missing) | None => Self::CredentialMissing,
@@ -126,6 +127,7 @@ impl Signal {
             // another site's page uses even less.
             Rejection::CrossSite
             | Rejection::Maintenance
+            | Rejection::LoginUnavailable
             | Rejection::IdleTimeout
             | Rejection::ClientGone
             | Rejection::UpstreamBusy

@@ -100,8 +100,11 @@ pub(super) fn refuse(
         for challenge in client.identifier.challenges(route, denied) {
             head.headers.append(header::WWW_AUTHENTICATE, challenge);
         }
+        if let Some(taken) = client.identifier.taken(route, denied) {
+            head.headers.append(header::SET_COOKIE, taken);
+        }
     }
-    if rejection == Rejection::UpstreamBusy {
+    if matches!(rejection, Rejection::UpstreamBusy | Rejection::LoginUnavailable) {
         head.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     if let Some(wait) = observation.context.retry_after {

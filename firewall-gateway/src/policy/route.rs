@@ -112,6 +112,8 @@ pub enum AuthenticationPolicy {
     Jwt(String),
     /// A key of a consumer.
     ApiKey(ApiKeyPolicy),
+    /// A session of the login of this name.
+    Session(String),
 }
 
 /// What a header must say.

@@ -96,7 +96,8 @@ fn landlock(policy: &GatewayPolicy) -> String {
     let collector = policy.traces.iter().map(|traces| traces.collector.port());
     let backends = policy.upstreams.iter().flat_map(UpstreamPolicy::ways);
     let store = policy.rate_store.iter().map(|store| store.address.port());
-    let ports: BTreeSet<u16> = backends.chain(collector).chain(store).collect();
+    let providers = policy.logins.iter().map(|login| login.port);
+    let ports: BTreeSet<u16> = backends.chain(collector).chain(store).chain(providers).collect();
     let restricted = || {
         let rules = Ruleset::default()
             .set_compatibility(CompatLevel::BestEffort)

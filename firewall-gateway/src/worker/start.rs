@@ -26,9 +26,22 @@ pub struct Orders {
     pub access_log: Option<File>,
     /// The API keys, where the daemon has a file of them.
     pub api_keys: Option<File>,
+    /// The sessions, where it has a file of them.
+    pub sessions: Option<File>,
 }
 
-/// Sends a policy, and duplicates of the listening sockets, of the access log's file and of that of the API keys.
+/// Files that a worker could not open itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HandedFiles<'a> {
+    /// Where lines of requests go.
+    pub access_log: Option<BorrowedFd<'a>>,
+    /// The API keys.
+    pub api_keys: Option<BorrowedFd<'a>>,
+    /// The sessions.
+    pub sessions: Option<BorrowedFd<'a>>,
+}
+
+/// Sends a policy, and duplicates of the listening sockets and of the files.
 ///
 /// # Errors
 /// The policy is too large, or the worker is gone.
@@ -36,8 +49,7 @@ pub fn send<S: AsFd>(
     channel: &Channel<S>,
     policy: &GatewayPolicy,
     listeners: &[BoundListener],
-    access_log: Option<BorrowedFd<'_>>,
-    api_keys: Option<BorrowedFd<'_>>,
+    HandedFiles { access_log, api_keys, sessions }: HandedFiles<'_>,
 ) -> Result<(), StartError> {
     let bytes = serde_json::to_vec(policy).map_err(ChannelError::Form)?;
     let policy_bytes = bytes.len() as u64;
@@ -49,13 +61,19 @@ pub fn send<S: AsFd>(
     file.write_all(&bytes).map_err(StartError::File)?;
     let shapes = listeners.iter().map(|listener| listener.shape).collect();
     let sockets = listeners.iter().map(|listener| listener.socket.as_fd());
-    let descriptors: Vec<BorrowedFd<'_>> =
-        [file.as_fd()].into_iter().chain(sockets).chain(access_log).chain(api_keys).collect();
+    let descriptors: Vec<BorrowedFd<'_>> = [file.as_fd()]
+        .into_iter()
+        .chain(sockets)
+        .chain(access_log)
+        .chain(api_keys)
+        .chain(sessions)
+        .collect();
     let start = ToWorker::Start {
         policy_bytes,
         listeners: shapes,
         access_log: access_log.is_some(),
         api_keys: api_keys.is_some(),
+        sessions: sessions.is_some(),
     };
     channel.send(&start, &descriptors)?;
     Ok(())
@@ -67,18 +85,21 @@ pub fn send<S: AsFd>(
 /// Another message, none in time, or one that does not hold together.
 pub fn receive<S: AsFd>(channel: &Channel<S>) -> Result<Orders, StartError> {
     let Some((message, descriptors)) = channel.receive()? else { return Err(StartError::NoStart) };
-    let (policy_bytes, shapes, access_log, api_keys) = match message {
-        ToWorker::Start { policy_bytes, listeners, access_log, api_keys } => {
-            (policy_bytes, listeners, access_log, api_keys)
+    let (policy_bytes, shapes, [access_log, api_keys, sessions]) = match message {
+        ToWorker::Start { policy_bytes, listeners, access_log, api_keys, sessions } => {
+            (policy_bytes, listeners, [access_log, api_keys, sessions])
         }
         ToWorker::Keys { .. }
         | ToWorker::ApiKeys(_)
+        | ToWorker::Sessions(_)
+        | ToWorker::Provider { .. }
         | ToWorker::TicketKeys { .. }
         | ToWorker::Challenges { .. }
         | ToWorker::Backends { .. }
         | ToWorker::Drain => return Err(StartError::NoStart),
     };
-    let expected = 1 + shapes.len() + usize::from(access_log) + usize::from(api_keys);
+    let files = [access_log, api_keys, sessions].into_iter().filter(|there| *there).count();
+    let expected = 1 + shapes.len() + files;
     if descriptors.len() != expected {
         return Err(StartError::Descriptors { expected, found: descriptors.len() });
     }
@@ -91,8 +112,8 @@ pub fn receive<S: AsFd>(channel: &Channel<S>) -> Result<Orders, StartError> {
         .map(|(shape, socket)| BoundListener { shape, socket: TcpListener::from(socket) })
         .collect();
     let mut file = |there: bool| descriptors.next_if(|_| there).map(File::from);
-    let (access_log, api_keys) = (file(access_log), file(api_keys));
-    Ok(Orders { policy, listeners, access_log, api_keys })
+    let [access_log, api_keys, sessions] = [access_log, api_keys, sessions].map(&mut file);
+    Ok(Orders { policy, listeners, access_log, api_keys, sessions })
 }
 
 fn read(file: OwnedFd, policy_bytes: u64) -> Result<GatewayPolicy, StartError> {

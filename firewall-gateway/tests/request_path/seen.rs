@@ -187,9 +187,12 @@ impl Logging {
         let listeners =
             bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1, Vec::new()).unwrap();
         let address = listeners[0].shape.address;
-        let gateway =
-            serve_handed(&policy, listeners, Handed { access_log: Some(file), keys: None })
-                .unwrap();
+        let gateway = serve_handed(
+            &policy,
+            listeners,
+            Handed { access_log: Some(file), ..Handed::default() },
+        )
+        .unwrap();
         Self { gateway, address, certificate_pem: policy.tls.certificates[0].chain_pem.clone() }
     }
 

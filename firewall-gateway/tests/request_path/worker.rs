@@ -29,7 +29,7 @@ use firewall_gateway::{
         self,
         channel::Channel,
         message::{FromWorker, ToWorker},
-        start,
+        start::{self, HandedFiles},
     },
 };
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -98,6 +98,8 @@ fn serves_reports_and_drains() {
             | FromWorker::Failed { .. }
             | FromWorker::ApiKeysUsed(_)
             | FromWorker::Offences(_)
+            | FromWorker::SessionsChanged(_)
+            | FromWorker::SessionsUsed(_)
             | FromWorker::KeysWanted { .. }) => panic!("{other:?}"),
         }
     }
@@ -294,7 +296,7 @@ impl Worker {
         // The command keeps the worker's end open, and with it the channel.
         drop(command);
         let channel = Channel::new(ours).unwrap();
-        start::send(&channel, policy, listeners, None, None).unwrap();
+        start::send(&channel, policy, listeners, HandedFiles::default()).unwrap();
         Worker { child, channel }
     }
 

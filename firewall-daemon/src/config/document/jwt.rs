@@ -46,4 +46,5 @@ pub struct JwtDocument {
 pub struct AuthenticationDocument {
     pub jwt: Option<Spanned<Name>>,
     pub api_key: Option<Spanned<ApiKeyDocument>>,
+    pub session: Option<Spanned<Name>>,
 }

@@ -63,10 +63,13 @@ fn every_key_of_consumers_acts() {
 #[test]
 fn what_is_wrong_with_consumers_and_keys_is_said() {
     for (route, expected) in [
-        ("authentication: [{}]", "authentication: expected one of jwt and api_key, found none"),
+        (
+            "authentication: [{}]",
+            "authentication: expected one of jwt, api_key and session, found none",
+        ),
         (
             "authentication: [{api_key: {}, jwt: main}]",
-            "authentication: expected one of jwt and api_key, found both",
+            "authentication: expected one of jwt, api_key and session, found more than one",
         ),
         ("authentication: [{password: {}}]", "password"),
         (
@@ -122,7 +125,7 @@ fn what_is_wrong_with_consumers_and_keys_is_said() {
     }
     let alone = "  authentication_failures: {address_per_min: 1}\n";
     let error = load(&config(alone, "methods: [GET]")).unwrap_err().to_string();
-    let expected = "authentication_failures: expected a route that takes API keys, found none";
+    let expected = "expected a route that takes API keys or sessions, found none";
     assert!(error.contains(expected), "{error}");
 }
 

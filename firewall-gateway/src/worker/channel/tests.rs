@@ -27,7 +27,7 @@ use crate::{
     },
     worker::{
         message::{FromWorker, MESSAGE_BYTES_MAX, ToWorker},
-        start::{self, StartError},
+        start::{self, HandedFiles, StartError},
     },
 };
 
@@ -39,7 +39,7 @@ fn a_start_message_arrives_with_its_sockets() {
         bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 2, Vec::new()).unwrap();
     // As many certificates as there may be, of the usual size.
     let policy = policy(CERTIFICATES_MAX + 1, &"x".repeat(8_000));
-    start::send(&ours, &policy, &listeners, None, None).unwrap();
+    start::send(&ours, &policy, &listeners, HandedFiles::default()).unwrap();
     let received = start::receive(&theirs).unwrap();
     assert!(received.access_log.is_none());
     let (received, sockets) = (received.policy, received.listeners);
@@ -56,20 +56,28 @@ fn a_start_message_arrives_with_its_sockets() {
         assert_eq!(received.socket.local_addr().unwrap(), given.shape.address);
     }
     let log = File::from(memfd_create(c"log", MemfdFlags::CLOEXEC).unwrap());
-    start::send(&ours, &policy, &listeners, Some(log.as_fd()), None).unwrap();
+    let logging = HandedFiles { access_log: Some(log.as_fd()), ..HandedFiles::default() };
+    start::send(&ours, &policy, &listeners, logging).unwrap();
     let received = start::receive(&theirs).unwrap();
     assert_eq!(received.listeners.len(), 2);
     assert!(received.api_keys.is_none());
     received.access_log.unwrap().write_all(b"a line").unwrap();
     assert_eq!(log.metadata().unwrap().len(), 6);
-    // The file of keys is told from the log's, whichever of them is there.
+    // The files are told from each other, whichever of them are there.
     for with in [None, Some(log.as_fd())] {
-        let keys = File::from(memfd_create(c"keys", MemfdFlags::CLOEXEC).unwrap());
-        start::send(&ours, &policy, &listeners, with, Some(keys.as_fd())).unwrap();
+        let [keys, sessions] = [c"keys", c"sessions"]
+            .map(|name| File::from(memfd_create(name, MemfdFlags::CLOEXEC).unwrap()));
+        let files = HandedFiles {
+            access_log: with,
+            api_keys: Some(keys.as_fd()),
+            sessions: Some(sessions.as_fd()),
+        };
+        start::send(&ours, &policy, &listeners, files).unwrap();
         let received = start::receive(&theirs).unwrap();
         assert_eq!(received.access_log.is_some(), with.is_some());
         received.api_keys.unwrap().write_all(b"key").unwrap();
-        assert_eq!(keys.metadata().unwrap().len(), 3);
+        received.sessions.unwrap().write_all(b"session").unwrap();
+        assert_eq!([&keys, &sessions].map(|file| file.metadata().unwrap().len()), [3, 7]);
     }
     drop(ours);
     assert!(theirs.receive::<ToWorker>().unwrap().is_none());
@@ -86,12 +94,14 @@ fn a_start_message_that_does_not_hold_together_is_an_error() {
         listeners: Vec::new(),
         access_log: false,
         api_keys: false,
+        sessions: false,
     };
     let logging = ToWorker::Start {
         policy_bytes: 2,
         listeners: Vec::new(),
         access_log: true,
         api_keys: false,
+        sessions: false,
     };
     for (message, descriptors, expected) in [
         (ToWorker::Drain, vec![], "expected the message `start`"),
@@ -122,7 +132,7 @@ fn what_is_not_a_message_is_an_error() {
     let long = FromWorker::Failed { error: "x".repeat(MESSAGE_BYTES_MAX) };
     assert!(matches!(theirs.send(&long, &[]), Err(ChannelError::TooLarge { .. })));
     let chain = "x".repeat(POLICY_BYTES_MAX as usize);
-    let sent = start::send(&theirs, &policy(1, &chain), &[], None, None);
+    let sent = start::send(&theirs, &policy(1, &chain), &[], HandedFiles::default());
     assert!(matches!(sent, Err(StartError::TooLarge { .. })), "{sent:?}");
     let (stream, _other) = pair(SocketType::STREAM);
     assert!(matches!(Channel::new(stream), Err(ChannelError::NotPackets)));
@@ -167,6 +177,7 @@ fn policy(certificates: usize, chain: &str) -> GatewayPolicy {
         upstreams: Vec::new(),
         routes: Vec::new(),
         jwts: Vec::new(),
+        logins: Vec::new(),
         consumers: Vec::new(),
         authentication_failures: Default::default(),
         rates: Vec::new(),

@@ -54,6 +54,9 @@ impl Check<'_> {
         let by_key =
             |asked: &AuthenticationPolicy| matches!(asked, AuthenticationPolicy::ApiKey(_));
         let takes = routes.iter().find(|route| route.authentication.iter().any(by_key));
+        let by_session = routes.iter().flat_map(|route| &route.authentication);
+        let by_session =
+            by_session.into_iter().any(|asked| matches!(asked, AuthenticationPolicy::Session(_)));
         let example = "authentication: [{api_key: {}}]";
         let message = match (takes, failures) {
             (None, _) if !consumers.is_empty() => {
@@ -62,9 +65,9 @@ impl Check<'_> {
                      in gateway.routes, or remove them"
                 )
             }
-            (None, Some(place)) => {
-                let message =
-                    "authentication_failures: expected a route that takes API keys, found none";
+            (None, Some(place)) if !by_session => {
+                let message = "authentication_failures: expected a route that takes API keys or \
+                               sessions, found none";
                 return self.error(place, message.to_owned());
             }
             (Some(route), _) if consumers.is_empty() => format!(

@@ -12,7 +12,7 @@ use firewall_gateway::{
 use serde_saphyr::{Location, Spanned};
 
 use crate::config::{
-    ConfigError, JwtConfig, KeysConfig, KeysUrlConfig,
+    ConfigError, JwtConfig, KeysConfig, KeysUrlConfig, LoginConfig,
     document::{
         Entries,
         jwt::{AuthenticationDocument, JwtDocument},
@@ -27,10 +27,10 @@ const TEXTS_MAX: usize = 32;
 const TEXT_BYTES_MAX: usize = 512;
 const ALGORITHMS_MAX: usize = Algorithm::ALL.len();
 
-const LEEWAY_S: u32 = 60;
-const CONSUMER_CLAIM: &str = "sub";
-const REFRESH: Duration = Duration::from_secs(600);
-const STALE_MAX_S: u32 = 86_400;
+pub(super) const LEEWAY_S: u32 = 60;
+pub(super) const CONSUMER_CLAIM: &str = "sub";
+pub(super) const REFRESH: Duration = Duration::from_secs(600);
+pub(super) const STALE_MAX_S: u32 = 86_400;
 
 impl Check<'_> {
     pub(super) fn jwts(
@@ -150,12 +150,13 @@ impl Check<'_> {
         &self,
         authentication: Given<Entries<AuthenticationDocument>>,
         jwts: &[JwtConfig],
+        logins: &[LoginConfig],
     ) -> Result<Vec<AuthenticationPolicy>, ConfigError> {
         let Some(list) = authentication.0 else { return Ok(Vec::new()) };
-        let (mut names, mut keys) = (Vec::new(), Vec::new());
+        let (mut names, mut keys, mut sessions) = (Vec::new(), Vec::new(), Vec::new());
         for entry in self.counted("authentication", 1..=AUTHENTICATIONS_MAX, list)? {
-            match (entry.value.jwt, entry.value.api_key) {
-                (Some(jwt), None) => {
+            match (entry.value.jwt, entry.value.api_key, entry.value.session) {
+                (Some(jwt), None, None) => {
                     let (Name(name), place) = (jwt.value, jwt.referenced);
                     if !jwts.iter().any(|jwt| jwt.policy.name == name) {
                         let message =
@@ -164,26 +165,44 @@ impl Check<'_> {
                     }
                     names.push(Spanned { value: name, referenced: place, defined: place });
                 }
-                (None, Some(key)) if keys.is_empty() => keys.push(self.api_key(key)?),
-                (None, Some(key)) => {
+                (None, Some(key), None) if keys.is_empty() => keys.push(self.api_key(key)?),
+                (None, Some(key), None) => {
                     let message = "authentication: expected api_key once, found it again; name \
                                    all its places in one from";
                     return self.error(key.referenced, message.to_owned());
                 }
-                (jwt, _) => {
-                    let found = if jwt.is_some() { "both" } else { "none of them" };
-                    let message =
-                        format!("authentication: expected one of jwt and api_key, found {found}");
+                (None, None, Some(session)) => {
+                    let (Name(name), place) = (session.value, session.referenced);
+                    if !logins.iter().any(|login| login.policy.name() == name) {
+                        let message =
+                            format!("session: expected a name of gateway.logins, found {name:?}");
+                        return self.error(place, message);
+                    }
+                    if !sessions.is_empty() {
+                        let message = "authentication: expected session once, found it again; a \
+                                       browser can be sent to one provider";
+                        return self.error(place, message.to_owned());
+                    }
+                    sessions.push(name);
+                }
+                (jwt, key, session) => {
+                    let there = [jwt.is_some(), key.is_some(), session.is_some()];
+                    let found = if there.contains(&true) { "more than one" } else { "none" };
+                    let message = format!(
+                        "authentication: expected one of jwt, api_key and session, found {found}"
+                    );
                     return self.error(entry.referenced, message);
                 }
             }
         }
         let names = self.each_once("authentication", names, |name| name)?;
         let tokens = names.into_iter().map(AuthenticationPolicy::Jwt);
-        Ok(tokens.chain(keys.into_iter().map(AuthenticationPolicy::ApiKey)).collect())
+        let keys = keys.into_iter().map(AuthenticationPolicy::ApiKey);
+        let sessions = sessions.into_iter().map(AuthenticationPolicy::Session);
+        Ok(tokens.chain(keys).chain(sessions).collect())
     }
 
-    fn algorithms(&self, list: Entries<String>) -> Result<Vec<Algorithm>, ConfigError> {
+    pub(super) fn algorithms(&self, list: Entries<String>) -> Result<Vec<Algorithm>, ConfigError> {
         let whole = list.referenced;
         let mut algorithms = Vec::new();
         for entry in self.counted("algorithms", 1..=ALGORITHMS_MAX, list)? {
@@ -259,7 +278,7 @@ impl Check<'_> {
         self.error(place, message)
     }
 
-    fn claim_headers(
+    pub(super) fn claim_headers(
         &self,
         headers: Option<Spanned<BTreeMap<String, String>>>,
     ) -> Result<Vec<ClaimHeader>, ConfigError> {
@@ -296,7 +315,7 @@ fn names() -> String {
     Algorithm::ALL.map(Algorithm::name).join(", ")
 }
 
-fn fingerprint(url: &str) -> String {
+pub(super) fn fingerprint(url: &str) -> String {
     let digest = digest::digest(&digest::SHA256, url.as_bytes());
     digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -114,7 +114,7 @@ impl Check<'_> {
                 return self.error(place, message);
             }
         };
-        let authentication = self.authentication(route.authentication, known.jwts)?;
+        let authentication = self.authentication(route.authentication, known.jwts, known.logins)?;
         let authorise = self.authorise(route.authorise, &path, !authentication.is_empty())?;
         let rates = self.route_rates(
             route.rate_limits,

@@ -9,7 +9,7 @@ use firewall_gateway::{
 use serde_saphyr::{Location, Spanned};
 
 use crate::config::{
-    ConfigError, JwtConfig, UpstreamConfig, UpstreamTlsConfig,
+    ConfigError, JwtConfig, LoginConfig, UpstreamConfig, UpstreamTlsConfig,
     document::{
         Entries,
         gateway::{ConnectionsMax, SoleUpstreamDocument, UpstreamDocument, UpstreamTlsDocument},
@@ -33,6 +33,8 @@ pub(super) struct Known<'a> {
     pub client_ca: bool,
     /// Issuers of tokens.
     pub jwts: &'a [JwtConfig],
+    /// Where people log in.
+    pub logins: &'a [LoginConfig],
     /// Limits of rates.
     pub rates: &'a [RatePolicy],
 }
