@@ -32,6 +32,8 @@ mod api_keys;
 
 mod logins;
 
+mod browser;
+
 mod rates;
 mod behaviour;
 

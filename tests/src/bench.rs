@@ -11,6 +11,7 @@
 //! `cargo xtask bench balance`: where requests go, by each rule.
 //! `cargo xtask bench tokens`: what a token adds to a request.
 //! `cargo xtask bench keys`: what an API key adds to one, and a million of them to a worker.
+//! `cargo xtask bench sessions`: the same of a session, and 100,000 of them.
 //! `cargo xtask bench rates`: what a limit adds to one, by algorithm.
 //! `cargo xtask bench bans`: from a request that decides to the first dropped packet, and a storm of offenders.
 
@@ -59,6 +60,8 @@ mod balance;
 mod tokens;
 
 mod keys;
+
+mod sessions;
 
 mod rates;
 
@@ -125,6 +128,8 @@ enum What {
     Tokens,
     /// What an API key adds to one, and a million of them to a worker.
     Keys,
+    /// The same of a session, and 100,000 of them.
+    Sessions,
     /// What a limit adds to one, by algorithm.
     Rates,
     /// From a request that decides to the first dropped packet, and a storm of offenders.
@@ -163,6 +168,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         What::Balance => balance::run()?,
         What::Tokens => tokens::run()?,
         What::Keys => keys::run()?,
+        What::Sessions => sessions::run()?,
         What::Rates => rates::run()?,
         What::Bans => bans::run()?,
     };

@@ -32,14 +32,18 @@ const FILES: [(&str, &str); 3] = [
     ("provider.js", include_str!("../oidc-provider/provider.js")),
 ];
 
+/// What it runs on: older ones have no Web Cryptography of their own.
+const NODE_MIN: u32 = 20;
+
 /// Whether what runs it is installed.
 #[must_use]
 pub fn is_installed() -> bool {
-    ["node", "npm"].iter().all(|program| {
-        let mut command = Command::new(program);
-        command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
-    })
+    let version = |program: &str| {
+        let output = Command::new(program).arg("--version").stderr(Stdio::null()).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        text.trim_start_matches('v').split('.').next()?.trim().parse::<u32>().ok()
+    };
+    version("npm").is_some() && version("node").is_some_and(|major| major >= NODE_MIN)
 }
 
 /// A running provider.

@@ -46,7 +46,7 @@ pub fn start(config: Config, kept: Vec<TcpListener>) -> anyhow::Result<Daemon> {
     let audit = audit::Log::open_when_possible(&state.path().join(audit::FILE));
     let journal = BanJournal::open(state.path())?;
     let api_keys = Arc::new(Keyring::open(state.path())?);
-    let sessions = Arc::new(SessionFile::open(state.path())?);
+    let sessions = Arc::new(SessionFile::open(state.path()));
     updates::recover(&config);
     let mut sources = Sources::default();
     let prepared = Prepared::new(&config, &changes, &mut sources)?;

@@ -42,29 +42,29 @@ pub struct SessionFile {
 }
 
 impl SessionFile {
-    /// That of a folder. One that is damaged is put aside: its sessions are gone, and people log in once more.
-    ///
-    /// # Errors
-    ///
-    /// Where it cannot be had.
-    pub fn open(folder: &Path) -> Result<Self, StateError> {
+    /// That of a folder. Where it cannot be had its sessions are gone, and people log in once more: that is no
+    /// reason not to start. One that is damaged is put aside.
+    #[must_use]
+    pub fn open(folder: &Path) -> Self {
         let path = folder.join(FILE);
         let file = Self { path, database: Mutex::default(), used: Mutex::default() };
-        if file.path.exists() {
-            match file.database() {
-                Ok(database) => *file.lock() = Some(database),
-                Err(error) if is_damage(&error) => {
-                    let (path, aside) = (file.path.display(), file.path.with_extension("damaged"));
-                    tracing::error!(%path, %error, "the file of sessions is damaged and put aside");
-                    fs::rename(&file.path, aside).map_err(|error| file.failed(error))?;
-                }
-                Err(error) => {
-                    let source = io::Error::other(error);
-                    return Err(StateError::Read { path: file.path, source });
+        if !file.path.exists() {
+            return file;
+        }
+        let shown = file.path.display();
+        match file.database() {
+            Ok(database) => *file.lock() = Some(database),
+            Err(error) => {
+                tracing::error!(path = %shown, %error, "the file of sessions cannot be used");
+                let aside = file.path.with_extension("damaged");
+                if is_damage(&error)
+                    && let Err(error) = fs::rename(&file.path, aside)
+                {
+                    tracing::error!(path = %shown, %error, "nor can it be put aside");
                 }
             }
         }
-        Ok(file)
+        file
     }
 
     /// Takes changes over, all of them or none; they are on the disk when this returns. Answers how many sessions
@@ -387,7 +387,7 @@ mod tests {
     #[test]
     fn sessions_are_there_after_a_restart_until_they_end() {
         let folder = Folder::new("kept");
-        let file = SessionFile::open(&folder.0).unwrap();
+        let file = SessionFile::open(&folder.0);
         assert_eq!(file.take(&[SessionChange::End(Ending::All)]).unwrap(), 0);
         assert!(!folder.0.join(FILE).exists(), "there is no file before the first session");
         assert_eq!((all(&file), file.sweep(1).unwrap()), (vec![], 0));
@@ -400,7 +400,7 @@ mod tests {
         file.used(vec![KeyUse { id: id(&record(1).hash), at_epoch_s: 400 }]);
         assert_eq!(file.sweep(699).unwrap(), 0);
         drop(file);
-        let file = SessionFile::open(&folder.0).unwrap();
+        let file = SessionFile::open(&folder.0);
         let used = SessionRecord { used_epoch_s: 500, ..record(1) };
         assert_eq!(all(&file), [record(0), used.clone(), record(2)]);
         let bare = SessionRecord { id_token: IdToken(String::new()), ..used };
@@ -427,11 +427,11 @@ mod tests {
     fn a_damaged_file_is_put_aside() {
         let folder = Folder::new("damaged");
         fs::write(folder.0.join(FILE), "no database\n".repeat(1_000)).unwrap();
-        let file = SessionFile::open(&folder.0).unwrap();
+        let file = SessionFile::open(&folder.0);
         assert_eq!(all(&file), []);
         assert!(folder.0.join("sessions.damaged").exists());
         file.take(&[opened(1)]).unwrap();
         drop(file);
-        assert_eq!(all(&SessionFile::open(&folder.0).unwrap()), [record(1)]);
+        assert_eq!(all(&SessionFile::open(&folder.0)), [record(1)]);
     }
 }

@@ -155,18 +155,17 @@ impl OwnCookies {
 
     /// Takes them out of what the upstream gets.
     pub fn withhold(&self, headers: &mut HeaderMap) {
-        let pair_name = |pair: &[u8]| {
+        let is_own = |pair: &[u8]| {
             let end = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
             self.has(pair[..end].trim_ascii())
         };
         self.rewrite(headers, &header::COOKIE, |line| {
-            let mut pairs = line.split(|byte| *byte == b';').peekable();
-            if !pairs.clone().any(pair_name) {
+            let pairs = line.split(|byte| *byte == b';');
+            if !pairs.clone().any(is_own) {
                 return Some(None);
             }
-            pairs.peek()?;
-            let left: Vec<&[u8]> =
-                pairs.filter(|pair| !pair_name(pair)).map(<[u8]>::trim_ascii).collect();
+            let left = pairs.filter(|pair| !is_own(pair)).map(<[u8]>::trim_ascii);
+            let left: Vec<&[u8]> = left.collect();
             if left.is_empty() {
                 return None;
             }

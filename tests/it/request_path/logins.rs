@@ -129,7 +129,10 @@ fn runs(test: &str) -> bool {
         return false;
     }
     if !oidc::is_installed() {
-        requirement::skip(test, "needs node and npm: `cargo xtask setup` for tests installs them");
+        requirement::skip(
+            test,
+            "needs node 20 or later, and npm: `cargo xtask test` installs what the host has",
+        );
         return false;
     }
     true
