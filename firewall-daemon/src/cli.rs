@@ -30,6 +30,7 @@ mod geo;
 mod limit;
 mod backend;
 mod key;
+mod session;
 mod audit;
 mod completions;
 mod detach;
@@ -79,6 +80,7 @@ enum Verb {
     Backend(backend::BackendArgs),
     Backends(backend::BackendsArgs),
     Key(key::KeyArgs),
+    Session(session::SessionArgs),
     Audit(audit::AuditArgs),
     Completions(completions::CompletionsArgs),
     Detach(detach::DetachArgs),
@@ -121,6 +123,7 @@ pub fn main() -> ExitCode {
         Verb::Backend(args) => backend::change(args),
         Verb::Backends(args) => backend::show(&args),
         Verb::Key(args) => key::run(args),
+        Verb::Session(args) => session::run(args),
         Verb::Audit(args) => audit::run(&args),
         Verb::Completions(args) => completions::run(&args),
         Verb::Detach(args) => detach::run(&args),
@@ -275,6 +278,9 @@ mod tests {
             &["seawall", "key", "rotate", "a", "--grace", "0s"],
             &["seawall", "key", "revoke"],
             &["seawall", "key", "list", "a", "b"],
+            &["seawall", "session", "revoke"],
+            &["seawall", "session", "revoke", "a", "--all"],
+            &["seawall", "session", "list", "a", "b"],
             &["seawall", "audit"],
             &["seawall", "audit", "remove"],
             &["seawall", "audit", "verify", "a", "b"],

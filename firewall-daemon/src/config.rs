@@ -18,6 +18,7 @@ mod feeds;
 mod behaviour;
 mod gateway;
 mod jwt;
+mod login;
 mod tls;
 pub mod country;
 mod scalar;
@@ -36,6 +37,7 @@ pub use limits::{
     ByteRate, LimitScope, LimitsConfig, PacketRate, PortLimit, PortProtocol, RateConfig,
     SynCookiesConfig,
 };
+pub use login::LoginConfig;
 pub use packet::{
     EventsConfig, Fate, GeoConfig, KernelLog, ListConfig, PacketConfig, ProtectConfig, ShadowConfig,
 };

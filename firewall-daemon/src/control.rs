@@ -21,6 +21,7 @@ mod safe;
 mod asks;
 mod backends;
 mod api_keys;
+mod sessions;
 mod server;
 mod dispatch;
 mod watchers;
@@ -40,6 +41,7 @@ pub use safe::{
     RollbackAsk,
 };
 pub use server::serve;
+pub use sessions::{SESSIONS_LISTED_MAX, SessionShown, SessionsRevoked, SessionsShown};
 pub use socket::{BindError, ControlSocket, bind};
 pub use watch::{Watch, watch};
 pub use watchers::{WATCHERS_MAX, Watchers};
@@ -148,6 +150,16 @@ pub enum Request {
     },
     /// The keys.
     KeyList {
+        /// Of this consumer alone.
+        consumer: Option<String>,
+    },
+    /// Takes sessions back.
+    SessionRevoke {
+        /// Which.
+        which: SessionsRevoked,
+    },
+    /// The sessions.
+    SessionList {
         /// Of this consumer alone.
         consumer: Option<String>,
     },
@@ -371,6 +383,20 @@ pub trait Handler: Send + Sync + 'static {
 
     /// The keys of a consumer, or all.
     fn key_list(&self, consumer: Option<&str>) -> KeysShown;
+
+    /// Takes sessions back: all that are named or none.
+    ///
+    /// # Errors
+    ///
+    /// Where one is not there, or that is not on the disk.
+    fn session_revoke(&self, caller: &Caller, which: &SessionsRevoked) -> Result<Changed, String>;
+
+    /// The sessions of a consumer, or all.
+    ///
+    /// # Errors
+    ///
+    /// Where they cannot be read.
+    fn session_list(&self, consumer: Option<&str>) -> Result<SessionsShown, String>;
 
     /// Takes the filter off and ends the daemon.
     ///

@@ -22,7 +22,10 @@ use crate::{
     explain::Origin,
     metrics,
     policy::Sources,
-    state::{Changes, StateClaim, StateFolder, api_keys::Keyring, bans::BanJournal},
+    state::{
+        Changes, StateClaim, StateFolder, api_keys::Keyring, bans::BanJournal,
+        sessions::SessionFile,
+    },
     status::{EventLine, EventStatus, PolicyStatus, ReloadOutcome, ReloadStatus, SnapshotSource},
     supervisor::Supervisor,
 };
@@ -38,6 +41,7 @@ mod limits;
 mod turns;
 mod backends;
 mod api_keys;
+mod sessions;
 mod names;
 mod bans;
 mod offences;
@@ -98,6 +102,8 @@ struct Daemon {
     journal: BanJournal,
     /// The API keys that were given out.
     api_keys: Arc<Keyring>,
+    /// The sessions that were opened.
+    sessions: Arc<SessionFile>,
     /// Held by whoever takes a key back or rotates it.
     api_key_turn: Mutex<()>,
     supervisor: Option<Supervisor>,
@@ -152,7 +158,8 @@ async fn serve(config: Config, kept: Vec<TcpListener>) -> anyhow::Result<()> {
         )),
         tokio::spawn(metrics::serve(metrics_listener, source, stopped.clone())),
         tokio::spawn(events::follow(daemon.clone(), pulses.events.clone(), stopped.clone())),
-        tokio::spawn(sweep::api_keys(daemon.clone(), stopped.clone())),
+        tokio::spawn(sweep::credentials(daemon.clone(), stopped.clone())),
+        tokio::spawn(sessions::follow(daemon.clone(), stopped.clone())),
         tokio::spawn(sweep::bans(daemon.clone(), stopped.clone())),
         tokio::spawn(pending::watch_over(daemon.clone(), stopped.clone())),
         tokio::spawn(refresh::follow(daemon.clone(), stopped.clone())),
@@ -230,8 +237,9 @@ fn take_down(daemon: &Daemon) {
     if let Some(supervisor) = &daemon.supervisor {
         supervisor.stop();
     }
-    if let Err(error) = daemon.sweep_keys() {
-        tracing::error!(%error, "when API keys were used last is not written");
+    daemon.keep_last_sessions();
+    if let Err(error) = daemon.sweep_credentials() {
+        tracing::error!(%error, "when API keys and sessions were used last is not written");
     }
     let interfaces = lock(&daemon.datapath).interfaces().len();
     if interfaces > 0 {

@@ -18,6 +18,7 @@ mod feeds;
 mod keys;
 mod rates;
 mod rollout;
+mod sessions;
 mod standings;
 mod state;
 mod red;
@@ -318,6 +319,7 @@ impl Families<'_> {
             "API keys that found no room in a worker",
             figures.api_keys_refused,
         );
+        self.sessions(gateway);
         self.counters(
             "gateway_tls_handshakes",
             "TLS handshakes of clients",

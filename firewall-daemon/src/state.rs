@@ -17,6 +17,7 @@ pub mod history;
 mod lines;
 pub mod bans;
 pub mod api_keys;
+pub mod sessions;
 
 pub use backends::{BackendChange, BackendState};
 pub use changes::{Changes, Entry, GeoChange, LimitChange};

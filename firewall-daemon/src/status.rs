@@ -319,6 +319,9 @@ pub struct GatewayStatus {
     /// The certificate from an authority, where one is wanted.
     #[serde(default)]
     pub acme: Option<AcmeStatus>,
+    /// Logins and logouts that the daemon did not hear of, as too many were waiting.
+    #[serde(default)]
+    pub session_changes_lost: u64,
     /// Figures of all workers so far.
     pub figures: Figures,
 }

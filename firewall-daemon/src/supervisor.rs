@@ -14,17 +14,17 @@ use std::{
 use firewall_gateway::{
     behaviour::offence::Offence,
     figures::Figures,
-    identity::api_key::store::KeyChange,
+    identity::{api_key::store::KeyChange, session::record::SessionChange},
     listener::{self, BoundListener},
     policy::{
         BackendPolicy, ChallengePolicy, GatewayPolicy, JwtPolicy, KeyOrigin, KeyText,
-        UpstreamPolicy,
+        ProviderPolicy, UpstreamPolicy,
     },
 };
 
 use crate::{
     config::{GatewayConfig, JwtConfig},
-    state::api_keys::Keyring,
+    state::{api_keys::Keyring, sessions::SessionFile},
     status::{GatewayStatus, RoutesShown},
 };
 
@@ -35,7 +35,7 @@ mod certificates;
 mod tickets;
 mod told;
 mod keyholders;
-mod offences;
+mod queue;
 mod user;
 mod worker;
 
@@ -82,9 +82,20 @@ pub struct Supervisor {
     told: Arc<Told>,
     /// Who knows the API keys.
     keyholders: Keyholders,
-    /// Keys that were fetched, by the issuer's name, with what tells its endpoint.
-    keys: Mutex<BTreeMap<String, (String, KeyText)>>,
+    /// Keys that were fetched, by the issuer's name.
+    keys: Mutex<BTreeMap<String, FetchedKeys>>,
     state: Mutex<State>,
+}
+
+/// What was fetched of an issuer.
+#[derive(Clone, Debug)]
+pub struct FetchedKeys {
+    /// What tells its endpoint.
+    pub endpoint: String,
+    /// Its keys.
+    pub keys: KeyText,
+    /// What it says of itself, where people log in there.
+    pub provider: Option<ProviderPolicy>,
 }
 
 struct State {
@@ -113,11 +124,12 @@ impl Supervisor {
         material: Material,
         kept: Vec<TcpListener>,
         api_keys: Arc<Keyring>,
+        sessions: Arc<SessionFile>,
     ) -> Result<Self, SupervisorError> {
         let user = WorkerUser::find(&config.user)?;
         let listeners = Arc::new(listener::bind_listeners(&config.listen, config.threads, kept)?);
-        let told = Arc::new(Told::new(api_keys.clone()));
-        let keyholders = Keyholders::new(api_keys);
+        let told = Arc::new(Told::new(api_keys.clone(), sessions.clone()));
+        let keyholders = Keyholders::new(api_keys, sessions);
         let tickets = TicketRing::new(Instant::now());
         let policy = handed(&material.policy, &tickets);
         let live = keyholders.start(&listeners, user, &policy, &told)?;
@@ -156,10 +168,13 @@ impl Supervisor {
     }
 
     fn set_fetched_keys(&self, policy: &mut GatewayPolicy) {
-        for (jwt, (endpoint, keys)) in &*self.keys() {
+        for (jwt, FetchedKeys { endpoint, keys, provider }) in &*self.keys() {
             let fetched = |jwt: &JwtPolicy| matches!(&jwt.origin, KeyOrigin::Fetched { endpoint: of, .. } if of == endpoint);
-            if policy.jwts.iter().any(|one| one.name == *jwt && fetched(one)) {
+            if policy.issuers().any(|one| one.name == *jwt && fetched(one)) {
                 policy.set_keys(jwt, keys.clone());
+                if let Some(provider) = provider {
+                    policy.set_provider(jwt, provider.clone());
+                }
             }
         }
     }
@@ -183,22 +198,23 @@ impl Supervisor {
     /// Keys that came while it was started are not lost on a worker.
     fn bring_up_to_date(&self, worker: &Worker) {
         let keys = self.keys().clone();
-        for (jwt, (endpoint, keys)) in keys {
-            worker.renew_keys(&jwt, &endpoint, keys);
+        for (jwt, fetched) in keys {
+            worker.renew_keys(&jwt, &fetched);
         }
     }
 
-    /// Gives workers other keys of an issuer.
-    pub fn renew_keys(&self, jwt: &JwtConfig, keys: KeyText) {
+    /// Gives workers other keys of an issuer, and what it says of itself.
+    pub fn renew_keys(&self, jwt: &JwtConfig, keys: KeyText, provider: Option<ProviderPolicy>) {
         let KeyOrigin::Fetched { endpoint, .. } = &jwt.policy.origin else { return };
         let name = &jwt.policy.name;
-        self.keys().insert(name.clone(), (endpoint.clone(), keys.clone()));
+        let fetched = FetchedKeys { endpoint: endpoint.clone(), keys, provider };
+        self.keys().insert(name.clone(), fetched.clone());
         let workers: Vec<Arc<Worker>> = {
             let state = self.state();
             state.draining.iter().chain([&state.live]).cloned().collect()
         };
         for worker in workers {
-            worker.renew_keys(name, endpoint, keys.clone());
+            worker.renew_keys(name, &fetched);
         }
     }
 
@@ -235,6 +251,22 @@ impl Supervisor {
     /// Tells every worker what became of API keys.
     pub fn tell_api_keys(&self, changes: &[KeyChange]) {
         self.keyholders.tell(changes);
+    }
+
+    /// Tells every worker what became of sessions.
+    pub fn tell_sessions(&self, changes: &[SessionChange]) {
+        self.keyholders.tell_sessions(changes);
+    }
+
+    /// Waits for workers to tell who has logged in or out; nothing once that is over.
+    pub fn next_sessions(&self) -> Option<Vec<SessionChange>> {
+        self.told.sessions.next()
+    }
+
+    /// Nobody waits for that any more; what was told and not attended to.
+    pub fn close_sessions(&self) -> Vec<SessionChange> {
+        self.told.sessions.close();
+        self.told.sessions.left()
     }
 
     /// Its listening sockets.
@@ -367,6 +399,7 @@ impl Supervisor {
             certificates,
             certificates_total,
             acme: None,
+            session_changes_lost: self.told.sessions.lost(),
             figures,
         }
     }
@@ -377,7 +410,7 @@ impl Supervisor {
         RoutesShown::new(&self.state().material.policy, &figures)
     }
 
-    fn keys(&self) -> MutexGuard<'_, BTreeMap<String, (String, KeyText)>> {
+    fn keys(&self) -> MutexGuard<'_, BTreeMap<String, FetchedKeys>> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -172,6 +172,9 @@ pub fn why(context: &RequestContext) -> Option<String> {
         (None, None, Some(limited), _) => Some(format!("limit:{limited}")),
         (None, None, None, Some(cross_site)) => Some(cross_site.label().to_owned()),
         (None, None, None, None) => {
+            if let Some(error) = context.login {
+                return Some(error.label().to_owned());
+            }
             let judged = context.verdict.as_ref()?;
             let reason = judged.reason.iter().map(|reason| format!(":{reason}"));
             let reason: String = reason.collect();

@@ -14,6 +14,7 @@ pub use self::{
     cookies::Cookies,
     cors::{Cors, Preflight},
     csrf::Csrf,
+    origin::is_own,
 };
 use crate::signing;
 

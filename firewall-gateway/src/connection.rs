@@ -48,6 +48,7 @@ use crate::{
     figures::{Meter, one},
     identity::Identifier,
     limits::{self, Limits},
+    login::Logins,
     observe::Observation,
     pipeline,
     rate::Rates,
@@ -83,6 +84,8 @@ pub struct Client {
     pub router: Arc<Router>,
     /// Who sends requests.
     pub identifier: Rc<Identifier>,
+    /// Where people log in.
+    pub logins: Arc<Logins>,
     /// How often they may.
     pub rates: Arc<Rates>,
     /// How answers look.

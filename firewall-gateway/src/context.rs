@@ -18,6 +18,7 @@ use crate::{
     headers::X_REQUEST_ID,
     identity::{Denied, Identity},
     limits::{REQUEST_ID_BYTES_MAX, REQUEST_ID_BYTES_MIN, REQUEST_IDS_AT_ONCE},
+    login::LoginError,
     rejection::Rejection,
     rollout::Choice,
     route::Missing,
@@ -53,6 +54,8 @@ pub struct RequestContext {
     pub identity: Option<Identity>,
     /// Why nobody was recognised.
     pub denied: Option<Denied>,
+    /// Why a login or a logout did not come to its end.
+    pub login: Option<LoginError>,
     /// Which condition of its route does not hold: for the log, never for the client.
     pub forbidden: Option<Forbidden>,
     /// Why a browser's request is refused: for the log, never for the page.

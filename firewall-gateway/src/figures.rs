@@ -43,6 +43,20 @@ pub struct Figures {
     pub api_keys: u64,
     /// API keys that found no room.
     pub api_keys_refused: u64,
+    /// Sessions that a worker knows, ended ones among them until they are swept: a gauge.
+    pub sessions: u64,
+    /// Sessions that found no room.
+    pub sessions_refused: u64,
+    /// Browsers that were sent to a provider.
+    pub logins_begun: u64,
+    /// Those that came back, and were logged in.
+    pub logins_completed: u64,
+    /// Logins and logouts that did not come to their end, by reason; the labels are those of `LoginError`.
+    pub logins_failed: Vec<LabelCount>,
+    /// Browsers that logged out.
+    pub logouts_front: u64,
+    /// Logouts that a provider told of.
+    pub logouts_back: u64,
     /// Requests without a good credential, by reason; the labels are those of `Denied`.
     pub denied: Vec<LabelCount>,
     /// Requests that no rule of their route lets pass, by what did not hold; the labels are those of `Kind`.
@@ -247,6 +261,8 @@ impl Figures {
         add_labels(&mut self.authenticated, &other.authenticated);
         // Workers know the same keys.
         self.api_keys = self.api_keys.max(other.api_keys);
+        self.sessions = self.sessions.max(other.sessions);
+        add_labels(&mut self.logins_failed, &other.logins_failed);
         add_labels(&mut self.denied, &other.denied);
         add_labels(&mut self.forbidden, &other.forbidden);
         add_labels(&mut self.validation_faults, &other.validation_faults);
@@ -267,6 +283,11 @@ impl Figures {
             (&mut self.cookies_hardened, other.cookies_hardened),
             (&mut self.leaks_unscanned, other.leaks_unscanned),
             (&mut self.api_keys_refused, other.api_keys_refused),
+            (&mut self.sessions_refused, other.sessions_refused),
+            (&mut self.logins_begun, other.logins_begun),
+            (&mut self.logins_completed, other.logins_completed),
+            (&mut self.logouts_front, other.logouts_front),
+            (&mut self.logouts_back, other.logouts_back),
             (&mut self.tokens_cached, other.tokens_cached),
             (&mut self.tokens_verified, other.tokens_verified),
             (&mut self.token_keys_wanted, other.token_keys_wanted),
@@ -307,6 +328,7 @@ impl Figures {
     pub fn retired(mut self) -> Figures {
         self.connections_active = 0;
         self.api_keys = 0;
+        self.sessions = 0;
         self.upstream_connections_active = 0;
         self.rollouts.retire();
         self.rates.iter_mut().for_each(RateFigures::retire);

@@ -124,14 +124,19 @@ pub fn identify(
     }
 }
 
+/// The cookies of a request, in their order.
+pub fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(';')).filter_map(|pair| {
+        let (name, value) = pair.trim().split_once('=')?;
+        Some((name, value.trim()))
+    })
+}
+
 /// The value of a cookie; where it is sent twice, the first (RFC 6265, 5.4: the more specific one).
 #[must_use]
 pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let pairs = lines.flat_map(|line| line.split(';'));
-    let mut values =
-        pairs.filter_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('=').map(str::trim));
-    values.next()
+    cookies(headers).find(|(found, _)| *found == name).map(|(_, value)| value)
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {

@@ -6,7 +6,11 @@ pub mod api_key;
 
 pub mod certificate;
 
+pub mod session;
+
 pub mod consumers;
+
+pub mod table;
 
 mod failures;
 
@@ -21,10 +25,12 @@ use self::{
     certificate::{CertificateError, Certificates},
     consumers::Consumers,
     failures::Failures,
+    session::{OwnCookies, SessionCookie, error::SessionError, store::SessionStore},
 };
 use crate::{
     figures::Meter,
-    policy::{AuthenticationPolicy, GatewayPolicy, RoutePolicy},
+    login::PREFIX,
+    policy::{AuthenticationPolicy, GatewayPolicy, LoginPolicy, RoutePolicy},
     tls::ClientCertificate,
 };
 
@@ -99,11 +105,13 @@ pub enum Denied {
     Key(KeyError),
     /// Its certificate is nobody's.
     Certificate(CertificateError),
+    /// Its session does not hold.
+    Session(SessionError),
 }
 
 impl Denied {
     /// How many there are.
-    pub const COUNT: usize = CERTIFICATES_FROM + CertificateError::ALL.len();
+    pub const COUNT: usize = SESSIONS_FROM + SessionError::ALL.len();
 
     /// All of them, in the order of their numbers.
     pub fn all() -> impl Iterator<Item = Self> {
@@ -112,6 +120,7 @@ impl Denied {
             .chain(jwt::TokenError::ALL.into_iter().map(Self::Jwt))
             .chain(KeyError::ALL.into_iter().map(Self::Key))
             .chain(CertificateError::ALL.into_iter().map(Self::Certificate))
+            .chain(SessionError::ALL.into_iter().map(Self::Session))
     }
 
     /// Its place among all.
@@ -123,6 +132,7 @@ impl Denied {
             Self::Jwt(error) => TOKENS_FROM + error as usize,
             Self::Key(error) => KEYS_FROM + error as usize,
             Self::Certificate(error) => CERTIFICATES_FROM + error as usize,
+            Self::Session(error) => SESSIONS_FROM + error as usize,
         }
     }
 
@@ -135,13 +145,15 @@ impl Denied {
             Self::Jwt(error) => error.label(),
             Self::Key(error) => error.label(),
             Self::Certificate(error) => error.label(),
+            Self::Session(error) => error.label(),
         }
     }
 
     /// RFC 6750, 3: whoever brought nothing is told of no error.
     fn bearer(self) -> HeaderValue {
         HeaderValue::from_static(match self {
-            Self::Missing => "Bearer",
+            // A session is no token.
+            Self::Missing | Self::Session(_) => "Bearer",
             Self::Repeated => "Bearer error=\"invalid_request\"",
             Self::Jwt(_) | Self::Key(_) | Self::Certificate(_) => "Bearer error=\"invalid_token\"",
         })
@@ -151,6 +163,7 @@ impl Denied {
 const TOKENS_FROM: usize = 2;
 const KEYS_FROM: usize = TOKENS_FROM + jwt::TokenError::ALL.len();
 const CERTIFICATES_FROM: usize = KEYS_FROM + KeyError::ALL.len();
+const SESSIONS_FROM: usize = CERTIFICATES_FROM + CertificateError::ALL.len();
 
 /// Why nobody was recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,6 +184,9 @@ pub struct Identities {
     /// The API keys, which may change while requests are served.
     pub keys: KeyStore,
     certificates: Certificates,
+    /// The sessions, likewise.
+    pub sessions: Arc<SessionStore>,
+    own_cookies: OwnCookies,
     failures: Failures,
     routes: Vec<Asks>,
 }
@@ -183,6 +199,17 @@ struct Asks {
     tokens: Vec<usize>,
     keys: Option<Carriers>,
     certificate: bool,
+    session: Option<AsksSession>,
+}
+
+/// Whose sessions a route takes.
+#[derive(Debug)]
+struct AsksSession {
+    /// The login's place among the issuers.
+    place: usize,
+    cookie: SessionCookie,
+    /// Where browsers log in.
+    challenge: HeaderValue,
 }
 
 /// Somebody who was recognised.
@@ -200,14 +227,24 @@ impl Identities {
     /// # Errors
     /// The part that cannot be used, and why.
     pub fn new(policy: &GatewayPolicy) -> Result<Self, IdentityError> {
-        let issuers = jwt::Issuers::new(&policy.jwts)?;
-        let routes = policy.routes.iter().map(|route| Asks::new(route, &issuers));
+        let issuers = jwt::Issuers::new(policy.issuers())?;
+        let routes = policy.routes.iter().map(|route| Asks::new(route, &issuers, &policy.logins));
         let routes = routes.collect::<Result<_, _>>()?;
         let consumers = Consumers::new(&policy.consumers);
         let certificates = Certificates::new(&policy.consumers, &consumers);
         let keys = KeyStore::new(consumers);
         let failures = Failures::new(policy.authentication_failures);
-        Ok(Self { issuers: Arc::new(issuers), keys, certificates, failures, routes })
+        let sessions = Arc::new(SessionStore::new(policy.limits.sessions_max));
+        let own_cookies = OwnCookies::new(&policy.logins);
+        Ok(Self {
+            issuers: Arc::new(issuers),
+            keys,
+            certificates,
+            sessions,
+            own_cookies,
+            failures,
+            routes,
+        })
     }
 
     /// Whether a header, in lower case, tells backends who somebody is: it is never taken from a client.
@@ -247,16 +284,18 @@ fn milliseconds(now: Duration) -> u64 {
 }
 
 impl Asks {
-    fn is_nothing(&self) -> bool {
-        self.tokens.is_empty() && self.keys.is_none() && !self.certificate
-    }
-
+    /// Whether it takes nothing that HTTP has a challenge for.
     fn is_certificate_alone(&self) -> bool {
-        self.tokens.is_empty() && self.keys.is_none()
+        self.tokens.is_empty() && self.keys.is_none() && self.session.is_none()
     }
 
-    fn new(route: &RoutePolicy, issuers: &jwt::Issuers) -> Result<Self, IdentityError> {
-        let (mut tokens, mut api_key, mut certificate) = (Vec::new(), None, false);
+    fn new(
+        route: &RoutePolicy,
+        issuers: &jwt::Issuers,
+        logins: &[LoginPolicy],
+    ) -> Result<Self, IdentityError> {
+        let (mut tokens, mut api_key, mut session) = (Vec::new(), None, None);
+        let mut certificate = false;
         for asked in &route.authentication {
             match asked {
                 AuthenticationPolicy::Jwt(name) => {
@@ -268,12 +307,31 @@ impl Asks {
                 }
                 AuthenticationPolicy::ApiKey(policy) => api_key = Some(policy),
                 AuthenticationPolicy::Certificate => certificate = true,
+                AuthenticationPolicy::Session(name) => {
+                    let asked = AsksSession::new(name, issuers, logins);
+                    let unknown =
+                        || IdentityError::Login { route: route.name.clone(), name: name.clone() };
+                    session = Some(asked.ok_or_else(unknown)?);
+                }
             }
         }
         let keys = api_key.map(|policy| Carriers::new(policy, !tokens.is_empty())).transpose();
         let keys =
             keys.map_err(|found| IdentityError::Carrier { route: route.name.clone(), found })?;
-        Ok(Self { route: route.name.as_str().into(), tokens, keys, certificate })
+        Ok(Self { route: route.name.as_str().into(), tokens, keys, certificate, session })
+    }
+}
+
+impl AsksSession {
+    fn new(name: &str, issuers: &jwt::Issuers, logins: &[LoginPolicy]) -> Option<Self> {
+        let login = logins.iter().find(|login| login.name() == name)?;
+        // No scheme is registered for cookies; browsers ask nobody for a password of one that they do not know.
+        let challenge = format!("Session login=\"{PREFIX}login/{name}\"");
+        Some(Self {
+            place: issuers.place(name)?,
+            cookie: SessionCookie::new(login),
+            challenge: HeaderValue::try_from(challenge).ok()?,
+        })
     }
 }
 
@@ -287,6 +345,10 @@ pub enum IdentityError {
         "gateway.routes: route {route:?}: authentication: expected a header that can carry a key, found {found:?}"
     )]
     Carrier { route: String, found: String },
+    #[error(
+        "gateway.routes: route {route:?}: authentication: expected a name of gateway.logins, found {name:?}"
+    )]
+    Login { route: String, name: String },
 }
 
 /// Recognises who sends requests, in one thread.
@@ -294,6 +356,7 @@ pub enum IdentityError {
 pub struct Identifier {
     identities: Arc<Identities>,
     tokens: jwt::Verifier,
+    sessions: session::Reader,
 }
 
 impl Identifier {
@@ -301,7 +364,7 @@ impl Identifier {
     #[must_use]
     pub fn new(identities: Arc<Identities>, meter: Arc<Meter>) -> Self {
         let tokens = jwt::Verifier::new(identities.issuers.clone(), meter);
-        Self { identities, tokens }
+        Self { identities, tokens, sessions: session::Reader::default() }
     }
 
     /// Whether a header, in lower case, is ours alone.
@@ -323,36 +386,74 @@ impl Identifier {
         now: Duration,
     ) -> Result<Option<Recognised>, Refused> {
         let Some(asks) = self.identities.routes.get(route) else { return Ok(None) };
-        if asks.is_nothing() {
-            return Ok(None);
+        let is_missing = |found: &Result<Option<Recognised>, Refused>| {
+            matches!(found, Ok(None) | Err(Refused::Denied(Denied::Missing)))
+        };
+        // What a client says itself goes before what its browser adds, and that before what its connection
+        // showed. One that does not hold is not made up for by another.
+        let mut found = self.by_header(asks, headers, address, now);
+        if let Some(asked) = &asks.session
+            && is_missing(&found)
+        {
+            found = self.session(asked, headers, address, now).map(Some);
         }
-        match self.presented(asks, headers, address, now) {
-            // A credential in the request goes before that of its connection, and does not fall back on it.
-            Err(Refused::Denied(Denied::Missing)) if asks.certificate => {
-                let missing = Err(Denied::Missing);
-                let found = certificate.map_or(missing, |certificate| {
-                    let certificates = &self.identities.certificates;
-                    let verified = certificates.verify(certificate, address, now.as_secs());
-                    verified.map_err(Denied::Certificate)
-                });
-                let refused = match asks.is_certificate_alone() {
-                    true => Refused::Uncertified,
-                    false => Refused::Denied,
-                };
-                found.map(Some).map_err(refused)
-            }
-            presented => presented.map(Some),
+        if asks.certificate && is_missing(&found) {
+            found = self.certificate(asks, certificate, address, now).map(Some);
         }
+        found
     }
 
-    /// Whose the credential in a request is.
-    fn presented(
+    fn certificate(
+        &self,
+        asks: &Asks,
+        certificate: Option<&ClientCertificate>,
+        address: IpAddr,
+        now: Duration,
+    ) -> Result<Recognised, Refused> {
+        let certificates = &self.identities.certificates;
+        let found = certificate.ok_or(Denied::Missing).and_then(|certificate| {
+            let verified = certificates.verify(certificate, address, now.as_secs());
+            verified.map_err(Denied::Certificate)
+        });
+        found.map_err(match asks.is_certificate_alone() {
+            true => Refused::Uncertified,
+            false => Refused::Denied,
+        })
+    }
+
+    fn session(
+        &self,
+        asked: &AsksSession,
+        headers: &HeaderMap,
+        address: IpAddr,
+        now: Duration,
+    ) -> Result<Recognised, Refused> {
+        let identities = &self.identities;
+        let read = match asked.cookie.find(headers) {
+            Err(Denied::Missing) => return Err(Refused::Denied(Denied::Missing)),
+            found => {
+                identities.may_try(address, now)?;
+                let at = (&*identities.sessions, &*identities.issuers, asked.place);
+                found.map_err(|denied| (denied, None)).and_then(|text| {
+                    let read = self.sessions.read(at, &text.hash(), now.as_secs());
+                    read.map_err(|(error, whose)| (Denied::Session(error), whose))
+                })
+            }
+        };
+        read.map_err(|(denied, whose)| match denied {
+            // Every browser comes back once with a session that is over.
+            Denied::Session(error) if !error.is_try() => Refused::Denied(denied),
+            denied => identities.failed(denied, whose.as_deref(), address, now),
+        })
+    }
+
+    fn by_header(
         &self,
         asks: &Asks,
         headers: &HeaderMap,
         address: IpAddr,
         now: Duration,
-    ) -> Result<Recognised, Refused> {
+    ) -> Result<Option<Recognised>, Refused> {
         if let Some(carriers) = &asks.keys {
             match carriers.find(headers) {
                 // Who shows nothing has tried nothing.
@@ -365,12 +466,15 @@ impl Identifier {
                     self.identities.may_try(address, now)?;
                     let (text, user) = (text.as_ref(), user.as_deref());
                     let presented = Presented { text, user, address, route: &asks.route };
-                    return self.identities.key(&presented, now);
+                    return self.identities.key(&presented, now).map(Some);
                 }
                 Ok(Found::Token) => {}
             }
         }
-        self.token(asks, headers, now.as_secs()).map_err(Refused::Denied)
+        if asks.keys.is_none() && asks.tokens.is_empty() {
+            return Ok(None);
+        }
+        self.token(asks, headers, now.as_secs()).map(Some).map_err(Refused::Denied)
     }
 
     fn token(
@@ -399,6 +503,39 @@ impl Identifier {
         if let Some(carriers) = carriers {
             carriers.withhold(headers, by_key);
         }
+        self.identities.own_cookies.withhold(headers);
+    }
+
+    /// Takes cookies that are ours alone out of what an upstream sets.
+    pub fn keep_own_cookies(&self, headers: &mut HeaderMap) {
+        self.identities.own_cookies.keep_own(headers);
+    }
+
+    /// Whose tokens are verified.
+    #[must_use]
+    pub fn issuers(&self) -> &jwt::Issuers {
+        &self.identities.issuers
+    }
+
+    /// What a token says that is not a request's; see [`jwt::Verifier::claims`].
+    ///
+    /// # Errors
+    /// Why it is not good.
+    pub fn claims(
+        &self,
+        token: &str,
+        place: usize,
+        types: &[String],
+        now_epoch_s: u64,
+    ) -> Result<Map<String, Value>, jwt::TokenError> {
+        self.tokens.claims(token, place, types, now_epoch_s)
+    }
+
+    /// What takes a session that does not hold out of its browser, which would come back with it each time.
+    #[must_use]
+    pub fn taken(&self, route: usize, denied: Denied) -> Option<HeaderValue> {
+        let asked = self.identities.routes.get(route)?.session.as_ref()?;
+        matches!(denied, Denied::Session(_)).then(|| asked.cookie.taken())?
     }
 
     /// The answer's `WWW-Authenticate`: which kinds of credentials the route takes, and nothing of why one does
@@ -408,7 +545,9 @@ impl Identifier {
         let Some(asks) = self.identities.routes.get(route) else { return Vec::new() };
         let by_bearer = asks.keys.as_ref().is_some_and(Carriers::takes_bearer);
         let bearer = (by_bearer || !asks.tokens.is_empty()).then(|| denied.bearer());
-        bearer.into_iter().chain(asks.keys.iter().flat_map(Carriers::challenges)).collect()
+        let session = asks.session.iter().map(|asked| asked.challenge.clone());
+        let by_key = asks.keys.iter().flat_map(Carriers::challenges);
+        bearer.into_iter().chain(by_key).chain(session).collect()
     }
 }
 

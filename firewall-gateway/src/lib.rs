@@ -35,6 +35,8 @@ pub mod route;
 
 pub mod identity;
 
+pub mod login;
+
 pub mod authorise;
 
 pub mod verdict;

@@ -38,6 +38,8 @@ pub struct Limits {
     pub body_gather_bytes: u32,
     /// The slowest that a client may send a body or read its answer, once it has used up a grace.
     pub bytes_per_s_min: u32,
+    /// Sessions of all logins: reaching it refuses the next login rather than end a session that holds.
+    pub sessions_max: u32,
 }
 
 impl Default for Limits {
@@ -58,6 +60,7 @@ impl Default for Limits {
             http2_streams_max: 100,
             body_gather_bytes: 16_384,
             bytes_per_s_min: 256,
+            sessions_max: 100_000,
         }
     }
 }
@@ -85,6 +88,7 @@ impl Limits {
             ("body_gather_bytes", u64::from(self.body_gather_bytes), 0, 1_048_576),
             ("tunnel_idle_timeout_ms", self.tunnel_idle_timeout_ms, 1, hour_ms),
             ("bytes_per_s_min", u64::from(self.bytes_per_s_min), 1, 1_048_576),
+            ("sessions_max", u64::from(self.sessions_max), 1, 1_000_000),
         ] {
             if !(min..=max).contains(&found) {
                 return Err(LimitError { key, found, min, max });
@@ -462,6 +466,45 @@ pub const KEY_USES_AT_ONCE: usize = 2_048;
 pub const KEY_USES_INTERVAL_MS: u64 = 60_000;
 /// Messages of uses in one go; the rest is told the next time.
 pub const KEY_USE_MESSAGES_MAX: usize = 32;
+/// Sessions that were opened or ended and that wait for the supervisor: of one more it cannot be told, so nobody more
+/// logs in.
+pub const SESSION_CHANGES_WAITING_MAX: usize = 1_024;
+/// A session as a line of JSON: its ID token, and texts with bounds of their own.
+pub const SESSION_RECORD_BYTES_MAX: usize = 16_384;
+/// Changes of sessions in one message: at most [`SESSION_RECORD_BYTES_MAX`] each.
+pub const SESSION_CHANGES_AT_ONCE: usize = 8;
+/// The provider's name for somebody (OpenID Connect Core 1.0, 2), and for a session of theirs.
+pub const SUBJECT_BYTES_MAX: usize = 255;
+/// How often sessions that have ended are let go of.
+pub const SESSIONS_SWEEP_INTERVAL_MS: u64 = 60_000;
+/// Logins of a policy.
+pub const LOGINS_MAX: usize = 16;
+/// A browser may be about to log in in so many tabs; the next one takes the place of one of these.
+pub const LOGIN_TABS_MAX: u8 = 4;
+/// A login that was begun ends within so long, or not at all.
+pub const LOGIN_PROGRESS_MAX_S: u64 = 600;
+/// A path that a browser comes back to after its login; it travels in a cookie.
+pub const RETURN_PATH_BYTES_MAX: usize = 1_024;
+/// The code that a provider sends, and each other text of its answer.
+pub const LOGIN_TEXT_BYTES_MAX: usize = 2_048;
+/// Codes of one worker that are being exchanged; over it, people are told to come again.
+pub const LOGIN_EXCHANGES_MAX: u32 = 64;
+/// From the first packet to the last byte of the token endpoint's answer.
+pub const LOGIN_EXCHANGE_TIMEOUT_MS: u64 = 10_000;
+/// The answer of a token endpoint: three tokens of the largest kind, and more.
+pub const LOGIN_ANSWER_BYTES_MAX: usize = 65_536;
+/// How long a login waits for the provider's new key, which is asked for once a second.
+pub const LOGIN_KEYS_WAIT_MS: u64 = 3_000;
+/// How often it looks whether it is there.
+pub const LOGIN_KEYS_BEAT_MS: u64 = 100;
+/// A logout token is as long as any, and its form a little longer.
+pub const LOGOUT_BODY_BYTES_MAX: u64 = 16_384;
+/// A logout token that was issued longer ago is of no use to anyone but who caught it.
+pub const LOGOUT_TOKEN_AGE_MAX_S: u64 = 300;
+/// What a provider says of itself.
+pub const DISCOVERY_BYTES_MAX: usize = 65_536;
+/// Addresses of a token endpoint that are tried.
+pub const LOGIN_ADDRESSES_MAX: usize = 8;
 /// A credential in a request that is no token: more than ten times what a key has.
 pub const CREDENTIAL_BYTES_MAX: usize = 1_024;
 /// Slots of the table of failures: addresses, networks and consumers. 16 bytes each, 1 MiB.

@@ -20,6 +20,7 @@ use crate::{
     events::Events,
     figures::{Meter, one},
     identity::{Denied, Refused},
+    login::LoginError,
     rate::{Due, Limited},
     rejection::{Rejection, UpstreamFailure},
     route::Route,
@@ -83,6 +84,7 @@ impl Observation {
                 identity: None,
                 leaks: None,
                 denied: None,
+                login: None,
                 forbidden: None,
                 cross_site: None,
                 page: None,
@@ -159,6 +161,12 @@ impl Observation {
                 Rejection::AuthenticationFailures
             }
         }
+    }
+
+    /// Nobody is logged in, or out.
+    pub fn login_failed(&mut self, error: LoginError) -> Rejection {
+        self.context.login = Some(error);
+        error.rejection()
     }
 
     /// They may not.
@@ -320,6 +328,9 @@ impl Drop for Observation {
         }
         if let Some(denied) = self.context.denied {
             self.meter.denied(denied);
+        }
+        if let Some(error) = self.context.login {
+            self.meter.login_failed(error);
         }
         if let Some(identity) = &self.context.identity {
             self.meter.authenticated(identity.method);

@@ -2,6 +2,8 @@
 
 mod ends;
 
+mod ours;
+
 use std::{
     net::IpAddr,
     rc::Rc,
@@ -16,7 +18,10 @@ use http::{
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 
-use self::ends::{own, refuse, shaped, share};
+use self::{
+    ends::{own, refuse, shaped, share},
+    ours::Ours,
+};
 use crate::{
     answer::Asked,
     authorise,
@@ -26,7 +31,7 @@ use crate::{
     context::{Protocol, RequestId},
     figures::one,
     headers::{self, trailers},
-    identity::Identity,
+    identity::{Identity, Refused},
     observe::Observation,
     policy::{BackendProtocol, ClientCertificateUse},
     rate::{self, When},
@@ -137,6 +142,10 @@ async fn stages(
     // 3. request: the head means the same to every reader
     let target = request::inspect(&request, limits)?;
     // 4. route: what becomes of it; what no route takes goes nowhere
+    if let Some((login, page)) = client.logins.page(&target) {
+        let ours = Ours { login, page, target: &target };
+        return ours.serve(request, client, fate, observation).await.map(Outcome::Own);
+    }
     if let Some(answer) = preflight(&request, &target, client, observation)? {
         return Ok(Outcome::Preflight(answer));
     }
@@ -180,10 +189,17 @@ async fn stages(
     }
     // 7. identity: who it is, where the route asks
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-    let recognised = client
-        .identifier
-        .recognise(route.place, request.headers(), client.certificate.as_deref(), from, now)
-        .map_err(|refused| observation.nobody(refused))?;
+    let certificate = client.certificate.as_deref();
+    let recognised =
+        client.identifier.recognise(route.place, request.headers(), certificate, from, now);
+    if let Err(Refused::Denied(denied)) = &recognised {
+        let (method, headers) = (request.method(), request.headers());
+        if let Some(login) = client.logins.wanted(route.place, *denied, method, headers, &target) {
+            let sent = login.begin(target.path.as_str(), headers, now, &client.meter);
+            return sent.map(Outcome::Own).map_err(|error| observation.login_failed(error));
+        }
+    }
+    let recognised = recognised.map_err(|refused| observation.nobody(refused))?;
     let mut told = Vec::new();
     if let Some(recognised) = recognised {
         observation.context.identity = Some(recognised.identity);
@@ -343,6 +359,7 @@ async fn stages(
     if follows {
         trailers::announce(&mut head.headers, &announced);
     }
+    client.identifier.keep_own_cookies(&mut head.headers);
     if let Some(cookies) = &route.cookies {
         client.meter.cookies_hardened.fetch_add(cookies.harden(&mut head.headers), Relaxed);
     }

@@ -29,6 +29,8 @@ pub mod jwt;
 
 pub mod validate;
 
+pub mod login;
+
 mod clients;
 
 mod behaviour;
@@ -53,6 +55,7 @@ pub use self::{
     events::{EventsPolicy, SyslogPolicy, WebhookPolicy},
     identity::{ApiKeyPolicy, ConsumerPolicy, FailuresPolicy},
     jwt::{ClaimHeader, JwtPolicy, KeyOrigin, KeyText},
+    login::{LoginPolicy, ProviderPolicy, SecretText},
     rate::{Counted, KeyPart, RateAlgorithm, RatePolicy, RateStorePolicy, RouteRates},
     rollout::{
         CanaryPolicy, ForwardPolicy, MirrorPolicy, OverridePolicy, SharePolicy, Source, Sticky,
@@ -86,6 +89,9 @@ pub struct GatewayPolicy {
     /// Whose tokens are taken; a route names one of them.
     #[serde(default)]
     pub jwts: Vec<JwtPolicy>,
+    /// Where people log in; a route names one of them.
+    #[serde(default)]
+    pub logins: Vec<LoginPolicy>,
     /// Who has API keys, and what these may have.
     #[serde(default)]
     pub consumers: Vec<ConsumerPolicy>,
@@ -128,10 +134,23 @@ pub struct GatewayPolicy {
 }
 
 impl GatewayPolicy {
+    /// Whose tokens are verified: those of requests, and those of logins.
+    pub fn issuers(&self) -> impl Iterator<Item = &JwtPolicy> {
+        self.jwts.iter().chain(self.logins.iter().map(|login| &login.jwt))
+    }
+
     /// Gives an issuer its keys; of one that is not there they are nobody's.
     pub fn set_keys(&mut self, jwt: &str, keys: KeyText) {
-        if let Some(found) = self.jwts.iter_mut().find(|found| found.name == jwt) {
+        let logins = self.logins.iter_mut().map(|login| &mut login.jwt);
+        if let Some(found) = self.jwts.iter_mut().chain(logins).find(|found| found.name == jwt) {
             found.keys = Some(keys);
+        }
+    }
+
+    /// Gives a login what its provider says of itself; where there is none of this name it is nobody's.
+    pub fn set_provider(&mut self, login: &str, provider: ProviderPolicy) {
+        if let Some(found) = self.logins.iter_mut().find(|found| found.name() == login) {
+            found.provider = Some(provider);
         }
     }
 }

@@ -56,11 +56,13 @@ pub enum Rejection {
     VerdictBlocked,
     StepUpRequired,
     VerdictUnavailable,
+    LoginFailed,
+    LoginUnavailable,
 }
 
 impl Rejection {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Rejection; 48] = [
+    pub const ALL: [Rejection; 50] = [
         Rejection::RequestMalformed,
         Rejection::FramingAmbiguous,
         Rejection::HostMissing,
@@ -109,6 +111,8 @@ impl Rejection {
         Rejection::VerdictBlocked,
         Rejection::StepUpRequired,
         Rejection::VerdictUnavailable,
+        Rejection::LoginFailed,
+        Rejection::LoginUnavailable,
     ];
 
     /// The value of the metric label and of the access log's `rejection`.
@@ -371,6 +375,18 @@ impl Rejection {
                 "verdict_unavailable",
                 "Service unavailable",
                 "The request could not be checked. Try again shortly.",
+            ),
+            Self::LoginFailed => (
+                400,
+                "login_failed",
+                "Bad request",
+                "The login or logout could not be finished. Begin again.",
+            ),
+            Self::LoginUnavailable => (
+                503,
+                "login_unavailable",
+                "Service unavailable",
+                "Nobody can log in at the moment. Try again shortly.",
             ),
             Self::Forbidden => {
                 (403, "forbidden", "Forbidden", "You may not do this at this address.")

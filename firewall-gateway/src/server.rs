@@ -23,9 +23,11 @@ use crate::{
         Identities, IdentityError,
         api_key::{handed, store::KeyStore},
         jwt::Issuers,
+        session::{self, store::SessionStore},
     },
     limits::LimitError,
     listener::BoundListener,
+    login::{LoginFault, Logins},
     policy::{BackendPolicy, ChallengePolicy, GatewayPolicy, TicketKey},
     rate::{RateError, Rates},
     route::{RouteError, Router},
@@ -51,6 +53,8 @@ pub struct Handed {
     pub keys: Option<File>,
     /// Where events go.
     pub events: Option<File>,
+    /// The sessions.
+    pub sessions: Option<File>,
 }
 
 /// The same, with what the daemon handed over.
@@ -70,6 +74,11 @@ pub fn serve_handed(
         // The position is shared with the one who wrote.
         keys.rewind().map_err(ServeError::Keys)?;
         handed::read(BufReader::new(keys), &shared.identities.keys).map_err(ServeError::Keys)?;
+    }
+    if let Some(mut sessions) = handed.sessions {
+        sessions.rewind().map_err(ServeError::Sessions)?;
+        let store = &shared.identities.sessions;
+        session::handed::read(BufReader::new(sessions), store).map_err(ServeError::Sessions)?;
     }
     if let Some(store) = &policy.rate_store {
         shared.rates.connect(store).map_err(ServeError::Thread)?;
@@ -104,6 +113,7 @@ pub fn serve_handed(
         meters,
         router: shared.router.clone(),
         identities: shared.identities.clone(),
+        logins: shared.logins.clone(),
         rates: shared.rates.clone(),
         behaviour: shared.behaviour.clone(),
         upstreams: shared.upstreams.clone(),
@@ -158,6 +168,7 @@ fn shared(
     let events = policy.events.as_ref().map(|it| Events::new(it, policy.upstreams.len()));
     let events = events.transpose()?.map(Arc::new);
     let (acceptor, facts) = Acceptor::new(policy)?;
+    let identities = Arc::new(Identities::new(policy)?);
     let shared = Shared {
         limits: Arc::new(policy.limits.clone()),
         clients: Arc::new(Clients::new(&policy.clients, &policy.limits)),
@@ -172,7 +183,8 @@ fn shared(
         ),
         tracer: None,
         events,
-        identities: Arc::new(Identities::new(policy)?),
+        logins: Arc::new(Logins::new(policy, identities.sessions.clone())?),
+        identities,
         rates: Arc::new(Rates::new(policy)?),
         answers: Arc::new(AnswerTable::new(policy)?),
         upstreams: upstreams.collect::<Result<_, _>>()?,
@@ -189,6 +201,7 @@ pub struct Gateway {
     meters: Vec<Arc<Meter>>,
     router: Arc<Router>,
     identities: Arc<Identities>,
+    logins: Arc<Logins>,
     rates: Arc<Rates>,
     behaviour: Option<Arc<Behaviour>>,
     upstreams: Arc<[Arc<SharedUpstream>]>,
@@ -220,6 +233,7 @@ impl Gateway {
         }
         sum.verdicts = self.router.verdicts();
         (sum.api_keys, sum.api_keys_refused) = self.identities.keys.counts();
+        (sum.sessions, sum.sessions_refused) = self.identities.sessions.counts();
         for upstream in self.upstreams.iter() {
             add_rows(&mut sum.upstreams, &[upstream.figures()]);
             add_rows(&mut sum.standings, &upstream.standings());
@@ -251,6 +265,18 @@ impl Gateway {
     #[must_use]
     pub fn keys(&self) -> &KeyStore {
         &self.identities.keys
+    }
+
+    /// The sessions, likewise.
+    #[must_use]
+    pub fn sessions(&self) -> &SessionStore {
+        &self.identities.sessions
+    }
+
+    /// Where people log in.
+    #[must_use]
+    pub fn logins(&self) -> &Logins {
+        &self.logins
     }
 
     /// Puts other backends in place of an upstream's; what is in flight to one that goes finishes.
@@ -329,6 +355,10 @@ pub enum ServeError {
     Events(#[from] EventsError),
     #[error("the API keys that the daemon handed over cannot be read: {0}")]
     Keys(io::Error),
+    #[error("the sessions that the daemon handed over cannot be read: {0}")]
+    Sessions(io::Error),
+    #[error(transparent)]
+    Login(#[from] LoginFault),
     #[error("the gateway was given no listening socket")]
     NoListener,
     #[error("a gateway thread cannot be started: {0}")]

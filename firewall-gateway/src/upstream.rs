@@ -21,7 +21,7 @@ mod pool;
 
 mod multiplex;
 
-mod tls;
+pub(crate) mod tls;
 
 mod spare;
 

@@ -14,10 +14,12 @@ mod key_uses;
 
 mod offences;
 
+mod sessions;
+
 use std::{
     io,
     process::ExitCode,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use self::{
@@ -28,7 +30,10 @@ use self::{
 };
 use crate::{
     figures::{FigureRows, Figures},
-    limits::{DRAIN_BEAT_MS, FIGURE_ROWS_AT_ONCE, FIGURES_INTERVAL_MS, START_TIMEOUT_MS},
+    limits::{
+        DRAIN_BEAT_MS, FIGURE_ROWS_AT_ONCE, FIGURES_INTERVAL_MS, SESSIONS_SWEEP_INTERVAL_MS,
+        START_TIMEOUT_MS,
+    },
     server::{Gateway, Handed, serve_handed},
 };
 
@@ -65,11 +70,12 @@ pub fn run() -> ExitCode {
 
 fn begin(channel: &Channel<io::Stdin>) -> Result<(Gateway, Vec<String>), BeginError> {
     channel.set_receive_timeout(Duration::from_millis(START_TIMEOUT_MS))?;
-    let Orders { policy, listeners, access_log, api_keys: keys, events } = start::receive(channel)?;
+    let Orders { policy, listeners, access_log, api_keys: keys, sessions, events } =
+        start::receive(channel)?;
     logging::start(policy.log);
     // Before the first thread: no_new_privs and Landlock hold for a thread and those it starts.
     let sandbox = sandbox::enter(&policy, listeners.len())?;
-    let gateway = serve_handed(&policy, listeners, Handed { access_log, keys, events })?;
+    let gateway = serve_handed(&policy, listeners, Handed { access_log, keys, sessions, events })?;
     Ok((gateway, sandbox))
 }
 
@@ -82,8 +88,18 @@ fn attend(
     if let Some(waiting) = gateway.offences() {
         offences::tell(waiting)?;
     }
+    if let Some(waiting) = gateway.sessions().told() {
+        sessions::tell(waiting)?;
+    }
     let beat = Duration::from_millis(FIGURES_INTERVAL_MS);
-    let (mut told, mut uses, mut draining) = (Instant::now(), KeyUses::new(), false);
+    let (mut told, mut swept, mut draining) = (Instant::now(), Instant::now(), false);
+    let mut uses = [
+        KeyUses::new(|it, since, from| it.keys().used_since(since, from), FromWorker::ApiKeysUsed),
+        KeyUses::new(
+            |it, since, from| it.sessions().used_since(since, from),
+            FromWorker::SessionsUsed,
+        ),
+    ];
     // One that drains is told of keys too: its connections are open yet.
     while !(draining && gateway.is_drained()) {
         // However many messages come, the figures go out in time.
@@ -112,6 +128,13 @@ fn attend(
                 }
             }
             Ok(Some((ToWorker::ApiKeys(changes), _))) => gateway.keys().change(&changes),
+            Ok(Some((ToWorker::Sessions(changes), _))) => gateway.sessions().change(changes),
+            Ok(Some((ToWorker::Provider { login, provider }, _))) => {
+                // Likewise.
+                if let Err(error) = gateway.logins().renew(&login, &provider) {
+                    tracing::error!(%error, "a login keeps what its provider said before");
+                }
+            }
             Ok(Some((ToWorker::Start { .. }, _))) => return Err(AttendError::SecondStart),
             // The supervisor is gone; nobody else could tell us to end.
             Ok(None) => {
@@ -131,10 +154,19 @@ fn attend(
         for jwt in gateway.issuers().newer_wanted() {
             channel.send(&FromWorker::KeysWanted { jwt }, &[])?;
         }
-        uses.tell(channel, &gateway, false)?;
+        for uses in &mut uses {
+            uses.tell(channel, &gateway, false)?;
+        }
+        if swept.elapsed() >= Duration::from_millis(SESSIONS_SWEEP_INTERVAL_MS) {
+            let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+            gateway.sessions().sweep(now.as_secs());
+            swept = Instant::now();
+        }
         told = Instant::now();
     }
-    uses.tell(channel, &gateway, true)?;
+    for uses in &mut uses {
+        uses.tell(channel, &gateway, true)?;
+    }
     let figures = gateway.finish();
     send_figures(channel, figures)?;
     channel.send(&FromWorker::Drained, &[])?;
@@ -179,8 +211,8 @@ enum AttendError {
     UnknownUpstream(String),
     #[error("a gateway thread has ended by itself")]
     ThreadEnded,
-    #[error("the thread that tells of offences cannot be started: {0}")]
-    Offences(io::Error),
+    #[error("a thread that tells the daemon something cannot be started: {0}")]
+    Telling(io::Error),
     #[error("the channel to the daemon failed: {0}")]
     Channel(#[from] ChannelError),
 }

@@ -30,6 +30,10 @@ mod identity_provider;
 
 mod api_keys;
 
+mod logins;
+
+mod browser;
+
 mod rates;
 mod behaviour;
 

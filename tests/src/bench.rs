@@ -11,6 +11,7 @@
 //! `cargo xtask bench balance`: where requests go, by each rule.
 //! `cargo xtask bench tokens`: what a token adds to a request.
 //! `cargo xtask bench keys`: what an API key adds to one, and a million of them to a worker.
+//! `cargo xtask bench sessions`: the same of a session, and 100,000 of them.
 //! `cargo xtask bench rates`: what a limit adds to one, by algorithm.
 //! `cargo xtask bench validation`: what holding a request against a document costs.
 //! `cargo xtask bench events`: a million events, with the receiver down for a part of the time.
@@ -61,6 +62,8 @@ mod balance;
 mod tokens;
 
 mod keys;
+
+mod sessions;
 
 mod rates;
 
@@ -130,6 +133,8 @@ enum What {
     Tokens,
     /// What an API key adds to one, and a million of them to a worker.
     Keys,
+    /// The same of a session, and 100,000 of them.
+    Sessions,
     /// What a limit adds to one, by algorithm.
     Rates,
     /// What holding a request against the document of its API costs.
@@ -172,6 +177,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         What::Balance => balance::run()?,
         What::Tokens => tokens::run()?,
         What::Keys => keys::run()?,
+        What::Sessions => sessions::run()?,
         What::Rates => rates::run()?,
         What::Validation => validation::run()?,
         What::Events => events::run()?,

@@ -40,6 +40,7 @@ pub mod wait;
 pub mod echo;
 pub mod publisher;
 pub mod acme;
+pub mod oidc;
 pub mod seawall;
 pub mod upstream;
 

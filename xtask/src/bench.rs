@@ -86,6 +86,12 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// What a session adds to a request, and what memory 100,000 of them take.
+    Sessions {
+        /// One object of JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
     /// What a limit of rates adds to a request, by algorithm.
     Rates {
         /// One object of JSON instead of a table.
@@ -133,6 +139,7 @@ pub fn run(options: &Options) -> Result<()> {
         What::Balance { json } => ("balance", json),
         What::Tokens { json } => ("tokens", json),
         What::Keys { json } => ("keys", json),
+        What::Sessions { json } => ("sessions", json),
         What::Rates { json } => ("rates", json),
         What::Validation { json } => ("validation", json),
         What::Events { json } => ("events", json),

@@ -82,7 +82,7 @@ pub fn package_check() -> Result<()> {
 }
 
 /// What `test` needs beside that: a Prometheus that scrapes the daemon, the judge of its rules, an authority
-/// that speaks ACME, and a store that gateways share.
+/// that speaks ACME, a store that gateways share, what runs a provider of identities, and a browser.
 pub fn test() -> Result<()> {
     let tools = [
         ("prometheus", "prometheus"),
@@ -90,6 +90,9 @@ pub fn test() -> Result<()> {
         ("pebble", "pebble"),
         ("pebble-challtestsrv", "pebble"),
         ("redis-server", "redis-server"),
+        ("node", "nodejs"),
+        ("npm", "npm"),
+        ("chromium", "chromium"),
     ];
     programs("test", &tools)
 }

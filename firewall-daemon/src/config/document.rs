@@ -13,6 +13,7 @@ pub mod gateway;
 pub mod tls;
 pub mod routes;
 pub mod jwt;
+pub mod login;
 pub mod consumers;
 pub mod events;
 pub mod behaviour;

@@ -12,7 +12,7 @@ use firewall_gateway::{
 };
 
 use super::{
-    BehaviourConfig, JwtConfig,
+    BehaviourConfig, JwtConfig, LoginConfig,
     tls::{AcmeConfig, CertificateConfig, TlsConfig},
 };
 
@@ -43,6 +43,8 @@ pub struct GatewayConfig {
     pub routes: Vec<RoutePolicy>,
     /// Whose tokens are taken.
     pub jwts: Vec<JwtConfig>,
+    /// Where people log in.
+    pub logins: Vec<LoginConfig>,
     /// Who has API keys.
     pub consumers: Vec<ConsumerPolicy>,
     /// How many keys that do not hold are borne.

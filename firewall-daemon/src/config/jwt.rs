@@ -22,6 +22,8 @@ pub enum KeysConfig {
     File(PathBuf),
     /// At the issuer's endpoint.
     Url(KeysUrlConfig),
+    /// Where a provider of logins says that they are.
+    Discovered(KeysUrlConfig),
 }
 
 /// An issuer's endpoint.
@@ -43,7 +45,7 @@ impl std::fmt::Debug for KeysConfig {
         match self {
             Self::Inline(text) => write!(formatter, "Inline({} bytes)", text.len()),
             Self::File(path) => write!(formatter, "File({})", path.display()),
-            Self::Url(url) => write!(formatter, "{url:?}"),
+            Self::Url(url) | Self::Discovered(url) => write!(formatter, "{url:?}"),
         }
     }
 }

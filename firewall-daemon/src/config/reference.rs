@@ -50,6 +50,7 @@ fn documents() -> String {
         include_str!("document/tls.rs"),
         include_str!("document/routes.rs"),
         include_str!("document/jwt.rs"),
+        include_str!("document/login.rs"),
         include_str!("document/consumers.rs"),
         include_str!("document/authorise.rs"),
         include_str!("document/browser.rs"),

@@ -16,6 +16,7 @@ mod routes;
 mod clients;
 mod answers;
 mod jwt;
+mod login;
 mod behaviour;
 mod consumers;
 mod events;
@@ -99,6 +100,7 @@ gateway:
     http2_streams_max: 21
     body_gather_bytes: 23
     bytes_per_s_min: 22
+    sessions_max: 25
 control: {socket: /run/x.sock}
 metrics: {listen: '[::1]:9'}
 log: {level: trace, format: text}
@@ -168,6 +170,7 @@ log: {level: trace, format: text}
             http2_streams_max: 21,
             body_gather_bytes: 23,
             bytes_per_s_min: 22,
+            sessions_max: 25,
         }
     );
     assert_eq!(gateway.limits.validate(), Ok(()));
@@ -241,7 +244,7 @@ fn what_is_wrong_is_said_with_its_place() {
         ),
         (
             gateway("limits: {timeout_ms: 1}"),
-            "8:12: unknown field `timeout_ms`, expected one of connections_max, header_bytes_max, headers_max, body_bytes_max, header_timeout_ms, body_timeout_ms, idle_timeout_ms, tls_handshake_timeout_ms, upstream_connect_timeout_ms, upstream_response_timeout_ms, drain_timeout_ms, tunnel_idle_timeout_ms, http2_streams_max, body_gather_bytes, bytes_per_s_min",
+            "8:12: unknown field `timeout_ms`, expected one of connections_max, header_bytes_max, headers_max, body_bytes_max, header_timeout_ms, body_timeout_ms, idle_timeout_ms, tls_handshake_timeout_ms, upstream_connect_timeout_ms, upstream_response_timeout_ms, drain_timeout_ms, tunnel_idle_timeout_ms, http2_streams_max, body_gather_bytes, bytes_per_s_min, sessions_max",
         ),
         (
             gateway("tls: {version_min: 1.1}"),

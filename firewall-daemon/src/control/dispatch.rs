@@ -35,6 +35,8 @@ pub(super) fn answer(
         Request::KeyList { consumer } => {
             written(&Answer::Ok(handler.key_list(consumer.as_deref())))
         }
+        Request::SessionRevoke { which } => told(handler.session_revoke(&caller.named(), &which)),
+        Request::SessionList { consumer } => told(handler.session_list(consumer.as_deref())),
         Request::Plan(ask) => told(handler.plan(caller, &ask)),
         Request::Apply(ask) => told(handler.apply(&caller.named(), &ask)),
         Request::Confirm {} => told(handler.confirm(&caller.named())),

@@ -149,7 +149,8 @@ mod tests {
         control::{
             Applied, ApplyAsk, BackendAsk, BanAdd, BansShown, Changed, GeoAsk, GeoShown,
             HistoryShown, KeyCreate, KeyCreated, KeyRotate, KeysShown, LimitSet, LimitsShown,
-            ListAdd, ListKind, ListRemove, ListShown, PlanAsk, RollbackAsk, Watched, Watchers,
+            ListAdd, ListKind, ListRemove, ListShown, PlanAsk, RollbackAsk, SessionsRevoked,
+            SessionsShown, Watched, Watchers,
         },
         explain::{ExplainError, Explanation, Question, Subject},
         geo::update::From,
@@ -267,6 +268,14 @@ mod tests {
 
         fn key_list(&self, _: Option<&str>) -> KeysShown {
             KeysShown::default()
+        }
+
+        fn session_revoke(&self, _: &Caller, _: &SessionsRevoked) -> Result<Changed, String> {
+            Err("no session".to_owned())
+        }
+
+        fn session_list(&self, _: Option<&str>) -> Result<SessionsShown, String> {
+            Err("no session".to_owned())
         }
 
         fn limit_show(&self) -> Result<LimitsShown, String> {

@@ -9,8 +9,8 @@ use crate::{
     control::{
         Applied, ApplyAsk, BackendAsk, BanAdd, BansShown, Caller, Changed, GeoAsk, GeoShown,
         Handler, HistoryShown, KeyCreate, KeyCreated, KeyRotate, KeysShown, LimitSet, LimitsShown,
-        ListAdd, ListKind, ListRemove, ListShown, NAMED_MAX, PlanAsk, RollbackAsk, Watched,
-        Watchers,
+        ListAdd, ListKind, ListRemove, ListShown, NAMED_MAX, PlanAsk, RollbackAsk, SessionsRevoked,
+        SessionsShown, Watched, Watchers,
     },
     datapath::bans::normal,
     explain::{ExplainError, Explanation, Facts, Question, Subject},
@@ -170,6 +170,19 @@ impl Handler for Daemon {
 
     fn key_list(&self, consumer: Option<&str>) -> KeysShown {
         self.show_keys(consumer)
+    }
+
+    fn session_revoke(&self, caller: &Caller, which: &SessionsRevoked) -> Result<Changed, String> {
+        if let SessionsRevoked::Ids { ids } = which
+            && ids.len() > NAMED_MAX
+        {
+            return Err(format!("expected at most {NAMED_MAX} sessions, found {}", ids.len()));
+        }
+        self.revoke_sessions(caller, which).map_err(|error| error.to_string())
+    }
+
+    fn session_list(&self, consumer: Option<&str>) -> Result<SessionsShown, String> {
+        self.show_sessions(consumer).map_err(|error| error.to_string())
     }
 
     fn detach(&self, caller: &Caller) -> Result<Changed, String> {

@@ -140,9 +140,11 @@ impl Daemon {
         KeysShown { total, keys: kept.into_iter().map(shown).collect() }
     }
 
-    /// What was used and what ended long ago.
-    pub(super) fn sweep_keys(&self) -> Result<(), ChangeError> {
-        Ok(self.api_keys.sweep(now_epoch_s())?)
+    /// What of keys and sessions was used, and what ended.
+    pub(super) fn sweep_credentials(&self) -> Result<(), ChangeError> {
+        self.api_keys.sweep(now_epoch_s())?;
+        self.sessions.sweep(now_epoch_s())?;
+        Ok(())
     }
 
     fn give_out(

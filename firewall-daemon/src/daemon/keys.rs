@@ -18,7 +18,7 @@ use tokio::{
 
 use super::{Daemon, lock, snapshot::now_epoch_s};
 use crate::{
-    config::{Config, JwtConfig, KeysConfig, KeysUrlConfig},
+    config::{Config, JwtConfig, KeysConfig, KeysUrlConfig, LoginConfig},
     feeds::{figures::Figures, schedule},
     fetch,
     jwks::{
@@ -207,7 +207,7 @@ impl Daemon {
                 Said::Same(copy) => (FeedResult::Unchanged, copy),
                 Said::Other(copy) => (FeedResult::New, copy),
             };
-            supervisor.renew_keys(jwt, copy.keys());
+            supervisor.renew_keys(jwt, copy.keys(), copy.provider.clone());
             // In force before they are on the disk: a full disk is no reason to refuse tokens.
             let kept = store::write(&endpoint.copy, &copy);
             taken = Some(copy);
@@ -244,12 +244,17 @@ impl Daemon {
 }
 
 fn endpoints(config: &Config) -> Vec<(JwtConfig, KeysUrlConfig)> {
-    let jwts = config.gateway.iter().flat_map(|gateway| &gateway.jwts);
-    let endpoint = |jwt: &JwtConfig| match &jwt.keys {
-        KeysConfig::Url(endpoint) => Some((jwt.clone(), endpoint.clone())),
+    let issuers = config.gateway.iter().flat_map(|gateway| {
+        gateway.jwts.iter().cloned().chain(gateway.logins.iter().map(LoginConfig::issuer))
+    });
+    let endpoint = |jwt: JwtConfig| match &jwt.keys {
+        KeysConfig::Url(endpoint) | KeysConfig::Discovered(endpoint) => {
+            let endpoint = endpoint.clone();
+            Some((jwt, endpoint))
+        }
         KeysConfig::Inline(_) | KeysConfig::File(_) => None,
     };
-    jwts.filter_map(endpoint).collect()
+    issuers.filter_map(endpoint).collect()
 }
 
 /// From 0 to 1. Where the kernel has no random bits, hosts are not spread, and that is all.
@@ -313,6 +318,7 @@ mod tests {
             fetched_epoch_s: 1,
             confirmed_epoch_s: 1,
             text: String::new(),
+            provider: None,
         };
         refresh.end("a", &old, Some(copy), now);
         assert_eq!(refresh.copy("a", &other), None);

@@ -30,7 +30,7 @@ use crate::{
     datapath::{Datapath, DatapathError, DatapathOptions, PacketOptions, bans::Bans},
     explain::Origin,
     policy::Sources,
-    state::{StateFolder, api_keys::Keyring, bans::BanJournal},
+    state::{StateFolder, api_keys::Keyring, bans::BanJournal, sessions::SessionFile},
     status::{EventStatus, ReloadStatus},
     supervisor::{self, Supervisor, backends, sticky},
 };
@@ -46,6 +46,7 @@ pub fn start(config: Config, kept: Vec<TcpListener>) -> anyhow::Result<Daemon> {
     let audit = audit::Log::open_when_possible(&state.path().join(audit::FILE));
     let journal = BanJournal::open(state.path())?;
     let api_keys = Arc::new(Keyring::open(state.path())?);
+    let sessions = Arc::new(SessionFile::open(state.path()));
     updates::recover(&config);
     let mut sources = Sources::default();
     let prepared = Prepared::new(&config, &changes, &mut sources)?;
@@ -59,7 +60,7 @@ pub fn start(config: Config, kept: Vec<TcpListener>) -> anyhow::Result<Daemon> {
             let mut material = supervisor::material(gateway, config.log)?;
             let (policy, known) = (&mut material.policy, names.known());
             backends::lay_over(policy, &gateway.upstreams, &changes.backends, &known);
-            Some(Supervisor::start(gateway, material, kept, api_keys.clone())?)
+            Some(Supervisor::start(gateway, material, kept, api_keys.clone(), sessions.clone())?)
         }
         None => None,
     };
@@ -112,6 +113,7 @@ pub fn start(config: Config, kept: Vec<TcpListener>) -> anyhow::Result<Daemon> {
         audit,
         journal,
         api_keys,
+        sessions,
         api_key_turn: Mutex::new(()),
         supervisor,
         acme: Default::default(),

@@ -66,21 +66,21 @@ pub async fn changes(daemon: Arc<Daemon>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Workers tell once a minute which keys were used.
+/// Workers tell once a minute which keys and sessions were used.
 const KEYS_BEAT: Duration = Duration::from_secs(60);
 
-/// Writes when API keys were used last, until `stop` says true.
-pub async fn api_keys(daemon: Arc<Daemon>, mut stop: watch::Receiver<bool>) {
+/// Writes when API keys and sessions were used last, until `stop` says true.
+pub async fn credentials(daemon: Arc<Daemon>, mut stop: watch::Receiver<bool>) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(KEYS_BEAT) => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
         let daemon = daemon.clone();
-        match spawn_blocking(move || daemon.sweep_keys()).await {
+        match spawn_blocking(move || daemon.sweep_credentials()).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "the file of API keys cannot be written"),
-            Err(error) => tracing::error!(%error, "the file of API keys cannot be written"),
+            Ok(Err(error)) => tracing::error!(%error, "a file of credentials cannot be written"),
+            Err(error) => tracing::error!(%error, "a file of credentials cannot be written"),
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Why keys that an endpoint sent are not taken. The last good ones stay in force.
 
-use firewall_gateway::identity::jwt::keys::KeyError;
+use firewall_gateway::{identity::jwt::keys::KeyError, login::provider::ProviderError};
 
 use crate::{fetch::FetchError, state::StateError};
 
 /// Every name of a reason in metrics: a closed set.
-pub const REASONS: [&str; 11] = [
+pub const REASONS: [&str; 13] = [
     "connect",
     "tls",
     "timeout",
@@ -16,6 +16,8 @@ pub const REASONS: [&str; 11] = [
     "protocol",
     "stopping",
     "keys",
+    "discovery",
+    "address",
     "store",
 ];
 
@@ -28,6 +30,17 @@ pub enum Refusal {
     /// None of them can be used.
     #[error("{0}")]
     Keys(#[from] KeyError),
+    /// The provider cannot be used.
+    #[error("{0}")]
+    Provider(#[from] ProviderError),
+    /// Nobody knows where its token endpoint is.
+    #[error("token_endpoint: expected a host with an address, found {host:?}: {found}")]
+    Address {
+        /// The host.
+        host: String,
+        /// The system's answer.
+        found: String,
+    },
     /// They are no text.
     #[error("expected keys in UTF-8, found other bytes")]
     Text,
@@ -43,6 +56,8 @@ impl Refusal {
         match self {
             Self::Fetch(error) => error.label(),
             Self::Keys(_) | Self::Text => "keys",
+            Self::Provider(_) => "discovery",
+            Self::Address { .. } => "address",
             Self::Store(_) => "store",
         }
     }

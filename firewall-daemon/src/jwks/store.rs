@@ -5,7 +5,10 @@ use std::{
     path::Path,
 };
 
-use firewall_gateway::{limits::JWT_KEYS_TEXT_BYTES_MAX, policy::KeyText};
+use firewall_gateway::{
+    limits::JWT_KEYS_TEXT_BYTES_MAX,
+    policy::{KeyText, ProviderPolicy},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -17,7 +20,7 @@ use crate::{
 };
 
 /// Keys as text in JSON may take twice their length; the rest has bounds of its own.
-const FILE_BYTES_MAX: u64 = 2 * JWT_KEYS_TEXT_BYTES_MAX as u64 + 16_384;
+const FILE_BYTES_MAX: u64 = 2 * JWT_KEYS_TEXT_BYTES_MAX as u64 + 32_768;
 
 /// Keys as an endpoint sent them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +36,9 @@ pub struct Copy {
     pub confirmed_epoch_s: u64,
     /// The keys.
     pub text: String,
+    /// What the provider says of itself, where it was asked: `url` is where it says it then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderPolicy>,
 }
 
 impl Copy {
@@ -94,6 +100,7 @@ mod tests {
             fetched_epoch_s: 1,
             confirmed_epoch_s: 2,
             text: "{\"keys\":[]}".to_owned(),
+            provider: None,
         };
         write(&path, &copy).expect("written");
         assert_eq!(read(&path, "https://a/").expect("readable"), Some(copy.clone()));

@@ -29,6 +29,12 @@ fn full() -> Snapshot {
     (gateway.figures.api_keys, gateway.figures.api_keys_refused) = (12, 1);
     gateway.figures.leaks = vec![LabelCount { label: "secret".into(), count: 9 }];
     gateway.figures.leaks_unscanned = 16;
+    (gateway.figures.sessions, gateway.figures.sessions_refused) = (16, 17);
+    (gateway.figures.logins_begun, gateway.figures.logins_completed) = (19, 18);
+    let failed = LabelCount { label: "login_timeout".into(), count: 20 };
+    gateway.figures.logins_failed = vec![failed];
+    (gateway.figures.logouts_front, gateway.figures.logouts_back) = (21, 22);
+    gateway.session_changes_lost = 23;
     gateway.figures.cross_site = vec![LabelCount { label: "origin".into(), count: 8 }];
     gateway.figures.validation_faults = vec![LabelCount { label: "schema".into(), count: 6 }];
     gateway.figures.answer_faults = vec![LabelCount { label: "schema".into(), count: 9 }];
@@ -269,6 +275,14 @@ fn lines() {
         "seawall_jwt_keys_refusals_total{jwt=\"main\",reason=\"html\"} 1",
         "seawall_jwt_keys_wanted_total{jwt=\"main\"} 8",
         "seawall_gateway_denied_total{reason=\"expired\"} 7",
+        "seawall_gateway_sessions 16",
+        "seawall_gateway_sessions_refused_total 17",
+        "seawall_gateway_session_changes_lost_total 23",
+        "seawall_gateway_logins_begun_total 19",
+        "seawall_gateway_logins_completed_total 18",
+        "seawall_gateway_logins_failed_total{reason=\"login_timeout\"} 20",
+        "seawall_gateway_logouts_total{channel=\"front\"} 21",
+        "seawall_gateway_logouts_total{channel=\"back\"} 22",
         "seawall_gateway_cross_site_total{reason=\"origin\"} 8",
         "seawall_gateway_validations_total{route=\"users\",verdict=\"refused\"} 32",
         "seawall_gateway_validation_faults_total{fault=\"schema\"} 6",

@@ -10,8 +10,8 @@ use firewall_gateway::{
     limits::OPENAPI_BYTES_MAX,
     policy::{
         AuthenticationPolicy, CertificatePolicy, ClientCertificatePolicy, ClientCertificateUse,
-        DocumentPolicy, EventsPolicy, GatewayPolicy, JwtPolicy, KeyText, LogPolicy,
-        RateStorePolicy, RoutePolicy, TlsPolicy, UpstreamPolicy, UpstreamTlsPolicy,
+        DocumentPolicy, EventsPolicy, GatewayPolicy, JwtPolicy, KeyText, LogPolicy, LoginPolicy,
+        RateStorePolicy, RoutePolicy, SecretText, TlsPolicy, UpstreamPolicy, UpstreamTlsPolicy,
     },
     server::ServeError,
     tls::{CertificateFacts, TlsError},
@@ -22,8 +22,9 @@ use crate::{
     acme::{AcmeError, Store},
     config::{
         CertificateConfig, EventsSinks, GatewayConfig, JwtConfig, KeysConfig, LogConfig,
-        OpenApiConfig, RateStoreConfig, TlsConfig, UpstreamConfig, yaml_options,
+        LoginConfig, OpenApiConfig, RateStoreConfig, TlsConfig, UpstreamConfig, yaml_options,
     },
+    fetch,
     jwks::store,
     state::StateError,
     status::now_epoch_s,
@@ -31,6 +32,8 @@ use crate::{
 
 /// A chain of certificates, a bundle of authorities or an OCSP response may have so many bytes.
 const FILE_BYTES_MAX: u64 = 64 << 10;
+/// All authorities that a host trusts may have so many: some 150 certificates are a quarter of it.
+const AUTHORITIES_BYTES_MAX: u64 = 1 << 20;
 /// Revocation lists may have so many: some 100,000 entries.
 const CRL_BYTES_MAX: u64 = 4 << 20;
 
@@ -129,6 +132,7 @@ pub fn material(config: &GatewayConfig, log: LogConfig) -> Result<Material, Mate
         upstreams: upstreams.collect::<Result<_, _>>()?,
         routes: routes(config)?,
         jwts: config.jwts.iter().map(jwt).collect::<Result<_, _>>()?,
+        logins: logins(config)?,
         clients: config.clients.clone(),
         behaviour: config.behaviour.as_ref().map(|behaviour| behaviour.policy.clone()),
         consumers: config.consumers.clone(),
@@ -324,6 +328,29 @@ fn rate_store(config: &RateStoreConfig) -> Result<RateStorePolicy, MaterialError
     Ok(RateStorePolicy { password: password.transpose()?, ..config.policy.clone() })
 }
 
+fn logins(config: &GatewayConfig) -> Result<Vec<LoginPolicy>, MaterialError> {
+    let login = |login: &LoginConfig| {
+        let LoginConfig { policy, discovery, client_secret } = login;
+        let key = |key: &str| format!("gateway.logins.{}.{key}", policy.name());
+        let secret = client_secret.as_ref().map(|path| {
+            let secret = text(&key("client_secret_file"), path, FILE_BYTES_MAX)?;
+            Ok::<_, MaterialError>(SecretText(secret.trim_end_matches(['\r', '\n']).to_owned()))
+        });
+        let ca = discovery.ca.as_deref().unwrap_or(Path::new(fetch::AUTHORITIES));
+        // What is wrong with the copy is told where it is fetched anew.
+        let copy = store::read(&discovery.copy, &discovery.url).ok().flatten();
+        Ok(LoginPolicy {
+            jwt: jwt(&login.issuer())?,
+            client_secret: secret.transpose()?,
+            ca_pem: text(&key("ca"), ca, AUTHORITIES_BYTES_MAX)?,
+            key_hex: SecretText(sticky::key_hex(&config.sticky_key)?),
+            provider: copy.and_then(|copy| copy.provider),
+            ..policy.clone()
+        })
+    };
+    config.logins.iter().map(login).collect()
+}
+
 fn jwt(config: &JwtConfig) -> Result<JwtPolicy, MaterialError> {
     let name = &config.policy.name;
     let keys = match &config.keys {
@@ -333,7 +360,7 @@ fn jwt(config: &JwtConfig) -> Result<JwtPolicy, MaterialError> {
             Some(KeyText { text: text(&key, path, FILE_BYTES_MAX)?, confirmed_epoch_s: 0 })
         }
         // What is wrong with the copy is told where it is fetched anew.
-        KeysConfig::Url(endpoint) => {
+        KeysConfig::Url(endpoint) | KeysConfig::Discovered(endpoint) => {
             let copy = store::read(&endpoint.copy, &endpoint.url).ok().flatten();
             copy.map(|copy| copy.keys())
         }

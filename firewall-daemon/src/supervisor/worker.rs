@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io,
     os::{
-        fd::{AsFd as _, BorrowedFd, OwnedFd},
+        fd::{AsFd as _, OwnedFd},
         unix::{fs::OpenOptionsExt as _, process::CommandExt as _},
     },
     path::{Path, PathBuf},
@@ -17,12 +17,10 @@ use std::{
 
 use firewall_gateway::{
     figures::{Figures, replace_rows},
-    identity::api_key::store::KeyChange,
-    limits::KEY_CHANGES_AT_ONCE,
+    identity::{api_key::store::KeyChange, session::record::SessionChange},
+    limits::{KEY_CHANGES_AT_ONCE, SESSION_CHANGES_AT_ONCE},
     listener::BoundListener,
-    policy::{
-        BackendPolicy, ChallengePolicy, GatewayPolicy, JwtPolicy, KeyOrigin, KeyText, TicketKey,
-    },
+    policy::{BackendPolicy, ChallengePolicy, GatewayPolicy, JwtPolicy, KeyOrigin, TicketKey},
     worker::{
         channel::{Channel, ChannelError},
         message::{FromWorker, ToWorker},
@@ -31,7 +29,7 @@ use firewall_gateway::{
 };
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
-use super::{told::Told, user::WorkerUser};
+use super::{FetchedKeys, told::Told, user::WorkerUser};
 
 /// From the start of the process to its `ready`.
 const READY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -60,9 +58,9 @@ pub enum WorkerError {
         /// The system's answer.
         error: io::Error,
     },
-    /// The file of API keys could not be made.
-    #[error("cannot hand the API keys to the gateway worker: {0}")]
-    ApiKeys(io::Error),
+    /// The file of API keys or that of sessions could not be made.
+    #[error("cannot hand API keys and sessions to the gateway worker: {0}")]
+    Handed(io::Error),
     /// The channel failed.
     #[error("cannot speak to the gateway worker: {0}")]
     Channel(#[from] ChannelError),
@@ -123,7 +121,7 @@ impl Worker {
         listeners: &[BoundListener],
         user: WorkerUser,
         policy: &GatewayPolicy,
-        api_keys: BorrowedFd<'_>,
+        files: HandedFiles<'_>,
         told: &Arc<Told>,
     ) -> Result<Arc<Self>, WorkerError> {
         let (ours, theirs) =
@@ -146,8 +144,8 @@ impl Worker {
         let events = events.map(|path| append(EVENTS, path)).transpose()?;
         let files = HandedFiles {
             access_log: access_log.as_ref().map(|file| file.as_fd()),
-            api_keys: Some(api_keys),
             events: events.as_ref().map(|file| file.as_fd()),
+            ..files
         };
         start::send(&worker.channel, policy, listeners, files)?;
 
@@ -177,12 +175,23 @@ impl Worker {
 
     /// Tells it what became of API keys. One that cannot be told is killed: the next one knows.
     pub fn tell_api_keys(&self, changes: &[KeyChange]) {
-        for part in changes.chunks(KEY_CHANGES_AT_ONCE) {
+        let parts = changes.chunks(KEY_CHANGES_AT_ONCE);
+        self.tell_or_kill(parts.map(|part| ToWorker::ApiKeys(part.to_vec())));
+    }
+
+    /// Tells it what became of sessions, likewise.
+    pub fn tell_sessions(&self, changes: &[SessionChange]) {
+        let parts = changes.chunks(SESSION_CHANGES_AT_ONCE);
+        self.tell_or_kill(parts.map(|part| ToWorker::Sessions(part.to_vec())));
+    }
+
+    fn tell_or_kill(&self, messages: impl Iterator<Item = ToWorker>) {
+        for message in messages {
             if !self.is_alive() {
                 return;
             }
-            if let Err(error) = self.channel.send(&ToWorker::ApiKeys(part.to_vec()), &[]) {
-                tracing::error!(%error, "the gateway worker is killed: it cannot be told of API keys");
+            if let Err(error) = self.channel.send(&message, &[]) {
+                tracing::error!(%error, "the gateway worker is killed: it cannot be told who may not come in any more");
                 let mut state = self.state();
                 if let Some(child) = &mut state.child {
                     // Not yet reaped, so the number is still its own.
@@ -240,14 +249,22 @@ impl Worker {
         }
     }
 
-    /// Gives it other keys of an issuer, where its issuer has that endpoint.
-    pub fn renew_keys(&self, jwt: &str, endpoint: &str, keys: KeyText) {
-        if self.endpoints.get(jwt).is_none_or(|known| known != endpoint) || !self.is_alive() {
+    /// Gives it other keys of an issuer, where its issuer has that endpoint, and what a provider of logins says of
+    /// itself.
+    pub fn renew_keys(&self, jwt: &str, fetched: &FetchedKeys) {
+        let endpoint = self.endpoints.get(jwt);
+        if endpoint.is_none_or(|known| *known != fetched.endpoint) || !self.is_alive() {
             return;
         }
-        let message = ToWorker::Keys { jwt: jwt.to_owned(), keys };
-        if let Err(error) = self.channel.send(&message, &[]) {
-            tracing::warn!(jwt, %error, "the gateway worker did not take an issuer's keys");
+        let keys = ToWorker::Keys { jwt: jwt.to_owned(), keys: fetched.keys.clone() };
+        let provider = fetched.provider.clone().map(|provider| ToWorker::Provider {
+            login: jwt.to_owned(),
+            provider: Box::new(provider),
+        });
+        for message in [Some(keys), provider].into_iter().flatten() {
+            if let Err(error) = self.channel.send(&message, &[]) {
+                tracing::warn!(jwt, %error, "the gateway worker did not take an issuer's keys");
+            }
         }
     }
 
@@ -379,6 +396,10 @@ impl Worker {
                 Ok(Some((FromWorker::Shown { number }, _))) => self.state().shown = number,
                 Ok(Some((FromWorker::KeysWanted { jwt }, _))) => told.want_keys(jwt),
                 Ok(Some((FromWorker::ApiKeysUsed(uses), _))) => told.used(uses),
+                Ok(Some((FromWorker::SessionsChanged(change), _))) => {
+                    told.sessions.tell(vec![*change]);
+                }
+                Ok(Some((FromWorker::SessionsUsed(uses), _))) => told.sessions_used(uses),
                 Ok(Some((FromWorker::Offences(offences), _))) => told.offences.tell(offences),
                 Ok(Some((FromWorker::Drained, _))) | Ok(None) => return,
                 // A worker that says nonsense may be in an attacker's hands.
@@ -429,7 +450,7 @@ fn endpoints(policy: &GatewayPolicy) -> BTreeMap<String, String> {
         KeyOrigin::Fetched { endpoint, .. } => Some((jwt.name.clone(), endpoint.clone())),
         KeyOrigin::Local => None,
     };
-    policy.jwts.iter().filter_map(endpoint).collect()
+    policy.issuers().filter_map(endpoint).collect()
 }
 
 const ACCESS_LOG: &str = "gateway.access_log.file";

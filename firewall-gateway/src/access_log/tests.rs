@@ -87,6 +87,7 @@ fn lines() {
             route: Some("user".into()),
             identity: None,
             denied: None,
+            login: None,
             limited: None,
             verdict: None,
             forbidden: Some(Forbidden { kind: Kind::Claims, text: "rule:1:claims:a=\"".into() }),

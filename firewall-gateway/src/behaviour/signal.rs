@@ -115,6 +115,7 @@ impl Signal {
             | Rejection::InputUnsupported
             | Rejection::InputTooLarge
             | Rejection::InputInvalid => Self::InvalidInput,
+            Rejection::LoginFailed => Self::CredentialRefused,
             Rejection::Unauthenticated => match denied {
                 Some(Denied::Missing) | None => Self::CredentialMissing,
                 Some(_) => Self::CredentialRefused,
@@ -136,6 +137,7 @@ impl Signal {
             // another site's page uses even less.
             Rejection::CrossSite
             | Rejection::Maintenance
+            | Rejection::LoginUnavailable
             | Rejection::IdleTimeout
             | Rejection::ClientGone
             | Rejection::UpstreamBusy

@@ -110,6 +110,7 @@ impl Decision {
             Rejection::ClientCertificateMissing
             | Rejection::Unauthenticated
             | Rejection::Forbidden
+            | Rejection::LoginFailed
             | Rejection::CrossSite => Self::Denied,
             Rejection::AddressRate
             | Rejection::AddressBusy
@@ -124,6 +125,7 @@ impl Decision {
             | Rejection::UpstreamFailed
             | Rejection::UpstreamTimeout
             | Rejection::AnswerInvalid
+            | Rejection::LoginUnavailable
             | Rejection::DrainCut => Self::Failed,
         }
     }

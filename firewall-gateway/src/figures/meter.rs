@@ -15,6 +15,7 @@ use crate::{
     browser::CrossSite,
     context::Protocol,
     identity::{Denied, Method},
+    login::LoginError,
     policy::LeakKind,
     rejection::{Flood, Rejection, UpstreamFailure},
     tls::HandshakeFailure,
@@ -33,6 +34,11 @@ pub struct Meter {
     rejections: [AtomicU64; Rejection::ALL.len()],
     authenticated: [AtomicU64; Method::ALL.len()],
     denied: [AtomicU64; Denied::COUNT],
+    logins_failed: [AtomicU64; LoginError::ALL.len()],
+    pub logins_begun: AtomicU64,
+    pub logins_completed: AtomicU64,
+    pub logouts_front: AtomicU64,
+    pub logouts_back: AtomicU64,
     forbidden: [AtomicU64; Kind::ALL.len()],
     cross_site: [AtomicU64; CrossSite::ALL.len()],
     validation_faults: [AtomicU64; Fault::ALL.len()],
@@ -93,6 +99,11 @@ impl Meter {
             rejections: std::array::from_fn(|_| AtomicU64::default()),
             authenticated: Default::default(),
             denied: std::array::from_fn(|_| AtomicU64::new(0)),
+            logins_failed: Default::default(),
+            logins_begun: AtomicU64::default(),
+            logins_completed: AtomicU64::default(),
+            logouts_front: AtomicU64::default(),
+            logouts_back: AtomicU64::default(),
             forbidden: Default::default(),
             cross_site: Default::default(),
             validation_faults: Default::default(),
@@ -159,6 +170,11 @@ impl Meter {
     /// Counts one request without a good credential.
     pub fn denied(&self, denied: Denied) {
         one(&self.denied[denied.number()]);
+    }
+
+    /// Counts one login or logout that did not come to its end.
+    pub fn login_failed(&self, error: LoginError) {
+        one(&self.logins_failed[error as usize]);
     }
 
     /// Counts one request whose sender is known.
@@ -262,6 +278,14 @@ impl Meter {
                 &self.authenticated,
             ),
             denied: labels(&mut Denied::all().map(Denied::label), &self.denied),
+            logins_failed: labels(
+                &mut LoginError::ALL.into_iter().map(LoginError::label),
+                &self.logins_failed,
+            ),
+            logins_begun: read(&self.logins_begun),
+            logins_completed: read(&self.logins_completed),
+            logouts_front: read(&self.logouts_front),
+            logouts_back: read(&self.logouts_back),
             cross_site: labels(
                 &mut CrossSite::ALL.into_iter().map(CrossSite::label),
                 &self.cross_site,
@@ -293,6 +317,8 @@ impl Meter {
             // Likewise the keys: no thread owns them.
             api_keys: 0,
             api_keys_refused: 0,
+            sessions: 0,
+            sessions_refused: 0,
             connections_accepted: read(&self.connections_accepted),
             connections_refused: read(&self.connections_refused),
             connections_refused_address: read(&self.connections_refused_address),

@@ -5,7 +5,7 @@
 
 mod bearer;
 
-mod cache;
+pub(crate) mod cache;
 
 mod json;
 
@@ -21,9 +21,9 @@ mod issuer;
 
 mod claims;
 
-mod mapping;
+pub(crate) mod mapping;
 
-mod verify;
+pub(crate) mod verify;
 
 mod error;
 

@@ -101,6 +101,9 @@ pub(super) fn refuse(
         for challenge in client.identifier.challenges(route, denied) {
             head.headers.append(header::WWW_AUTHENTICATE, challenge);
         }
+        if let Some(taken) = client.identifier.taken(route, denied) {
+            head.headers.append(header::SET_COOKIE, taken);
+        }
     }
     let route = observation.route().and_then(|place| client.router.at(place));
     if let Some(verdict) = route.and_then(|route| route.verdict.as_ref())
@@ -108,7 +111,11 @@ pub(super) fn refuse(
     {
         head.headers.append(header::WWW_AUTHENTICATE, verdict.challenge());
     }
-    if matches!(rejection, Rejection::UpstreamBusy | Rejection::VerdictUnavailable) {
+    let busy = matches!(
+        rejection,
+        Rejection::UpstreamBusy | Rejection::VerdictUnavailable | Rejection::LoginUnavailable
+    );
+    if busy {
         head.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     if let Some(wait) = observation.context.retry_after {

@@ -32,6 +32,7 @@ use crate::{
     identity::{Identifier, Identities},
     limits::{ACCEPT_PAUSE_MS, Limits, UNSENT_BYTES_MAX, UPSTREAM_SWEEP_INTERVAL_MS},
     listener::BoundListener,
+    login::Logins,
     rate::Rates,
     route::Router,
     tls::Acceptor,
@@ -54,6 +55,8 @@ pub struct Shared {
     pub router: Arc<Router>,
     /// Who may send requests.
     pub identities: Arc<Identities>,
+    /// Where people log in.
+    pub logins: Arc<Logins>,
     /// How often requests may come.
     pub rates: Arc<Rates>,
     /// How answers look.
@@ -199,6 +202,7 @@ impl Thread {
             limits: self.shared.limits.clone(),
             router: self.shared.router.clone(),
             identifier: self.identifier.clone(),
+            logins: self.shared.logins.clone(),
             rates: self.shared.rates.clone(),
             answers: self.shared.answers.clone(),
             access_log: self.shared.access_log.clone(),

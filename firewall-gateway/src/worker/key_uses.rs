@@ -1,4 +1,4 @@
-//! Which API keys were used, told now and then and never for a request.
+//! Which API keys and sessions were used, told now and then and never for a request.
 
 use std::{
     io,
@@ -10,12 +10,18 @@ use super::{
     message::FromWorker,
 };
 use crate::{
+    identity::api_key::store::KeyUse,
     limits::{KEY_USE_MESSAGES_MAX, KEY_USES_INTERVAL_MS},
     server::Gateway,
 };
 
-/// What was told of the uses of keys.
+/// Looks from a place on for what was used since a minute: uses, and where to go on.
+pub type Walk = fn(&Gateway, u32, usize) -> (Vec<KeyUse>, Option<usize>);
+
+/// What was told of the uses of one kind of credential.
 pub struct KeyUses {
+    walk: Walk,
+    message: fn(Vec<KeyUse>) -> FromWorker,
     /// When a walk through all keys began last.
     began: SystemTime,
     at: Instant,
@@ -26,9 +32,9 @@ pub struct KeyUses {
 
 impl KeyUses {
     /// Nothing was told yet.
-    pub fn new() -> Self {
+    pub fn new(walk: Walk, message: fn(Vec<KeyUse>) -> FromWorker) -> Self {
         let began = SystemTime::now();
-        Self { began, at: Instant::now(), since_min: minute(began), from: None }
+        Self { walk, message, began, at: Instant::now(), since_min: minute(began), from: None }
     }
 
     /// Tells what is due; all of it where it is the last time.
@@ -51,9 +57,9 @@ impl KeyUses {
             None => return Ok(()),
         };
         for _ in 0..KEY_USE_MESSAGES_MAX {
-            let (uses, next) = gateway.keys().used_since(self.since_min, from);
+            let (uses, next) = (self.walk)(gateway, self.since_min, from);
             if !uses.is_empty() {
-                channel.send(&FromWorker::ApiKeysUsed(uses), &[])?;
+                channel.send(&(self.message)(uses), &[])?;
             }
             let Some(next) = next else {
                 // What is used within this minute is told again: it costs less than to miss it.

@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     behaviour::offence::Offence,
     figures::{BackendFigures, BackendStanding, Figures, RouteFigures, UpstreamStanding},
-    identity::api_key::store::{KeyChange, KeyUse},
-    policy::{BackendPolicy, ChallengePolicy, KeyText, TicketKey},
+    identity::{
+        api_key::store::{KeyChange, KeyUse},
+        session::record::SessionChange,
+    },
+    policy::{BackendPolicy, ChallengePolicy, KeyText, ProviderPolicy, TicketKey},
 };
 
 /// What the supervisor says.
@@ -16,7 +19,8 @@ use crate::{
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ToWorker {
     /// The first message; with it come a memory file with the policy, the listening sockets in the
-    /// order of `listeners`, the access log's file, the file of the API keys and that of events, where there are such.
+    /// order of `listeners`, the access log's file, and the files of the API keys, of the sessions and of events, where
+    /// there are such.
     Start {
         /// The policy's length in its file.
         policy_bytes: u64,
@@ -28,6 +32,8 @@ pub enum ToWorker {
         api_keys: bool,
         /// Whether the file of events comes along.
         events: bool,
+        /// Whether the file of the sessions comes along.
+        sessions: bool,
     },
     /// The keys of session tickets from now on, the current one first.
     TicketKeys {
@@ -57,6 +63,15 @@ pub enum ToWorker {
     },
     /// What becomes of API keys, at once: at most `KEY_CHANGES_AT_ONCE`.
     ApiKeys(Vec<KeyChange>),
+    /// What becomes of sessions, at once: at most `SESSION_CHANGES_AT_ONCE`.
+    Sessions(Vec<SessionChange>),
+    /// What the provider of a login says of itself, in place of what it said before.
+    Provider {
+        /// The login's name in the policy.
+        login: String,
+        /// Its endpoints.
+        provider: Box<ProviderPolicy>,
+    },
     /// Accept nothing more, finish what is in flight, say `Drained`, end.
     Drain,
 }
@@ -97,6 +112,10 @@ pub enum FromWorker {
     },
     /// When API keys were used last: at most `KEY_USES_AT_ONCE`.
     ApiKeysUsed(Vec<KeyUse>),
+    /// Somebody has logged in, or out.
+    SessionsChanged(Box<SessionChange>),
+    /// When sessions were used last: at most `KEY_USES_AT_ONCE`.
+    SessionsUsed(Vec<KeyUse>),
     /// Addresses that are to be banned: at most `OFFENCES_AT_ONCE`.
     Offences(Vec<Offence>),
     /// Nothing is in flight any more, or the drain time is over; the worker ends.
@@ -121,5 +140,5 @@ pub const MESSAGE_BYTES_MAX: usize = 192 * 1024;
 /// The kernel passes at most SCM_MAX_FD descriptors in one message.
 pub const MESSAGE_SOCKETS_MAX: usize = 253;
 
-/// Listening sockets leave room for the policy, the access log, the API keys and events.
-pub const LISTENER_SOCKETS_MAX: usize = MESSAGE_SOCKETS_MAX - 4;
+/// Listening sockets leave room for the policy, the access log, the API keys, the sessions and events.
+pub const LISTENER_SOCKETS_MAX: usize = MESSAGE_SOCKETS_MAX - 5;

@@ -24,6 +24,6 @@ pub fn tell(waiting: Receiver<Offence>) -> Result<(), AttendError> {
             }
         }
     };
-    thread.spawn(telling).map_err(AttendError::Offences)?;
+    thread.spawn(telling).map_err(AttendError::Telling)?;
     Ok(())
 }

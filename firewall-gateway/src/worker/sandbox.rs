@@ -98,7 +98,9 @@ fn landlock(policy: &GatewayPolicy) -> String {
     let store = policy.rate_store.iter().map(|store| store.address.port());
     let syslog = policy.events.iter().flat_map(|events| &events.syslog);
     let syslog = syslog.map(|syslog| syslog.address.port());
-    let ports: BTreeSet<u16> = backends.chain(collector).chain(store).chain(syslog).collect();
+    let providers = policy.logins.iter().map(|login| login.port);
+    let ports: BTreeSet<u16> =
+        backends.chain(collector).chain(store).chain(syslog).chain(providers).collect();
     let restricted = || {
         let rules = Ruleset::default()
             .set_compatibility(CompatLevel::BestEffort)

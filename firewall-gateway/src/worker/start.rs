@@ -26,22 +26,26 @@ pub struct Orders {
     pub access_log: Option<File>,
     /// The API keys, where the daemon has a file of them.
     pub api_keys: Option<File>,
+    /// The sessions, where it has a file of them.
+    pub sessions: Option<File>,
     /// Where events go, where the policy names a file.
     pub events: Option<File>,
 }
 
-/// Files that a worker is handed beside its policy.
+/// Files that a worker could not open itself.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HandedFiles<'a> {
-    /// That of the access log.
+    /// Where lines of requests go.
     pub access_log: Option<BorrowedFd<'a>>,
-    /// That of the API keys.
+    /// The API keys.
     pub api_keys: Option<BorrowedFd<'a>>,
+    /// The sessions.
+    pub sessions: Option<BorrowedFd<'a>>,
     /// That of events.
     pub events: Option<BorrowedFd<'a>>,
 }
 
-/// Sends a policy, and duplicates of the listening sockets and of these files.
+/// Sends a policy, and duplicates of the listening sockets and of the files.
 ///
 /// # Errors
 /// The policy is too large, or the worker is gone.
@@ -51,7 +55,7 @@ pub fn send<S: AsFd>(
     listeners: &[BoundListener],
     files: HandedFiles<'_>,
 ) -> Result<(), StartError> {
-    let HandedFiles { access_log, api_keys, events } = files;
+    let HandedFiles { access_log, api_keys, sessions, events } = files;
     let bytes = serde_json::to_vec(policy).map_err(ChannelError::Form)?;
     let policy_bytes = bytes.len() as u64;
     if policy_bytes > POLICY_BYTES_MAX {
@@ -62,7 +66,7 @@ pub fn send<S: AsFd>(
     file.write_all(&bytes).map_err(StartError::File)?;
     let shapes = listeners.iter().map(|listener| listener.shape).collect();
     let sockets = listeners.iter().map(|listener| listener.socket.as_fd());
-    let files = access_log.into_iter().chain(api_keys).chain(events);
+    let files = access_log.into_iter().chain(api_keys).chain(sessions).chain(events);
     let descriptors: Vec<BorrowedFd<'_>> =
         [file.as_fd()].into_iter().chain(sockets).chain(files).collect();
     let start = ToWorker::Start {
@@ -71,6 +75,7 @@ pub fn send<S: AsFd>(
         access_log: access_log.is_some(),
         api_keys: api_keys.is_some(),
         events: events.is_some(),
+        sessions: sessions.is_some(),
     };
     channel.send(&start, &descriptors)?;
     Ok(())
@@ -83,11 +88,13 @@ pub fn send<S: AsFd>(
 pub fn receive<S: AsFd>(channel: &Channel<S>) -> Result<Orders, StartError> {
     let Some((message, descriptors)) = channel.receive()? else { return Err(StartError::NoStart) };
     let (policy_bytes, shapes, files) = match message {
-        ToWorker::Start { policy_bytes, listeners, access_log, api_keys, events } => {
-            (policy_bytes, listeners, [access_log, api_keys, events])
+        ToWorker::Start { policy_bytes, listeners, access_log, api_keys, sessions, events } => {
+            (policy_bytes, listeners, [access_log, api_keys, sessions, events])
         }
         ToWorker::Keys { .. }
         | ToWorker::ApiKeys(_)
+        | ToWorker::Sessions(_)
+        | ToWorker::Provider { .. }
         | ToWorker::TicketKeys { .. }
         | ToWorker::Challenges { .. }
         | ToWorker::Backends { .. }
@@ -106,8 +113,8 @@ pub fn receive<S: AsFd>(channel: &Channel<S>) -> Result<Orders, StartError> {
         .map(|(shape, socket)| BoundListener { shape, socket: TcpListener::from(socket) })
         .collect();
     let mut file = |there: bool| descriptors.next_if(|_| there).map(File::from);
-    let [access_log, api_keys, events] = files.map(&mut file);
-    Ok(Orders { policy, listeners, access_log, api_keys, events })
+    let [access_log, api_keys, sessions, events] = files.map(&mut file);
+    Ok(Orders { policy, listeners, access_log, api_keys, sessions, events })
 }
 
 fn read(file: OwnedFd, policy_bytes: u64) -> Result<GatewayPolicy, StartError> {

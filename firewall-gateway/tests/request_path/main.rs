@@ -23,6 +23,16 @@ mod tokens;
 
 mod keys;
 
+mod provider;
+
+mod login_place;
+
+mod logins;
+
+mod logouts;
+
+mod sessions;
+
 mod behaviour;
 
 mod authorise;

@@ -98,6 +98,8 @@ fn serves_reports_and_drains() {
             | FromWorker::Failed { .. }
             | FromWorker::ApiKeysUsed(_)
             | FromWorker::Offences(_)
+            | FromWorker::SessionsChanged(_)
+            | FromWorker::SessionsUsed(_)
             | FromWorker::KeysWanted { .. }) => panic!("{other:?}"),
         }
     }

@@ -116,7 +116,8 @@ fn time_us(store: &KeyStore, asked: &[HeaderMap]) -> Result<Vec<f64>> {
     Ok(turns)
 }
 
-fn resident_bytes() -> Result<u64> {
+/// What this process takes.
+pub(super) fn resident_bytes() -> Result<u64> {
     let status = fs::read_to_string("/proc/self/status").context("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let number = line.and_then(|line| line.trim().split(' ').next()).context("VmRSS")?;

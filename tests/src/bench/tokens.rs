@@ -10,7 +10,7 @@ use firewall_gateway::{
     policy::{JwtPolicy, KeyOrigin, KeyText},
 };
 use http::{HeaderMap, HeaderValue, header};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     bench::{
@@ -22,8 +22,11 @@ use crate::{
 
 /// Tokens of a turn, each another one: fewer than a thread remembers, so that the second time all are remembered.
 const TOKENS: usize = 1_000;
+/// Whom a token is about.
+pub(super) const SUBJECT: &str = "7b1f3c1e-9a55-4c39-8b61-d1a6d1f0c0ff";
 const TURNS: usize = 11;
-const NOW: u64 = 1_700_000_000;
+/// When all of it happens.
+pub(super) const NOW: u64 = 1_700_000_000;
 /// What the issue asks for.
 const CACHED_US_MAX: f64 = 5.0;
 const ES256_US_MAX: f64 = 120.0;
@@ -55,15 +58,7 @@ fn times_us(kind: Kind, algorithm: Algorithm) -> Result<(f64, f64)> {
     let signer = Signer::new("bench", kind);
     let requests: Vec<HeaderMap> = (0..TOKENS)
         .map(|number| {
-            let claims = json!({
-                "iss": "https://id.example/realms/shop", "aud": ["api", "account"],
-                "sub": "7b1f3c1e-9a55-4c39-8b61-d1a6d1f0c0ff", "jti": number.to_string(),
-                "iat": NOW - 10, "exp": NOW + 300, "azp": "web", "scope": "openid profile email",
-                "realm_access": {"roles": ["offline_access", "uma_authorization", "customer"]},
-                "resource_access": {"account": {"roles": ["manage-account", "view-profile"]}},
-                "preferred_username": "alice", "email": "alice@example.com", "email_verified": true,
-            });
-            let token = signer.token(algorithm.name(), &claims);
+            let token = signer.token(algorithm.name(), &claims(number));
             let value = HeaderValue::from_str(&format!("Bearer {token}"))?;
             Ok(HeaderMap::from_iter([(header::AUTHORIZATION, value)]))
         })
@@ -95,7 +90,20 @@ fn times_us(kind: Kind, algorithm: Algorithm) -> Result<(f64, f64)> {
     Ok((measure::median(verified), measure::median(cached)))
 }
 
-fn policy(keys: &str, algorithm: Algorithm) -> JwtPolicy {
+/// What Keycloak says of somebody.
+pub(super) fn claims(number: usize) -> Value {
+    json!({
+        "iss": "https://id.example/realms/shop", "aud": ["api", "account"],
+        "sub": SUBJECT, "jti": number.to_string(),
+        "iat": NOW - 10, "exp": NOW + 300, "azp": "web", "scope": "openid profile email",
+        "realm_access": {"roles": ["offline_access", "uma_authorization", "customer"]},
+        "resource_access": {"account": {"roles": ["manage-account", "view-profile"]}},
+        "preferred_username": "alice", "email": "alice@example.com", "email_verified": true,
+    })
+}
+
+/// What is asked of its tokens.
+pub(super) fn policy(keys: &str, algorithm: Algorithm) -> JwtPolicy {
     JwtPolicy {
         name: "bench".to_owned(),
         issuer: "https://id.example/realms/shop".to_owned(),

@@ -19,6 +19,7 @@ use crate::config::{
         consumers::{ConsumerDocument, FailuresDocument},
         events::{GatewayEventsDocument, VerdictServiceDocument},
         jwt::JwtDocument,
+        login::LoginDocument,
         rates::{RateLimitDocument, RateStoreDocument},
         routes::RouteDocument,
         tls::{AcmeDocument, CertificateDocument, TlsDocument},
@@ -53,6 +54,7 @@ pub struct GatewayDocument {
     pub upstreams: Option<Entries<UpstreamDocument>>,
     pub routes: Option<Entries<RouteDocument>>,
     pub jwt: Option<Spanned<BTreeMap<Name, JwtDocument>>>,
+    pub logins: Option<Spanned<BTreeMap<Name, LoginDocument>>>,
     pub consumers: Option<Entries<ConsumerDocument>>,
     pub authentication_failures: Option<Spanned<FailuresDocument>>,
     #[serde(default)]
@@ -149,4 +151,5 @@ pub struct GatewayLimitsDocument {
     pub http2_streams_max: Option<Number<1, 10_000>>,
     pub body_gather_bytes: Option<Number<0, 1_048_576>>,
     pub bytes_per_s_min: Option<Number<1, 1_048_576>>,
+    pub sessions_max: Option<Number<1, 1_000_000>>,
 }

@@ -47,4 +47,5 @@ pub struct AuthenticationDocument {
     pub jwt: Option<Spanned<Name>>,
     pub api_key: Option<Spanned<ApiKeyDocument>>,
     pub certificate: Option<Spanned<Flag>>,
+    pub session: Option<Spanned<Name>>,
 }

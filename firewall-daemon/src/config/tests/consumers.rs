@@ -65,11 +65,11 @@ fn what_is_wrong_with_consumers_and_keys_is_said() {
     for (route, expected) in [
         (
             "authentication: [{}]",
-            "expected one of jwt, api_key and certificate, found none of them",
+            "expected one of jwt, api_key, session and certificate, found none of them",
         ),
         (
             "authentication: [{api_key: {}, jwt: main}]",
-            "authentication: expected one of jwt, api_key and certificate, found more than one",
+            "authentication: expected one of jwt, api_key, session and certificate, found more than one",
         ),
         ("authentication: [{password: {}}]", "password"),
         (
@@ -132,7 +132,7 @@ fn what_is_wrong_with_consumers_and_keys_is_said() {
     }
     let alone = "  authentication_failures: {address_per_min: 1}\n";
     let error = load(&config(alone, "methods: [GET]")).unwrap_err().to_string();
-    let expected = "authentication_failures: expected a route that takes API keys, found none";
+    let expected = "expected a route that takes API keys or sessions, found none";
     assert!(error.contains(expected), "{error}");
 }
 

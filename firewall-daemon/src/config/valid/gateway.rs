@@ -9,6 +9,7 @@ mod rollout;
 mod jwt;
 mod authentication;
 mod consumers;
+mod login;
 mod authorise;
 mod browser;
 mod rates;
@@ -55,6 +56,8 @@ impl Check<'_> {
         let client_ca = gateway.tls.client_ca.is_some();
         let jwt_place = gateway.jwt.as_ref().map(|jwt| jwt.referenced);
         let jwts = self.jwts(gateway.jwt, state)?;
+        let logins_place = gateway.logins.as_ref().map_or(place, |logins| logins.referenced);
+        let logins = self.logins(gateway.logins, &jwts, state)?;
         let rates_place = gateway.rate_limits.0.as_ref().map_or(place, |list| list.referenced);
         let rates = self.rate_limits(gateway.rate_limits, gateway.rate_store.is_some())?;
         let rate_store = self.rate_store(gateway.rate_store, &rates)?;
@@ -66,6 +69,7 @@ impl Check<'_> {
         let known = ways::Known {
             client_ca,
             jwts: &jwts,
+            logins: &logins,
             rates: &rates,
             openapi: &openapi,
             services: &services,
@@ -77,6 +81,7 @@ impl Check<'_> {
         self.rates_act(rates_place, &rates, &routes)?;
         self.openapi_acts(openapi_place, &openapi, &routes)?;
         self.jwts_act(jwt_place.unwrap_or(place), &jwts, &routes)?;
+        self.logins_act(logins_place, &logins, &routes)?;
         let consumers_place = gateway.consumers.as_ref().map_or(place, |list| list.referenced);
         let consumers = self.consumers(gateway.consumers)?;
         let failures = gateway.authentication_failures;
@@ -97,6 +102,7 @@ impl Check<'_> {
             upstreams,
             routes,
             jwts,
+            logins,
             rates,
             rate_store,
             openapi,
@@ -183,5 +189,6 @@ fn limits(document: &GatewayLimitsDocument) -> Limits {
         bytes_per_s_min: document
             .bytes_per_s_min
             .map_or(default.bytes_per_s_min, |number| number.cast()),
+        sessions_max: document.sessions_max.map_or(default.sessions_max, |number| number.cast()),
     }
 }

@@ -1,4 +1,4 @@
-//! The keys of a worker: a large table that hardly changes, and a small one for what came since.
+//! The keys of a worker, which change while requests are served.
 
 use std::{
     collections::HashMap,
@@ -13,12 +13,15 @@ use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    table::{Grant, Key, KeyTable, NEVER, REVOKED},
+    table::{Grant, Key, NEVER, REVOKED},
     text::{ID_CHARS, KeyHash},
 };
 use crate::{
-    identity::consumers::{Consumers, shared},
-    limits::{API_KEYS_MAX, KEY_USES_AT_ONCE, RECENT_KEYS_MAX},
+    identity::{
+        consumers::{Consumers, shared},
+        table::Tables,
+    },
+    limits::{API_KEYS_MAX, KEY_USES_AT_ONCE},
 };
 
 /// A key as the daemon keeps it.
@@ -86,25 +89,10 @@ pub struct KeyUse {
 /// All keys. Requests read it without a lock; one thread changes it.
 #[derive(Debug, Default)]
 pub struct KeyStore {
-    tables: ArcSwap<Tables>,
+    tables: ArcSwap<Tables<Key>>,
     consumers: Consumers,
     grants: Mutex<HashMap<GrantPolicy, Arc<Grant>>>,
     refused: AtomicU64,
-}
-
-/// What is known of keys at one moment.
-#[derive(Debug, Default)]
-pub struct Tables {
-    settled: Arc<KeyTable>,
-    recent: Arc<KeyTable>,
-}
-
-impl Tables {
-    /// The key of a hash.
-    #[must_use]
-    pub fn find(&self, hash: &KeyHash) -> Option<&Arc<Key>> {
-        self.settled.find(hash).or_else(|| self.recent.find(hash))
-    }
 }
 
 impl KeyStore {
@@ -116,8 +104,7 @@ impl KeyStore {
 
     /// Puts these keys in the place of all that are there.
     pub fn fill(&self, keys: Vec<Arc<Key>>) {
-        let settled = Arc::new(KeyTable::new(keys));
-        self.tables.store(Arc::new(Tables { settled, recent: Arc::default() }));
+        self.tables.store(Arc::new(Tables::new(keys)));
     }
 
     /// A key of the policy; those that are good for the same share it. Nothing where its id is none.
@@ -153,7 +140,7 @@ impl KeyStore {
 
     /// The keys of this moment.
     #[must_use]
-    pub fn tables(&self) -> Guard<Arc<Tables>> {
+    pub fn tables(&self) -> Guard<Arc<Tables<Key>>> {
         self.tables.load()
     }
 
@@ -165,8 +152,7 @@ impl KeyStore {
             let new = added.iter().find(|(other, _)| other == hash).map(|(_, key)| key.clone());
             new.or_else(|| tables.find(hash).cloned())
         };
-        let room =
-            API_KEYS_MAX.saturating_sub(tables.settled.keys().len() + tables.recent.keys().len());
+        let room = API_KEYS_MAX.saturating_sub(tables.count());
         for change in changes {
             let (hash, ends_epoch_s) = match change {
                 // Told again what it began with, and nothing brings a key back that has ended.
@@ -188,15 +174,8 @@ impl KeyStore {
             }
         }
         if !added.is_empty() {
-            let recent = tables.recent.keys().iter().cloned();
-            let recent: Vec<_> = recent.chain(added.into_iter().map(|(_, key)| key)).collect();
-            self.tables.store(Arc::new(if recent.len() <= RECENT_KEYS_MAX {
-                let recent = Arc::new(KeyTable::new(recent));
-                Tables { settled: tables.settled.clone(), recent }
-            } else {
-                let all = tables.settled.keys().iter().cloned().chain(recent).collect();
-                Tables { settled: Arc::new(KeyTable::new(all)), recent: Arc::default() }
-            }));
+            let added = added.into_iter().map(|(_, key)| key);
+            self.tables.store(Arc::new(tables.with(added)));
         }
     }
 
@@ -204,9 +183,8 @@ impl KeyStore {
     #[must_use]
     pub fn used_since(&self, since_min: u32, from: usize) -> (Vec<KeyUse>, Option<usize>) {
         let tables = self.tables.load();
-        let all = tables.settled.keys().iter().chain(tables.recent.keys());
         let mut uses = Vec::new();
-        for (place, key) in all.enumerate().skip(from) {
+        for (place, key) in tables.iter().enumerate().skip(from) {
             if uses.len() == KEY_USES_AT_ONCE {
                 return (uses, Some(place));
             }
@@ -226,8 +204,8 @@ impl KeyStore {
     /// How many keys there are, and the bytes of their tables.
     #[must_use]
     pub fn size(&self) -> (usize, usize) {
-        let Tables { settled, recent } = &**self.tables.load();
-        (settled.keys().len() + recent.keys().len(), settled.bytes() + recent.bytes())
+        let tables = self.tables.load();
+        (tables.count(), tables.bytes())
     }
 }
 

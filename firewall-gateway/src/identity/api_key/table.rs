@@ -1,18 +1,17 @@
-//! Keys by their hash: open addressing, never locked; what changes of a key is in atomics.
+//! A key, and what it is good for; what changes of it is in atomics.
 
 use std::sync::{
     Arc,
     atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
 };
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::{HeaderName, HeaderValue};
 
 use super::{
     error::KeyError,
     text::{ID_CHARS, KeyHash},
 };
-use crate::identity::consumers::Consumer;
+use crate::identity::{consumers::Consumer, table::Hashed};
 
 /// When a key ends: never.
 pub const NEVER: u64 = u64::MAX;
@@ -42,6 +41,12 @@ pub struct Key {
     ends_epoch_s: AtomicU64,
     used_min: AtomicU32,
     grant: Arc<Grant>,
+}
+
+impl Hashed for Key {
+    fn hash(&self) -> &KeyHash {
+        &self.hash
+    }
 }
 
 impl Key {
@@ -91,78 +96,3 @@ impl Key {
         (minute != 0 && minute >= since_min).then_some((id, u64::from(minute) * 60))
     }
 }
-
-/// Keys that do not become more. Half of the slots at least are empty.
-#[derive(Debug, Default)]
-pub struct KeyTable {
-    // The place of a key, and one; 0 is an empty slot.
-    slots: Box<[u32]>,
-    keys: Box<[Arc<Key>]>,
-}
-
-impl KeyTable {
-    /// A table of these; of two with one hash the first stays.
-    #[must_use]
-    pub fn new(keys: Vec<Arc<Key>>) -> Self {
-        let slots = (keys.len() * 2).next_power_of_two().max(2);
-        let mut table = Self { slots: vec![0; slots].into(), keys: keys.into() };
-        for place in 0..table.keys.len() {
-            let Some(key) = table.keys.get(place) else { break };
-            let slot = table.slots_of(&key.hash).find(|slot| {
-                table.slots.get(*slot).is_none_or(|found| {
-                    *found == 0 || table.key(*found).is_some_and(|other| other.hash == key.hash)
-                })
-            });
-            if let Some(slot) =
-                slot.and_then(|slot| table.slots.get_mut(slot)).filter(|it| **it == 0)
-            {
-                *slot = u32::try_from(place + 1).unwrap_or_default();
-            }
-        }
-        table
-    }
-
-    /// The key of a hash. Whether the first half fits is no secret: only who knows a hash could aim at it, and
-    /// from the hash there is no way back to the key. All of it is compared in constant time.
-    #[must_use]
-    pub fn find(&self, hash: &KeyHash) -> Option<&Arc<Key>> {
-        for slot in self.slots_of(hash) {
-            let key = self.key(*self.slots.get(slot)?)?;
-            if key.hash.0[..TAG_BYTES] == hash.0[..TAG_BYTES]
-                && verify_slices_are_equal(&key.hash.0, &hash.0).is_ok()
-            {
-                return Some(key);
-            }
-        }
-        None
-    }
-
-    /// All of them.
-    #[must_use]
-    pub fn keys(&self) -> &[Arc<Key>] {
-        &self.keys
-    }
-
-    /// Bytes that it takes, without the grants.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        // An `Arc` has two counts beside what it holds.
-        let key = size_of::<Key>() + size_of::<Arc<Key>>() + 2 * size_of::<usize>();
-        self.slots.len() * size_of::<u32>() + self.keys.len() * key
-    }
-
-    fn key(&self, found: u32) -> Option<&Arc<Key>> {
-        self.keys.get((found as usize).checked_sub(1)?)
-    }
-
-    // The hash is uniform already: its first bytes say where to begin.
-    fn slots_of(&self, hash: &KeyHash) -> impl Iterator<Item = usize> + use<> {
-        let mut first = [0u8; 8];
-        first.copy_from_slice(&hash.0[..8]);
-        let (first, slots) = (u64::from_le_bytes(first) as usize, self.slots.len());
-        (0..slots).map(move |step| first.wrapping_add(step) & (slots - 1))
-    }
-}
-
-/// Of a hash so much is compared before all of it is.
-const TAG_BYTES: usize = 16;

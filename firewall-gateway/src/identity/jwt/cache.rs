@@ -14,10 +14,10 @@ use crate::{
 pub type CacheKey = ([u8; 32], usize);
 
 /// The tokens.
-#[derive(Debug, Default)]
-pub struct Cache {
+#[derive(Debug)]
+pub struct Cache<T = Identity> {
     places: HashMap<CacheKey, usize>,
-    slots: Vec<Slot>,
+    slots: Vec<Slot<T>>,
     /// Where the next one to go is looked for.
     hand: usize,
     bytes: usize,
@@ -25,9 +25,9 @@ pub struct Cache {
 
 /// A token that is good for a time.
 #[derive(Clone, Debug)]
-pub struct Verified {
+pub struct Verified<T = Identity> {
     /// Who it is.
-    pub identity: Identity,
+    pub identity: T,
     /// Which keys it was verified with.
     pub generation: u64,
     /// The first second in which it is good...
@@ -37,16 +37,22 @@ pub struct Verified {
 }
 
 #[derive(Debug)]
-struct Slot {
+struct Slot<T> {
     key: CacheKey,
-    verified: Verified,
+    verified: Verified<T>,
     bytes: usize,
     used: bool,
 }
 
-impl Cache {
+impl<T> Default for Cache<T> {
+    fn default() -> Self {
+        Self { places: HashMap::new(), slots: Vec::new(), hand: 0, bytes: 0 }
+    }
+}
+
+impl<T: Clone> Cache<T> {
     /// A token that is still good, verified with these keys.
-    pub fn find(&mut self, key: &CacheKey, generation: u64, now_epoch_s: u64) -> Option<Identity> {
+    pub fn find(&mut self, key: &CacheKey, generation: u64, now_epoch_s: u64) -> Option<T> {
         let slot = self.slots.get_mut(*self.places.get(key)?)?;
         let verified = &slot.verified;
         let timely = (verified.from_epoch_s..verified.until_epoch_s).contains(&now_epoch_s);
@@ -58,7 +64,7 @@ impl Cache {
     }
 
     /// Keeps a token, whose length stands for what it takes; others that were not used lately give way.
-    pub fn keep(&mut self, key: CacheKey, token_bytes: usize, verified: Verified) {
+    pub fn keep(&mut self, key: CacheKey, token_bytes: usize, verified: Verified<T>) {
         let slot = Slot { key, verified, bytes: token_bytes, used: false };
         if let Some(place) = self.places.get(&key) {
             self.forget(*place);

@@ -61,8 +61,8 @@ impl Issuers {
     ///
     /// # Errors
     /// The one that cannot be used, and why.
-    pub fn new(policies: &[JwtPolicy]) -> Result<Self, JwtError> {
-        let all = policies.iter().map(Issuer::new).collect::<Result<Vec<_>, _>>()?;
+    pub fn new<'a>(policies: impl IntoIterator<Item = &'a JwtPolicy>) -> Result<Self, JwtError> {
+        let all = policies.into_iter().map(Issuer::new).collect::<Result<Vec<_>, _>>()?;
         let names = all.iter().flat_map(|issuer| &issuer.headers);
         let headers = names.map(|(name, _)| headers::plain(name.as_str())).collect();
         Ok(Self { all, headers })

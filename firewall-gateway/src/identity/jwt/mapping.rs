@@ -90,6 +90,18 @@ pub fn header(claims: &Map<String, Value>, path: &str) -> Result<Option<HeaderVa
     HeaderValue::from_str(&text).map(Some).map_err(|_| TokenError::ClaimType)
 }
 
+/// A text as a header says it.
+///
+/// # Errors
+/// It is longer than a header may be.
+pub fn text_header(text: &str) -> Result<HeaderValue, TokenError> {
+    let text = encoded(text, b"");
+    if text.len() > CLAIM_HEADER_BYTES_MAX {
+        return Err(TokenError::ClaimsTooLarge);
+    }
+    HeaderValue::from_str(&text).map_err(|_| TokenError::ClaimType)
+}
+
 fn encoded(text: &str, also: &[u8]) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {

@@ -72,7 +72,7 @@ pub struct World {
 
 impl World {
     pub fn new(policy: &JwtPolicy) -> World {
-        let issuers = Arc::new(Issuers::new(std::slice::from_ref(policy)).unwrap());
+        let issuers = Arc::new(Issuers::new([policy]).unwrap());
         let meter = Arc::new(Meter::new([]));
         World { verifier: Verifier::new(issuers.clone(), meter.clone()), issuers, meter }
     }

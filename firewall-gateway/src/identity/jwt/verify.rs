@@ -18,7 +18,7 @@ use super::{
 use crate::{
     figures::{Meter, one},
     identity::{Denied, Identity},
-    limits::{JWT_CLAIMS_DEPTH_MAX, JWT_CLAIMS_VALUES_MAX},
+    limits::{JWT_CLAIMS_DEPTH_MAX, JWT_CLAIMS_VALUES_MAX, JWT_TOKEN_BYTES_MAX},
 };
 
 /// Verifies tokens, in one thread.
@@ -83,6 +83,52 @@ impl Verifier {
         now_epoch_s: u64,
     ) -> Result<Verified, TokenError> {
         let policy = &issuer.policy;
+        let (claims, generation) = self.signed(token, issuer, &policy.types, now_epoch_s)?;
+        let times = claims::check(&claims, policy, now_epoch_s)?;
+        let identity = mapping::identity(claims, policy, credential(key))?;
+        Ok(Verified {
+            identity,
+            generation,
+            from_epoch_s: times.from_epoch_s,
+            until_epoch_s: times.until_epoch_s,
+        })
+    }
+
+    /// What a token says that is not a request's: it is looked at whole each time, and its claims are those that
+    /// the settings at this place ask for. One with `typ` is of one of these types.
+    ///
+    /// # Errors
+    /// Why it is not good.
+    pub fn claims(
+        &self,
+        token: &str,
+        place: usize,
+        types: &[String],
+        now_epoch_s: u64,
+    ) -> Result<Map<String, Value>, TokenError> {
+        let issuer = self.issuers.at(place).ok_or(TokenError::KeysMissing)?;
+        if token.len() > JWT_TOKEN_BYTES_MAX {
+            return Err(TokenError::TooLong);
+        }
+        if issuer.generation() > 0 && issuer.is_stale(now_epoch_s) {
+            issuer.want_newer();
+            return Err(TokenError::KeysStale);
+        }
+        one(&self.meter.tokens_verified);
+        let (claims, _) = self.signed(token, issuer, types, now_epoch_s)?;
+        claims::check(&claims, &issuer.policy, now_epoch_s)?;
+        Ok(claims)
+    }
+
+    /// What a token says whose signature holds, and the number of the keys that it was verified with.
+    fn signed(
+        &self,
+        token: &str,
+        issuer: &Issuer,
+        types: &[String],
+        now_epoch_s: u64,
+    ) -> Result<(Map<String, Value>, u64), TokenError> {
+        let policy = &issuer.policy;
         let parts = Parts::of(token)?;
         let header = Header::read(&decoded(parts.header).ok_or(TokenError::Encoding)?)?;
         if !policy.algorithms.contains(&header.algorithm) {
@@ -90,7 +136,7 @@ impl Verifier {
         }
         let payload = decoded(parts.payload).ok_or(TokenError::Encoding)?;
         let signature = decoded(parts.signature).ok_or(TokenError::Encoding)?;
-        header.check_type(&policy.types)?;
+        header.check_type(types)?;
         let keys = issuer.keys();
         let found = match &keys {
             Some(keys) => keys.set.find(header.kid.as_deref(), header.algorithm),
@@ -101,15 +147,7 @@ impl Verifier {
         if !found.holds(parts.signed, &signature) {
             return Err(TokenError::SignatureWrong);
         }
-        let claims = read_claims(&payload)?;
-        let times = claims::check(&claims, policy, now_epoch_s)?;
-        let identity = mapping::identity(claims, policy, credential(key))?;
-        Ok(Verified {
-            identity,
-            generation: keys.as_ref().map_or(0, |keys| keys.generation),
-            from_epoch_s: times.from_epoch_s,
-            until_epoch_s: times.until_epoch_s,
-        })
+        Ok((read_claims(&payload)?, keys.as_ref().map_or(0, |keys| keys.generation)))
     }
 
     /// There is no key for a token. Where it says that it is of this issuer, newer keys are asked for: one of
@@ -165,6 +203,11 @@ impl<'a> Parts<'a> {
             signed: signed.as_bytes(),
         })
     }
+}
+
+/// The claims of a token that was verified before and kept since.
+pub fn claims_of(token: &str) -> Result<Map<String, Value>, TokenError> {
+    read_claims(&decoded(Parts::of(token)?.payload).ok_or(TokenError::Encoding)?)
 }
 
 fn read_claims(payload: &[u8]) -> Result<Map<String, Value>, TokenError> {

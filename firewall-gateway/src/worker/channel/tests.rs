@@ -63,18 +63,23 @@ fn a_start_message_arrives_with_its_sockets() {
     assert!(received.api_keys.is_none());
     received.access_log.unwrap().write_all(b"a line").unwrap();
     assert_eq!(log.metadata().unwrap().len(), 6);
-    // The file of keys is told from the log's, whichever of them is there.
+    // The files are told from each other, whichever of them are there.
     for with in [None, Some(log.as_fd())] {
-        let keys = File::from(memfd_create(c"keys", MemfdFlags::CLOEXEC).unwrap());
-        let events = File::from(memfd_create(c"events", MemfdFlags::CLOEXEC).unwrap());
-        let (api_keys, events) = (Some(keys.as_fd()), with.and(Some(events.as_fd())));
-        let files = HandedFiles { access_log: with, api_keys, events };
+        let [keys, sessions, events] = [c"keys", c"sessions", c"events"]
+            .map(|name| File::from(memfd_create(name, MemfdFlags::CLOEXEC).unwrap()));
+        let files = HandedFiles {
+            access_log: with,
+            api_keys: Some(keys.as_fd()),
+            sessions: Some(sessions.as_fd()),
+            events: with.and(Some(events.as_fd())),
+        };
         start::send(&ours, &policy, &listeners, files).unwrap();
         let received = start::receive(&theirs).unwrap();
         assert_eq!(received.access_log.is_some(), with.is_some());
         assert_eq!(received.events.is_some(), with.is_some());
         received.api_keys.unwrap().write_all(b"key").unwrap();
-        assert_eq!(keys.metadata().unwrap().len(), 3);
+        received.sessions.unwrap().write_all(b"session").unwrap();
+        assert_eq!([&keys, &sessions].map(|file| file.metadata().unwrap().len()), [3, 7]);
     }
     drop(ours);
     assert!(theirs.receive::<ToWorker>().unwrap().is_none());
@@ -92,6 +97,7 @@ fn a_start_message_that_does_not_hold_together_is_an_error() {
         access_log: false,
         api_keys: false,
         events: false,
+        sessions: false,
     };
     let logging = ToWorker::Start {
         policy_bytes: 2,
@@ -99,6 +105,7 @@ fn a_start_message_that_does_not_hold_together_is_an_error() {
         access_log: true,
         api_keys: false,
         events: false,
+        sessions: false,
     };
     for (message, descriptors, expected) in [
         (ToWorker::Drain, vec![], "expected the message `start`"),
@@ -174,6 +181,7 @@ fn policy(certificates: usize, chain: &str) -> GatewayPolicy {
         upstreams: Vec::new(),
         routes: Vec::new(),
         jwts: Vec::new(),
+        logins: Vec::new(),
         consumers: Vec::new(),
         authentication_failures: Default::default(),
         rates: Vec::new(),

@@ -21,9 +21,9 @@ impl Check<'_> {
         let (mut names, mut others) = (Vec::new(), Vec::new());
         for entry in self.counted("authentication", 1..=AUTHENTICATIONS_MAX, list)? {
             let place = entry.referenced;
-            let AuthenticationDocument { jwt, api_key, certificate } = entry.value;
-            match (jwt, api_key, certificate) {
-                (Some(jwt), None, None) => {
+            let AuthenticationDocument { jwt, api_key, session, certificate } = entry.value;
+            match (jwt, api_key, session, certificate) {
+                (Some(jwt), None, None, None) => {
                     let (Name(name), place) = (jwt.value, jwt.referenced);
                     if !known.jwts.iter().any(|jwt| jwt.policy.name == name) {
                         let message =
@@ -32,10 +32,19 @@ impl Check<'_> {
                     }
                     names.push(Spanned { value: name, referenced: place, defined: place });
                 }
-                (None, Some(key), None) => {
+                (None, Some(key), None, None) => {
                     others.push(AuthenticationPolicy::ApiKey(self.api_key(key)?));
                 }
-                (None, None, Some(certificate)) => {
+                (None, None, Some(session), None) => {
+                    let (Name(name), place) = (session.value, session.referenced);
+                    if !known.logins.iter().any(|login| login.policy.name() == name) {
+                        let message =
+                            format!("session: expected a name of gateway.logins, found {name:?}");
+                        return self.error(place, message);
+                    }
+                    others.push(AuthenticationPolicy::Session(name));
+                }
+                (None, None, None, Some(certificate)) => {
                     if !certificate.value.0 {
                         let message = "certificate: expected true, found false; leave it out";
                         return self.error(certificate.referenced, message.to_owned());
@@ -47,12 +56,17 @@ impl Check<'_> {
                     }
                     others.push(AuthenticationPolicy::Certificate);
                 }
-                (jwt, api_key, certificate) => {
-                    let there = [jwt.is_some(), api_key.is_some(), certificate.is_some()];
+                (jwt, api_key, session, certificate) => {
+                    let there = [
+                        jwt.is_some(),
+                        api_key.is_some(),
+                        session.is_some(),
+                        certificate.is_some(),
+                    ];
                     let found =
                         if there.contains(&true) { "more than one" } else { "none of them" };
                     let message = format!(
-                        "authentication: expected one of jwt, api_key and certificate, found {found}"
+                        "authentication: expected one of jwt, api_key, session and certificate, found {found}"
                     );
                     return self.error(place, message);
                 }
@@ -63,8 +77,16 @@ impl Check<'_> {
             if let Some((last, before)) = others.split_last()
                 && before.iter().any(|other| same_kind(last, other))
             {
-                let message = "authentication: expected api_key and certificate once each, found one \
-                               of them again; name all places of a key in one from";
+                let message = match last {
+                    AuthenticationPolicy::Session(_) => {
+                        "authentication: expected session once, found it again; a browser can be sent \
+                         to one provider"
+                    }
+                    _ => {
+                        "authentication: expected api_key and certificate once each, found one of them \
+                         again; name all places of a key in one from"
+                    }
+                };
                 return self.error(place, message.to_owned());
             }
         }

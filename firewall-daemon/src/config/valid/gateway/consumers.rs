@@ -57,6 +57,7 @@ impl Check<'_> {
             routes.iter().find(|route| route.authentication.iter().any(takes))
         };
         let (by_key, by_certificate) = (taking(is_key), taking(is_certificate));
+        let by_session = taking(|asked| matches!(asked, AuthenticationPolicy::Session(_)));
         let certified = consumers.iter().find(|consumer| !consumer.certificates.is_empty());
         let message = match (by_key, by_certificate) {
             (None, None) if !consumers.is_empty() => {
@@ -64,9 +65,12 @@ impl Check<'_> {
                  authentication: [{api_key: {}}] in gateway.routes, or remove them"
                     .to_owned()
             }
-            (None, _) if let Some(place) = failures => {
-                let message =
-                    "authentication_failures: expected a route that takes API keys, found none";
+            (None, _)
+                if let Some(place) = failures
+                    && by_session.is_none() =>
+            {
+                let message = "authentication_failures: expected a route that takes API keys or \
+                               sessions, found none";
                 return self.error(place, message.to_owned());
             }
             (Some(route), _) if consumers.is_empty() => format!(

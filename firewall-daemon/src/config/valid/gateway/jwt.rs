@@ -24,10 +24,10 @@ const TEXTS_MAX: usize = 32;
 const TEXT_BYTES_MAX: usize = 512;
 const ALGORITHMS_MAX: usize = Algorithm::ALL.len();
 
-const LEEWAY_S: u32 = 60;
-const CONSUMER_CLAIM: &str = "sub";
-const REFRESH: Duration = Duration::from_secs(600);
-const STALE_MAX_S: u32 = 86_400;
+pub(super) const LEEWAY_S: u32 = 60;
+pub(super) const CONSUMER_CLAIM: &str = "sub";
+pub(super) const REFRESH: Duration = Duration::from_secs(600);
+pub(super) const STALE_MAX_S: u32 = 86_400;
 
 impl Check<'_> {
     pub(super) fn jwts(
@@ -142,7 +142,7 @@ impl Check<'_> {
         }
     }
 
-    fn algorithms(&self, list: Entries<String>) -> Result<Vec<Algorithm>, ConfigError> {
+    pub(super) fn algorithms(&self, list: Entries<String>) -> Result<Vec<Algorithm>, ConfigError> {
         let whole = list.referenced;
         let mut algorithms = Vec::new();
         for entry in self.counted("algorithms", 1..=ALGORITHMS_MAX, list)? {
@@ -218,7 +218,7 @@ impl Check<'_> {
         self.error(place, message)
     }
 
-    fn claim_headers(
+    pub(super) fn claim_headers(
         &self,
         headers: Option<Spanned<BTreeMap<String, String>>>,
     ) -> Result<Vec<ClaimHeader>, ConfigError> {
@@ -255,7 +255,7 @@ fn names() -> String {
     Algorithm::ALL.map(Algorithm::name).join(", ")
 }
 
-fn fingerprint(url: &str) -> String {
+pub(super) fn fingerprint(url: &str) -> String {
     let digest = digest::digest(&digest::SHA256, url.as_bytes());
     digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -10,7 +10,7 @@ use serde_saphyr::{Location, Spanned};
 
 use super::events::NamedService;
 use crate::config::{
-    ConfigError, JwtConfig, OpenApiConfig, UpstreamConfig, UpstreamTlsConfig,
+    ConfigError, JwtConfig, LoginConfig, OpenApiConfig, UpstreamConfig, UpstreamTlsConfig,
     document::{
         Entries,
         gateway::{ConnectionsMax, SoleUpstreamDocument, UpstreamDocument, UpstreamTlsDocument},
@@ -34,6 +34,8 @@ pub(super) struct Known<'a> {
     pub client_ca: bool,
     /// Issuers of tokens.
     pub jwts: &'a [JwtConfig],
+    /// Where people log in.
+    pub logins: &'a [LoginConfig],
     /// Limits of rates.
     pub rates: &'a [RatePolicy],
     /// What APIs take.

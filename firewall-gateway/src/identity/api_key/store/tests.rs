@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     identity::api_key::{error::KeyError, handed},
+    limits::RECENT_KEYS_MAX,
     policy::ConsumerPolicy,
 };
 

@@ -1,36 +1,43 @@
-//! Whom workers want banned: waiting, in a bounded queue, for the thread that bans.
+//! What workers tell that takes its time: whom to ban, who has logged in. It waits, in a bounded queue, for the
+//! thread that attends to it.
 
 use std::{
     collections::VecDeque,
     sync::{Condvar, Mutex, PoisonError},
 };
 
-use firewall_gateway::{behaviour::offence::Offence, limits::OFFENCES_AT_ONCE};
-
-/// So many wait; of one more the daemon does not hear until it offends again.
+/// So many wait; of one more the daemon does not hear.
 const WAITING_MAX: usize = 8_192;
 
 /// The queue.
-#[derive(Debug, Default)]
-pub struct OffenceQueue {
-    inner: Mutex<Inner>,
+#[derive(Debug)]
+pub struct Queue<T> {
+    /// So many are attended to at once.
+    at_once: usize,
+    inner: Mutex<Inner<T>>,
     came: Condvar,
 }
 
-#[derive(Debug, Default)]
-struct Inner {
-    waiting: VecDeque<Offence>,
+#[derive(Debug)]
+struct Inner<T> {
+    waiting: VecDeque<T>,
     lost: u64,
     closed: bool,
 }
 
-impl OffenceQueue {
+impl<T> Queue<T> {
+    /// An empty one, of which so many are taken at once.
+    pub fn new(at_once: usize) -> Self {
+        let inner = Inner { waiting: VecDeque::new(), lost: 0, closed: false };
+        Self { at_once, inner: Mutex::new(inner), came: Condvar::new() }
+    }
+
     /// A worker told of these.
-    pub fn tell(&self, offences: Vec<Offence>) {
+    pub fn tell(&self, told: Vec<T>) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        for offence in offences {
+        for one in told {
             if inner.waiting.len() < WAITING_MAX {
-                inner.waiting.push_back(offence);
+                inner.waiting.push_back(one);
             } else {
                 inner.lost += 1;
             }
@@ -40,15 +47,20 @@ impl OffenceQueue {
     }
 
     /// Waits for some, the first that came first; nothing once it is closed.
-    pub fn next(&self) -> Option<Vec<Offence>> {
+    pub fn next(&self) -> Option<Vec<T>> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let waits = |inner: &mut Inner| inner.waiting.is_empty() && !inner.closed;
+        let waits = |inner: &mut Inner<T>| inner.waiting.is_empty() && !inner.closed;
         let mut inner = self.came.wait_while(inner, waits).unwrap_or_else(PoisonError::into_inner);
         if inner.closed {
             return None;
         }
-        let many = inner.waiting.len().min(OFFENCES_AT_ONCE);
+        let many = inner.waiting.len().min(self.at_once);
         Some(inner.waiting.drain(..many).collect())
+    }
+
+    /// What waits yet, and nobody waits for.
+    pub fn left(&self) -> Vec<T> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).waiting.drain(..).collect()
     }
 
     /// Nobody waits any more.
@@ -65,45 +77,39 @@ impl OffenceQueue {
 
 #[cfg(test)]
 mod tests {
-    use std::{net::IpAddr, thread};
+    use std::thread;
 
     use super::*;
 
-    fn offences(many: usize) -> Vec<Offence> {
-        let nth = |number: usize| Offence {
-            address: IpAddr::from((number as u32).to_be_bytes()),
-            score: 100,
-            signals: Vec::new(),
-            request: String::new(),
-        };
-        (0..many).map(nth).collect()
-    }
+    const AT_ONCE: usize = 64;
 
     #[test]
     fn the_queue_has_a_bound_and_an_order() {
-        let queue = OffenceQueue::default();
-        queue.tell(offences(WAITING_MAX + 5));
+        let queue = Queue::new(AT_ONCE);
+        queue.tell((0..WAITING_MAX + 5).collect());
         assert_eq!(queue.lost(), 5);
-        let (mut seen, all) = (Vec::new(), offences(WAITING_MAX));
+        let mut seen = Vec::new();
         while seen.len() < WAITING_MAX {
             let some = queue.next().expect("open");
-            assert!((1..=OFFENCES_AT_ONCE).contains(&some.len()));
+            assert!((1..=AT_ONCE).contains(&some.len()));
             seen.extend(some);
         }
-        assert_eq!(seen, all);
+        assert_eq!(seen, (0..WAITING_MAX).collect::<Vec<_>>());
     }
 
     #[test]
     fn who_waits_hears_at_once_and_of_the_end() {
-        let queue = OffenceQueue::default();
+        let queue = Queue::new(AT_ONCE);
         thread::scope(|scope| {
             let waiting = scope.spawn(|| (queue.next().map(|some| some.len()), queue.next()));
-            queue.tell(offences(3));
+            queue.tell(vec![1, 2, 3]);
             while !queue.inner.lock().expect("whole").waiting.is_empty() {
                 thread::yield_now();
             }
             queue.close();
             assert_eq!(waiting.join().expect("it ends"), (Some(3), None));
         });
+        queue.tell(vec![4]);
+        assert_eq!((queue.next(), queue.left()), (None, vec![4]));
     }
 }

@@ -1,0 +1,27 @@
+//! Logins at a provider.
+
+use std::path::PathBuf;
+
+use firewall_gateway::policy::LoginPolicy;
+
+use super::{JwtConfig, KeysConfig, KeysUrlConfig};
+
+/// An entry of `gateway.logins`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoginConfig {
+    /// What a worker is told; secrets, authorities and what the provider says are not there yet.
+    pub policy: LoginPolicy,
+    /// Where the provider says what it is, and so where its keys are.
+    pub discovery: KeysUrlConfig,
+    /// Where the client's secret is.
+    pub client_secret: Option<PathBuf>,
+}
+
+impl LoginConfig {
+    /// The issuer of its ID tokens.
+    #[must_use]
+    pub fn issuer(&self) -> JwtConfig {
+        let keys = KeysConfig::Discovered(self.discovery.clone());
+        JwtConfig { policy: self.policy.jwt.clone(), keys }
+    }
+}

@@ -1,0 +1,43 @@
+// The API behind the gateway, with a page that uses it: it knows nobody but by what the gateway says.
+//
+// node shop.js HOST PORT
+
+import http from "node:http";
+
+const [host, port] = process.argv.slice(2);
+
+const page = (who) => `<!doctype html><meta charset="utf-8"><title>Shop</title>
+<style>
+  body { font: 16px/1.5 sans-serif; margin: 3rem auto; max-width: 26rem }
+  button { font: inherit; margin-right: 1rem } form { display: inline }
+</style>
+<h1>Shop</h1>
+<p>Logged in as <b id="who">${who}</b>.</p>
+<p><button id="save">Save with a token</button><button id="forget">Save without</button></p>
+<p>Answer: <output id="answer">none yet</output></p>
+<form method="post" action="/.seawall/logout/main"><button id="leave">Log out</button></form>
+<script>
+  const token = () => document.cookie.split("; ")
+    .find((pair) => pair.startsWith("__Host-csrf-token="))?.split("=")[1];
+  async function save(headers) {
+    const answer = await fetch("/app/save", { method: "POST", headers });
+    document.querySelector("#answer").value = answer.status + " " + (await answer.text());
+  }
+  document.querySelector("#save").onclick = () => save({ "X-CSRF-Token": token() });
+  document.querySelector("#forget").onclick = () => save({});
+</script>`;
+
+http
+  .createServer((request, answer) => {
+    const who = request.headers["x-consumer"] ?? "nobody";
+    const asked = `${request.method} ${request.url.split("?")[0]}`;
+    const say = (type, text) => {
+      answer.setHeader("Content-Type", type);
+      answer.end(text);
+    };
+    if (asked === "GET /app/") say("text/html", page(who));
+    else if (asked === "POST /app/save") say("text/plain", `saved for ${who}`);
+    else if (asked.endsWith(" /shared/prices")) say("text/plain", `prices for ${who}`);
+    else say("text/html", "<!doctype html><title>Bye</title><h1>See you soon</h1>");
+  })
+  .listen(Number(port), host, () => console.log("listening"));

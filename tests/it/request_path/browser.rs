@@ -1,0 +1,137 @@
+//! A person with a browser, Chromium, through login, call, what another site's page may not do, and logout.
+//!
+//! `SEAWALL_SCREENSHOTS=FOLDER` writes there what was seen, as docs/screenshots has it.
+
+use std::{env, fs, net::SocketAddr, path::Path, process::Command, time::Duration};
+
+use seawall_tests::{
+    oidc::{self, CLIENT_ID, CLIENT_SECRET, Provider},
+    process::Process,
+    requirement,
+    world::SERVER_IPV4,
+};
+use serde_json::{Value, json};
+
+use crate::site::{API, Ground, Site};
+
+const SHOP: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8_081);
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+const SHOTS: [&str; 4] =
+    ["login-provider", "session-call", "session-csrf-refused", "logout-provider"];
+/// One of them is to be a few tens of kilobytes.
+const SHOT_BYTES_MAX: u64 = 65_536;
+
+fn gateway() -> String {
+    let provider = Provider::issuer();
+    format!(
+        "  upstreams: [{{name: shop, backends: [{{address: '{SHOP}'}}]}}]
+  routes:
+    - name: app
+      path: /app/*
+      authentication: [{{session: main}}]
+      csrf: {{session_cookie: __Host-session-main}}
+      upstream: shop
+    - name: shared
+      path: /shared/*
+      cors: {{origins: ['{provider}'], methods: [PUT], headers: [X-Note]}}
+      upstream: shop
+    - {{name: rest, path: '/*', upstream: shop}}
+  logins:
+    main:
+      issuer: '{provider}'
+      client_id: {CLIENT_ID}
+      client_secret_file: client.secret
+      origin: 'https://{API}'
+      ca: authority.pem
+      scopes: [openid, email]
+      consumer_claim: preferred_username
+"
+    )
+}
+
+fn is_installed() -> bool {
+    let chromium = Command::new("chromium").arg("--version").output();
+    oidc::is_installed() && chromium.is_ok_and(|output| output.status.success())
+}
+
+#[test]
+fn a_browser_logs_in_calls_is_protected_and_logs_out() {
+    let test = "a_browser_logs_in_calls_is_protected_and_logs_out";
+    if !requirement::root(test) {
+        return;
+    }
+    if !is_installed() {
+        requirement::skip(test, "needs chromium, node 20 or later, and npm");
+        return;
+    }
+    let ground = Ground::prepare();
+    let folder = ground.world.folder().to_path_buf();
+    fs::write(folder.join("client.secret"), CLIENT_SECRET).unwrap();
+    for (name, text) in [
+        ("package.json", include_str!("../../browser/package.json")),
+        ("shop.js", include_str!("../../browser/shop.js")),
+        ("visit.js", include_str!("../../browser/visit.js")),
+    ] {
+        fs::write(folder.join(name), text).unwrap();
+    }
+    let origin = format!("https://{API}");
+    let _provider = Provider::start(&ground.world, &ground.authority, &origin).unwrap();
+    let mut command = Command::new("node");
+    command.arg(folder.join("shop.js")).args([SHOP.ip().to_string(), SHOP.port().to_string()]);
+    let mut shop = Process::start(&ground.world.server, &mut command, "shop", &folder).unwrap();
+    let listening = || {
+        let log = fs::read_to_string(folder.join("shop.log")).unwrap_or_default();
+        log.contains("listening").then_some(())
+    };
+    shop.wait_until("listening", START_TIMEOUT, listening).unwrap();
+    let site = Site::start_of(ground, &gateway());
+    let asked = [("jwt", "main"), ("result", "new")];
+    site.wait_for_metric("seawall_jwt_keys_updates_total", &asked, 1);
+
+    let mut command = Command::new("node");
+    command.arg(folder.join("visit.js")).arg(&folder);
+    command.args([origin.as_str(), &SERVER_IPV4.to_string(), &Provider::issuer()]);
+    let output = site.ground.client().output(&mut command).unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let seen: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{said}"));
+    assert!(output.status.success(), "{seen}: {said}");
+    let refused = seen["refused"].as_str().unwrap();
+    assert!(refused.starts_with("403 {") && refused.contains("cross-site"), "{refused}");
+    let expected = json!({
+        "login_url": Provider::issuer(),
+        "app_url": format!("{origin}/app/?from=start"),
+        "who": "ada",
+        "cookie": {"httpOnly": true, "secure": true, "sameSite": "Lax", "path": "/"},
+        "in_progress": 0,
+        "readable": false,
+        "saved": "200 saved for ada",
+        "refused": refused,
+        // A page that sends blindly never learns what became of it: the figures below say.
+        "cross_site": "opaque 0 ",
+        "shared": "cors 200 prices for nobody",
+        "not_shared": "TypeError",
+        "logout_url": format!("{}/session/end", Provider::issuer()),
+        "bye_url": format!("{origin}/"),
+        "again_url": Provider::issuer(),
+    });
+    assert_eq!(seen, expected);
+    for (name, labels, count) in [
+        ("seawall_gateway_logins_begun_total", &[][..], 2),
+        ("seawall_gateway_logins_completed_total", &[], 1),
+        ("seawall_gateway_logouts_total", &[("channel", "front")], 1),
+        ("seawall_gateway_preflights_total", &[], 1),
+        ("seawall_gateway_cross_site_total", &[("reason", "token_missing")], 1),
+        ("seawall_gateway_cross_site_total", &[("reason", "fetch_site")], 1),
+    ] {
+        site.wait_for_metric(name, labels, count);
+    }
+    for name in SHOTS {
+        let file = folder.join(format!("{name}.png"));
+        let bytes = fs::metadata(&file).unwrap().len();
+        assert!((1_000..SHOT_BYTES_MAX).contains(&bytes), "{name}: {bytes} bytes");
+        if let Some(to) = env::var_os("SEAWALL_SCREENSHOTS") {
+            fs::copy(&file, Path::new(&to).join(format!("{name}.png"))).unwrap();
+        }
+    }
+}
