@@ -29,8 +29,8 @@ mod valid;
 pub use behaviour::{BehaviourConfig, OffenceBans};
 pub use feeds::{FeedConfig, GeoUpdateConfig, Provider};
 pub use gateway::{
-    BackendName, EventsSinks, GatewayConfig, OpenApiConfig, RateStoreConfig, UpstreamConfig,
-    UpstreamTlsConfig,
+    BackendName, EventsSinks, GatewayConfig, IntrospectionConfig, OpenApiConfig, RateStoreConfig,
+    UpstreamConfig, UpstreamTlsConfig,
 };
 pub use jwt::{JwtConfig, KeysConfig, KeysUrlConfig};
 pub use limits::{

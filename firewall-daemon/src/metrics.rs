@@ -271,6 +271,14 @@ impl Families<'_> {
             figures.cross_site.iter().map(|row| (vec![("reason", row.label.clone())], row.count)),
         );
         self.counters(
+            "gateway_introspections",
+            "Questions about tokens, by what came of them",
+            figures
+                .introspections
+                .iter()
+                .map(|row| (vec![("outcome", row.label.clone())], row.count)),
+        );
+        self.counters(
             "gateway_leaks",
             "What answers of backends said that they should not",
             figures.leaks.iter().map(|row| (vec![("kind", row.label.clone())], row.count)),

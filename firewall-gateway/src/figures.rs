@@ -71,6 +71,9 @@ pub struct Figures {
     pub preflights: u64,
     /// Cookies of upstreams that were changed or removed.
     pub cookies_hardened: u64,
+    /// Questions about tokens, by what came of them.
+    #[serde(default)]
+    pub introspections: Vec<LabelCount>,
     /// What answers said that they should not, by kind.
     #[serde(default)]
     pub leaks: Vec<LabelCount>,
@@ -269,6 +272,7 @@ impl Figures {
         add_labels(&mut self.answer_faults, &other.answer_faults);
         add_labels(&mut self.cross_site, &other.cross_site);
         add_labels(&mut self.leaks, &other.leaks);
+        add_labels(&mut self.introspections, &other.introspections);
         add_labels(&mut self.http2_floods, &other.http2_floods);
         self.rollouts.add(&other.rollouts);
         rate::add(&mut self.rates, &other.rates);

@@ -6,11 +6,15 @@ pub mod api_key;
 
 pub mod certificate;
 
+pub mod introspection;
+
 pub mod session;
 
 pub mod consumers;
 
 pub mod table;
+
+mod denied;
 
 mod failures;
 
@@ -19,19 +23,21 @@ use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
-pub use self::failures::masked;
 use self::{
-    api_key::{Carriers, Found, Presented, error::KeyError, store::KeyStore},
-    certificate::{CertificateError, Certificates},
+    api_key::{Carriers, Found, Presented, store::KeyStore},
+    certificate::Certificates,
     consumers::Consumers,
     failures::Failures,
-    session::{OwnCookies, SessionCookie, error::SessionError, store::SessionStore},
+    introspection::{Introspector, Opaque, Unanswered},
+    session::{OwnCookies, SessionCookie, store::SessionStore},
 };
+pub use self::{denied::Denied, failures::masked};
 use crate::{
     figures::Meter,
     login::PREFIX,
     policy::{AuthenticationPolicy, GatewayPolicy, LoginPolicy, RoutePolicy},
     tls::ClientCertificate,
+    upstream::Upstream,
 };
 
 /// Who sent a request.
@@ -74,11 +80,14 @@ pub enum Method {
     Session,
     /// A client certificate.
     Certificate,
+    /// A token of which whoever gave it out says that it is good.
+    Introspection,
 }
 
 impl Method {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::ApiKey, Self::Jwt, Self::Session, Self::Certificate];
+    pub const ALL: [Self; 5] =
+        [Self::ApiKey, Self::Jwt, Self::Session, Self::Certificate, Self::Introspection];
 
     /// The value of the metric label.
     #[must_use]
@@ -88,82 +97,10 @@ impl Method {
             Self::Jwt => "jwt",
             Self::Session => "session",
             Self::Certificate => "certificate",
+            Self::Introspection => "introspection",
         }
     }
 }
-
-/// Why a request has no identity. The client is told no more than whether it brought a credential.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Denied {
-    /// It brought none of a kind that the route takes.
-    Missing,
-    /// It brought more than one.
-    Repeated,
-    /// Its token is not good.
-    Jwt(jwt::TokenError),
-    /// Its key does not hold.
-    Key(KeyError),
-    /// Its certificate is nobody's.
-    Certificate(CertificateError),
-    /// Its session does not hold.
-    Session(SessionError),
-}
-
-impl Denied {
-    /// How many there are.
-    pub const COUNT: usize = SESSIONS_FROM + SessionError::ALL.len();
-
-    /// All of them, in the order of their numbers.
-    pub fn all() -> impl Iterator<Item = Self> {
-        [Self::Missing, Self::Repeated]
-            .into_iter()
-            .chain(jwt::TokenError::ALL.into_iter().map(Self::Jwt))
-            .chain(KeyError::ALL.into_iter().map(Self::Key))
-            .chain(CertificateError::ALL.into_iter().map(Self::Certificate))
-            .chain(SessionError::ALL.into_iter().map(Self::Session))
-    }
-
-    /// Its place among all.
-    #[must_use]
-    pub fn number(self) -> usize {
-        match self {
-            Self::Missing => 0,
-            Self::Repeated => 1,
-            Self::Jwt(error) => TOKENS_FROM + error as usize,
-            Self::Key(error) => KEYS_FROM + error as usize,
-            Self::Certificate(error) => CERTIFICATES_FROM + error as usize,
-            Self::Session(error) => SESSIONS_FROM + error as usize,
-        }
-    }
-
-    /// The value of the metric label and of the access log's `denied`.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Missing => "credential_missing",
-            Self::Repeated => "credential_repeated",
-            Self::Jwt(error) => error.label(),
-            Self::Key(error) => error.label(),
-            Self::Certificate(error) => error.label(),
-            Self::Session(error) => error.label(),
-        }
-    }
-
-    /// RFC 6750, 3: whoever brought nothing is told of no error.
-    fn bearer(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
-            // A session is no token.
-            Self::Missing | Self::Session(_) => "Bearer",
-            Self::Repeated => "Bearer error=\"invalid_request\"",
-            Self::Jwt(_) | Self::Key(_) | Self::Certificate(_) => "Bearer error=\"invalid_token\"",
-        })
-    }
-}
-
-const TOKENS_FROM: usize = 2;
-const KEYS_FROM: usize = TOKENS_FROM + jwt::TokenError::ALL.len();
-const CERTIFICATES_FROM: usize = KEYS_FROM + KeyError::ALL.len();
-const SESSIONS_FROM: usize = CERTIFICATES_FROM + CertificateError::ALL.len();
 
 /// Why nobody was recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,6 +124,7 @@ pub struct Identities {
     /// The sessions, likewise.
     pub sessions: Arc<SessionStore>,
     own_cookies: OwnCookies,
+    introspections: Arc<introspection::Services>,
     failures: Failures,
     routes: Vec<Asks>,
 }
@@ -200,6 +138,8 @@ struct Asks {
     keys: Option<Carriers>,
     certificate: bool,
     session: Option<AsksSession>,
+    /// Place among the services that know tokens.
+    introspection: Option<usize>,
 }
 
 /// Whose sessions a route takes.
@@ -236,7 +176,10 @@ impl Identities {
         let failures = Failures::new(policy.authentication_failures);
         let sessions = Arc::new(SessionStore::new(policy.limits.sessions_max));
         let own_cookies = OwnCookies::new(&policy.logins);
+        let introspections =
+            introspection::Services::new(policy).map_err(IdentityError::Introspection)?;
         Ok(Self {
+            introspections: Arc::new(introspections),
             issuers: Arc::new(issuers),
             keys,
             certificates,
@@ -286,7 +229,11 @@ fn milliseconds(now: Duration) -> u64 {
 impl Asks {
     /// Whether it takes nothing that HTTP has a challenge for.
     fn is_certificate_alone(&self) -> bool {
-        self.tokens.is_empty() && self.keys.is_none() && self.session.is_none()
+        !self.takes_tokens() && self.keys.is_none() && self.session.is_none()
+    }
+
+    fn takes_tokens(&self) -> bool {
+        !self.tokens.is_empty() || self.introspection.is_some()
     }
 
     fn new(
@@ -295,7 +242,7 @@ impl Asks {
         logins: &[LoginPolicy],
     ) -> Result<Self, IdentityError> {
         let (mut tokens, mut api_key, mut session) = (Vec::new(), None, None);
-        let mut certificate = false;
+        let (mut certificate, mut introspection) = (false, None);
         for asked in &route.authentication {
             match asked {
                 AuthenticationPolicy::Jwt(name) => {
@@ -307,6 +254,7 @@ impl Asks {
                 }
                 AuthenticationPolicy::ApiKey(policy) => api_key = Some(policy),
                 AuthenticationPolicy::Certificate => certificate = true,
+                AuthenticationPolicy::Introspection(place) => introspection = Some(*place),
                 AuthenticationPolicy::Session(name) => {
                     let asked = AsksSession::new(name, issuers, logins);
                     let unknown =
@@ -315,10 +263,12 @@ impl Asks {
                 }
             }
         }
-        let keys = api_key.map(|policy| Carriers::new(policy, !tokens.is_empty())).transpose();
+        let others = !tokens.is_empty() || introspection.is_some();
+        let keys = api_key.map(|policy| Carriers::new(policy, others)).transpose();
         let keys =
             keys.map_err(|found| IdentityError::Carrier { route: route.name.clone(), found })?;
-        Ok(Self { route: route.name.as_str().into(), tokens, keys, certificate, session })
+        let route = route.name.as_str().into();
+        Ok(Self { route, tokens, keys, certificate, session, introspection })
     }
 }
 
@@ -342,6 +292,10 @@ pub enum IdentityError {
     #[error(transparent)]
     Jwt(#[from] jwt::JwtError),
     #[error(
+        "gateway.introspections: {0:?}: expected an upstream, a path and a client that can be asked"
+    )]
+    Introspection(String),
+    #[error(
         "gateway.routes: route {route:?}: authentication: expected a header that can carry a key, found {found:?}"
     )]
     Carrier { route: String, found: String },
@@ -357,14 +311,16 @@ pub struct Identifier {
     identities: Arc<Identities>,
     tokens: jwt::Verifier,
     sessions: session::Reader,
+    introspector: Introspector,
 }
 
 impl Identifier {
     /// For a thread.
     #[must_use]
     pub fn new(identities: Arc<Identities>, meter: Arc<Meter>) -> Self {
-        let tokens = jwt::Verifier::new(identities.issuers.clone(), meter);
-        Self { identities, tokens, sessions: session::Reader::default() }
+        let tokens = jwt::Verifier::new(identities.issuers.clone(), meter.clone());
+        let introspector = Introspector::new(identities.introspections.clone(), meter);
+        Self { identities, tokens, sessions: session::Reader::default(), introspector }
     }
 
     /// Whether a header, in lower case, is ours alone.
@@ -401,6 +357,45 @@ impl Identifier {
             found = self.certificate(asks, certificate, address, now).map(Some);
         }
         found
+    }
+
+    /// The token that has to be asked about before a request of this route is recognised, where there is one.
+    ///
+    /// # Errors
+    /// Too many credentials of this address did not hold.
+    pub fn opaque<'a>(
+        &self,
+        route: usize,
+        headers: &'a HeaderMap,
+        address: IpAddr,
+        now: Duration,
+    ) -> Result<Option<Opaque<'a>>, Refused> {
+        let Some(asks) = self.identities.routes.get(route) else { return Ok(None) };
+        let Some(place) = asks.introspection else { return Ok(None) };
+        if let Some(carriers) = &asks.keys
+            && !matches!(carriers.find(headers), Ok(Found::Token))
+        {
+            return Ok(None);
+        }
+        let opaque = self.introspector.unknown(place, headers, now.as_secs());
+        if opaque.is_some() {
+            self.identities.may_try(address, now)?;
+        }
+        Ok(opaque)
+    }
+
+    /// Asks about a token, and remembers what is said of it.
+    ///
+    /// # Errors
+    /// Nobody says anything of it.
+    pub async fn introspect(
+        &self,
+        opaque: &Opaque<'_>,
+        upstreams: &[Upstream],
+        address: IpAddr,
+        now: Duration,
+    ) -> Result<(), Unanswered> {
+        self.introspector.ask(opaque, upstreams, address, now.as_secs()).await
     }
 
     fn certificate(
@@ -470,6 +465,13 @@ impl Identifier {
                 }
                 Ok(Found::Token) => {}
             }
+        }
+        if let Some(place) = asks.introspection {
+            let found = self.introspector.recall(place, headers, now.as_secs());
+            return found.map(Some).map_err(|denied| match denied {
+                Denied::Introspection(_) => self.identities.failed(denied, None, address, now),
+                denied => Refused::Denied(denied),
+            });
         }
         if asks.keys.is_none() && asks.tokens.is_empty() {
             return Ok(None);
@@ -544,40 +546,9 @@ impl Identifier {
     pub fn challenges(&self, route: usize, denied: Denied) -> Vec<HeaderValue> {
         let Some(asks) = self.identities.routes.get(route) else { return Vec::new() };
         let by_bearer = asks.keys.as_ref().is_some_and(Carriers::takes_bearer);
-        let bearer = (by_bearer || !asks.tokens.is_empty()).then(|| denied.bearer());
+        let bearer = (by_bearer || asks.takes_tokens()).then(|| denied.bearer());
         let session = asks.session.iter().map(|asked| asked.challenge.clone());
         let by_key = asks.keys.iter().flat_map(Carriers::challenges);
         bearer.into_iter().chain(by_key).chain(session).collect()
-    }
-}
-
-impl Denied {
-    // Of several issuers' reasons the one that says most: that a token is of another issuer says least.
-    fn or(self, other: Self) -> Self {
-        match other {
-            Self::Jwt(jwt::TokenError::IssuerWrong) if self != Self::Missing => self,
-            other => other,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::{Denied, Method};
-
-    #[test]
-    fn numbers_and_labels_agree() {
-        let all: Vec<Denied> = Denied::all().collect();
-        assert_eq!(all.len(), Denied::COUNT);
-        for (number, denied) in all.iter().enumerate() {
-            assert_eq!(denied.number(), number, "{denied:?}");
-        }
-        let labels: BTreeSet<&str> = all.iter().map(|denied| denied.label()).collect();
-        assert_eq!(labels.len(), all.len());
-        for (number, method) in Method::ALL.into_iter().enumerate() {
-            assert_eq!(method as usize, number, "{method:?}");
-        }
     }
 }

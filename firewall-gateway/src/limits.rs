@@ -134,6 +134,12 @@ pub const SCRUB_GATHER_BYTES_MAX: usize = 64 * 1024;
 /// And it is waited for so long.
 pub const SCRUB_GATHER_TIMEOUT_MS: u64 = 5_000;
 
+/// Bytes of what is said of a token (RFC 7662).
+pub const INTROSPECTION_ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// Services that may be asked about tokens.
+pub const INTROSPECTIONS_MAX: usize = 16;
+
 /// Threads of one worker, and so listening sockets for each address.
 pub const THREADS_MAX: u16 = 64;
 /// Addresses the gateway listens on.

@@ -143,7 +143,8 @@ impl Logins {
                 AuthenticationPolicy::Session(name) => Some(name),
                 AuthenticationPolicy::Jwt(_)
                 | AuthenticationPolicy::ApiKey(_)
-                | AuthenticationPolicy::Certificate => None,
+                | AuthenticationPolicy::Certificate
+                | AuthenticationPolicy::Introspection(_) => None,
             });
             let mut places = names.map(|name| all.iter().position(|one| one.name() == name));
             places.next().flatten()

@@ -189,6 +189,12 @@ async fn stages(
     }
     // 7. identity: who it is, where the route asks
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    let opaque = client.identifier.opaque(route.place, request.headers(), from, now);
+    if let Some(opaque) = opaque.map_err(|refused| observation.nobody(refused))? {
+        // Boxed, as few routes ask: room for it in every request would be the memory of all.
+        let asked = client.identifier.introspect(&opaque, &client.upstreams, from, now);
+        Box::pin(asked).await.map_err(|_| Rejection::IntrospectionUnavailable)?;
+    }
     let certificate = client.certificate.as_deref();
     let recognised =
         client.identifier.recognise(route.place, request.headers(), certificate, from, now);

@@ -31,6 +31,8 @@ pub mod validate;
 
 pub mod login;
 
+pub mod introspection;
+
 mod clients;
 
 mod behaviour;
@@ -54,6 +56,7 @@ pub use self::{
     },
     events::{EventsPolicy, SyslogPolicy, WebhookPolicy},
     identity::{ApiKeyPolicy, ConsumerPolicy, FailuresPolicy},
+    introspection::IntrospectionPolicy,
     jwt::{ClaimHeader, JwtPolicy, KeyOrigin, KeyText},
     login::{LoginPolicy, ProviderPolicy, SecretText},
     rate::{Counted, KeyPart, RateAlgorithm, RatePolicy, RateStorePolicy, RouteRates},
@@ -92,6 +95,9 @@ pub struct GatewayPolicy {
     /// Where people log in; a route names one of them.
     #[serde(default)]
     pub logins: Vec<LoginPolicy>,
+    /// Who is asked about tokens; a route names one by its place here.
+    #[serde(default)]
+    pub introspections: Vec<IntrospectionPolicy>,
     /// Who has API keys, and what these may have.
     #[serde(default)]
     pub consumers: Vec<ConsumerPolicy>,

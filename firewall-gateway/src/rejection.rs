@@ -58,11 +58,12 @@ pub enum Rejection {
     VerdictUnavailable,
     LoginFailed,
     LoginUnavailable,
+    IntrospectionUnavailable,
 }
 
 impl Rejection {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Rejection; 50] = [
+    pub const ALL: [Rejection; 51] = [
         Rejection::RequestMalformed,
         Rejection::FramingAmbiguous,
         Rejection::HostMissing,
@@ -113,6 +114,7 @@ impl Rejection {
         Rejection::VerdictUnavailable,
         Rejection::LoginFailed,
         Rejection::LoginUnavailable,
+        Rejection::IntrospectionUnavailable,
     ];
 
     /// The value of the metric label and of the access log's `rejection`.
@@ -387,6 +389,12 @@ impl Rejection {
                 "login_unavailable",
                 "Service unavailable",
                 "Nobody can log in at the moment. Try again shortly.",
+            ),
+            Self::IntrospectionUnavailable => (
+                503,
+                "introspection_unavailable",
+                "Service unavailable",
+                "The credential could not be checked. Try again shortly.",
             ),
             Self::Forbidden => {
                 (403, "forbidden", "Forbidden", "You may not do this at this address.")

@@ -24,6 +24,7 @@ pub mod validate;
 pub mod clients;
 pub mod answers;
 pub mod scrub;
+pub mod introspection;
 
 use gateway::GatewayDocument;
 use packet::PacketDocument;

@@ -6,8 +6,8 @@ use firewall_gateway::{
     limits::Limits,
     policy::{
         AccessLogPolicy, AnswerPolicy, BackendPolicy, ClientsPolicy, ConsumerPolicy,
-        DeliveryPolicy, EventsPolicy, FailuresPolicy, RatePolicy, RateStorePolicy, RoutePolicy,
-        TracePolicy, VerdictServicePolicy,
+        DeliveryPolicy, EventsPolicy, FailuresPolicy, IntrospectionPolicy, RatePolicy,
+        RateStorePolicy, RoutePolicy, TracePolicy, VerdictServicePolicy,
     },
 };
 
@@ -43,6 +43,8 @@ pub struct GatewayConfig {
     pub routes: Vec<RoutePolicy>,
     /// Whose tokens are taken.
     pub jwts: Vec<JwtConfig>,
+    /// Who is asked about tokens.
+    pub introspections: Vec<IntrospectionConfig>,
     /// Where people log in.
     pub logins: Vec<LoginConfig>,
     /// Who has API keys.
@@ -94,6 +96,15 @@ pub struct EventsSinks {
     /// Who tells; this host where nothing is said.
     pub source: Option<String>,
     /// Where what signs stands.
+    pub secret: Option<PathBuf>,
+}
+
+/// An entry of `gateway.introspections`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IntrospectionConfig {
+    /// What the worker is told; the secret is not in it.
+    pub policy: IntrospectionPolicy,
+    /// Where the secret stands.
     pub secret: Option<PathBuf>,
 }
 

@@ -61,6 +61,7 @@ fn documents() -> String {
         include_str!("document/events.rs"),
         include_str!("document/answers.rs"),
         include_str!("document/scrub.rs"),
+        include_str!("document/introspection.rs"),
         include_str!("document/gateway/delivery.rs"),
     ]
     .concat()

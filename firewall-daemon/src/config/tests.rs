@@ -23,6 +23,7 @@ mod events;
 mod authorise;
 mod browser;
 mod scrub;
+mod introspection;
 mod validate;
 mod rates;
 

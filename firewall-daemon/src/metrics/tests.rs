@@ -29,6 +29,7 @@ fn full() -> Snapshot {
     (gateway.figures.api_keys, gateway.figures.api_keys_refused) = (12, 1);
     gateway.figures.leaks = vec![LabelCount { label: "secret".into(), count: 9 }];
     gateway.figures.leaks_unscanned = 16;
+    gateway.figures.introspections = vec![LabelCount { label: "good".into(), count: 24 }];
     (gateway.figures.sessions, gateway.figures.sessions_refused) = (16, 17);
     (gateway.figures.logins_begun, gateway.figures.logins_completed) = (19, 18);
     let failed = LabelCount { label: "login_timeout".into(), count: 20 };
@@ -292,6 +293,7 @@ fn lines() {
         "seawall_gateway_cookies_hardened_total 15",
         "seawall_gateway_leaks_total{kind=\"secret\"} 9",
         "seawall_gateway_leaks_unscanned_total 16",
+        "seawall_gateway_introspections_total{outcome=\"good\"} 24",
         "seawall_gateway_forbidden_total{condition=\"scopes\"} 6",
         "seawall_gateway_rate_limit_requests_total{limit=\"hourly\",result=\"refused\"} 12",
         "seawall_gateway_rate_limit_requests_total{limit=\"hourly\",result=\"shadow\"} 13",

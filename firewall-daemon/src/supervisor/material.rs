@@ -10,8 +10,9 @@ use firewall_gateway::{
     limits::OPENAPI_BYTES_MAX,
     policy::{
         AuthenticationPolicy, CertificatePolicy, ClientCertificatePolicy, ClientCertificateUse,
-        DocumentPolicy, EventsPolicy, GatewayPolicy, JwtPolicy, KeyText, LogPolicy, LoginPolicy,
-        RateStorePolicy, RoutePolicy, SecretText, TlsPolicy, UpstreamPolicy, UpstreamTlsPolicy,
+        DocumentPolicy, EventsPolicy, GatewayPolicy, IntrospectionPolicy, JwtPolicy, KeyText,
+        LogPolicy, LoginPolicy, RateStorePolicy, RoutePolicy, SecretText, TlsPolicy,
+        UpstreamPolicy, UpstreamTlsPolicy,
     },
     server::ServeError,
     tls::{CertificateFacts, TlsError},
@@ -21,8 +22,9 @@ use super::sticky;
 use crate::{
     acme::{AcmeError, Store},
     config::{
-        CertificateConfig, EventsSinks, GatewayConfig, JwtConfig, KeysConfig, LogConfig,
-        LoginConfig, OpenApiConfig, RateStoreConfig, TlsConfig, UpstreamConfig, yaml_options,
+        CertificateConfig, EventsSinks, GatewayConfig, IntrospectionConfig, JwtConfig, KeysConfig,
+        LogConfig, LoginConfig, OpenApiConfig, RateStoreConfig, TlsConfig, UpstreamConfig,
+        yaml_options,
     },
     fetch,
     jwks::store,
@@ -135,6 +137,11 @@ pub fn material(config: &GatewayConfig, log: LogConfig) -> Result<Material, Mate
         logins: logins(config)?,
         clients: config.clients.clone(),
         behaviour: config.behaviour.as_ref().map(|behaviour| behaviour.policy.clone()),
+        introspections: config
+            .introspections
+            .iter()
+            .map(introspection)
+            .collect::<Result<_, _>>()?,
         consumers: config.consumers.clone(),
         authentication_failures: config.authentication_failures,
         rates: config.rates.clone(),
@@ -293,6 +300,16 @@ fn openapi(config: &OpenApiConfig) -> Result<DocumentPolicy, MaterialError> {
         value.to_string()
     };
     Ok(DocumentPolicy { name: config.name.clone(), text, base_path: config.base_path.clone() })
+}
+
+fn introspection(config: &IntrospectionConfig) -> Result<IntrospectionPolicy, MaterialError> {
+    let mut policy = config.policy.clone();
+    if let Some(path) = &config.secret {
+        let key = format!("gateway.introspections.{}.client_secret_file", policy.name);
+        let secret = text(&key, path, FILE_BYTES_MAX)?;
+        policy.client_secret = Some(SecretText(secret.trim_end_matches(['\r', '\n']).to_owned()));
+    }
+    Ok(policy)
 }
 
 fn events(config: &EventsSinks) -> Result<EventsPolicy, MaterialError> {

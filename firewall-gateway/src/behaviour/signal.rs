@@ -148,6 +148,7 @@ impl Signal {
             | Rejection::StepUpRequired
             | Rejection::VerdictUnavailable
             | Rejection::DrainCut
+            | Rejection::IntrospectionUnavailable
             | Rejection::LeakBlocked => return None,
         })
     }

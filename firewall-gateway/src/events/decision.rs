@@ -126,6 +126,7 @@ impl Decision {
             | Rejection::UpstreamTimeout
             | Rejection::AnswerInvalid
             | Rejection::LoginUnavailable
+            | Rejection::IntrospectionUnavailable
             | Rejection::DrainCut => Self::Failed,
         }
     }

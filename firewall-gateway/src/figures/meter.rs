@@ -14,7 +14,7 @@ use crate::{
     authorise::Kind,
     browser::CrossSite,
     context::Protocol,
-    identity::{Denied, Method},
+    identity::{Denied, Method, introspection::Outcome},
     login::LoginError,
     policy::LeakKind,
     rejection::{Flood, Rejection, UpstreamFailure},
@@ -45,6 +45,7 @@ pub struct Meter {
     answer_faults: [AtomicU64; Fault::ALL.len()],
     pub preflights: AtomicU64,
     pub cookies_hardened: AtomicU64,
+    introspections: [AtomicU64; Outcome::ALL.len()],
     leaks: [AtomicU64; LeakKind::ALL.len()],
     pub leaks_unscanned: AtomicU64,
     http2_floods: [AtomicU64; Flood::ALL.len()],
@@ -110,6 +111,7 @@ impl Meter {
             answer_faults: Default::default(),
             preflights: AtomicU64::default(),
             cookies_hardened: AtomicU64::default(),
+            introspections: Default::default(),
             leaks: Default::default(),
             leaks_unscanned: AtomicU64::default(),
             http2_floods: Default::default(),
@@ -190,6 +192,11 @@ impl Meter {
     /// Counts one request of a page that may not.
     pub fn cross_site(&self, refused: CrossSite) {
         one(&self.cross_site[refused as usize]);
+    }
+
+    /// Counts one question about a token.
+    pub fn introspected(&self, outcome: Outcome) {
+        one(&self.introspections[outcome as usize]);
     }
 
     /// Counts one find in an answer.
@@ -300,6 +307,10 @@ impl Meter {
             ),
             preflights: read(&self.preflights),
             cookies_hardened: read(&self.cookies_hardened),
+            introspections: labels(
+                &mut Outcome::ALL.into_iter().map(Outcome::label),
+                &self.introspections,
+            ),
             leaks: labels(&mut LeakKind::ALL.into_iter().map(LeakKind::label), &self.leaks),
             leaks_unscanned: read(&self.leaks_unscanned),
             forbidden: labels(&mut Kind::ALL.into_iter().map(Kind::label), &self.forbidden),

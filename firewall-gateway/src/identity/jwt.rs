@@ -3,11 +3,11 @@
 //!
 //! The modules stand in the order in which a token meets them.
 
-mod bearer;
+pub(crate) mod bearer;
 
 pub(crate) mod cache;
 
-mod json;
+pub(crate) mod json;
 
 mod header;
 

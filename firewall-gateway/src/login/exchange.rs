@@ -3,9 +3,8 @@
 
 use std::time::Duration;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use form_urlencoded::{Serializer, byte_serialize};
+use form_urlencoded::Serializer;
 use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
@@ -16,6 +15,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::{LoginError, Provider, progress::Progress};
 use crate::{
+    identity::introspection::basic,
     limits::{
         JWT_TOKEN_BYTES_MAX, LOGIN_ANSWER_BYTES_MAX, LOGIN_EXCHANGE_TIMEOUT_MS,
         UPSTREAM_HEADER_BYTES_MAX,
@@ -101,15 +101,6 @@ fn request(
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     headers.extend(authorization.map(|value| (header::AUTHORIZATION, value)));
     Ok(request)
-}
-
-/// RFC 6749, 2.3.1: both are encoded as in a form before they are joined.
-fn basic(id: &str, secret: &str) -> Option<HeaderValue> {
-    let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-    let pair = STANDARD.encode(format!("{}:{}", encoded(id), encoded(secret)));
-    let mut value = HeaderValue::try_from(format!("Basic {pair}")).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }
 
 async fn ask(

@@ -113,7 +113,10 @@ pub(super) fn refuse(
     }
     let busy = matches!(
         rejection,
-        Rejection::UpstreamBusy | Rejection::VerdictUnavailable | Rejection::LoginUnavailable
+        Rejection::UpstreamBusy
+            | Rejection::VerdictUnavailable
+            | Rejection::LoginUnavailable
+            | Rejection::IntrospectionUnavailable
     );
     if busy {
         head.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

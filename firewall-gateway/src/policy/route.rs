@@ -129,6 +129,8 @@ pub enum AuthenticationPolicy {
     ApiKey(ApiKeyPolicy),
     /// A certificate of a consumer, where the request brings no other credential.
     Certificate,
+    /// A token that the service at this place stands for.
+    Introspection(usize),
     /// A session of the login of this name.
     Session(String),
 }

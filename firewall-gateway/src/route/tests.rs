@@ -41,6 +41,7 @@ fn router(routes: Vec<RoutePolicy>) -> Result<Router, String> {
         upstreams: vec![upstream],
         routes,
         jwts: Vec::new(),
+        introspections: Vec::new(),
         logins: Vec::new(),
         consumers: Vec::new(),
         authentication_failures: Default::default(),

@@ -69,11 +69,11 @@ fn world() -> World {
     })
 }
 
-fn grant(consumer: &str) -> GrantPolicy {
+pub fn grant(consumer: &str) -> GrantPolicy {
     GrantPolicy { consumer: consumer.to_owned(), scopes: None, routes: vec![], networks: vec![] }
 }
 
-fn give(world: &World, grant: GrantPolicy, ends_epoch_s: Option<u64>) -> KeyText {
+pub fn give(world: &World, grant: GrantPolicy, ends_epoch_s: Option<u64>) -> KeyText {
     let text = KeyText::generate().unwrap();
     let key = KeyPolicy { id: text.id().to_owned(), hash: text.hash(), ends_epoch_s, grant };
     world.gateway.keys().change(&[KeyChange::Add(key)]);

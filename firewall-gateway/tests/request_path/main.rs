@@ -106,6 +106,8 @@ mod client_certificates;
 
 mod scrub;
 
+mod introspection;
+
 mod explain;
 
 mod worker;

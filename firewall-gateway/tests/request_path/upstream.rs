@@ -81,6 +81,7 @@ fn connection(tcp: TcpStream, config: Arc<ServerConfig>, shared: &Shared) {
         served += 1;
         let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
         let head = request.starts_with("HEAD ");
+        let asked = request.clone();
         shared.seen.lock().unwrap().push(request);
         let answer = match path.as_str() {
             "/held" => {
@@ -132,6 +133,15 @@ fn connection(tcp: TcpStream, config: Arc<ServerConfig>, shared: &Shared) {
                 "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nETag: \"x\"\r\nContent-Length: 40000\r\n\r\n{}",
                 "[1,2,3,4]\n".repeat(4_000)
             ),
+            "/introspect" => match introspected(&asked) {
+                Some(answer) => answer,
+                // It takes its time.
+                None => {
+                    let mut byte = [0u8; 1];
+                    drop(tls.read(&mut byte));
+                    return;
+                }
+            },
             path if path.starts_with("/leaking/") => leaking(&path["/leaking/".len()..]),
             "/parts" => {
                 let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n";
@@ -153,6 +163,27 @@ fn connection(tcp: TcpStream, config: Arc<ServerConfig>, shared: &Shared) {
             return;
         }
     }
+}
+
+/// What is said of a token; nothing of one that is called slow.
+fn introspected(request: &str) -> Option<String> {
+    let form = request.split("\r\n\r\n").nth(1).unwrap_or_default();
+    let token = form.split('&').find_map(|pair| pair.strip_prefix("token=")).unwrap_or_default();
+    let said = match token {
+        "slow" => return None,
+        "garbage" => "{\"active\":\"true\"".to_owned(),
+        "text" => "{\"active\":\"true\",\"sub\":\"shop\"}".to_owned(),
+        "broken" => return Some(ERROR.to_owned()),
+        "over" => "{\"active\":true,\"sub\":\"shop\",\"exp\":1}".to_owned(),
+        token if token.starts_with("good") => {
+            "{\"active\":true,\"sub\":\"shop\",\"scope\":\"read\"}".to_owned()
+        }
+        _ => "{\"active\":false}".to_owned(),
+    };
+    Some(format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{said}",
+        said.len()
+    ))
 }
 
 /// An answer that says where the database is.

@@ -161,6 +161,7 @@ pub fn gateway_policy(upstream: UpstreamPolicy, limits: Limits) -> GatewayPolicy
         upstreams: vec![upstream],
         routes: vec![route_policy("/*")],
         jwts: Vec::new(),
+        introspections: Vec::new(),
         logins: Vec::new(),
         consumers: Vec::new(),
         authentication_failures: Default::default(),

@@ -18,6 +18,7 @@ use crate::config::{
         clients::ClientsDocument,
         consumers::{ConsumerDocument, FailuresDocument},
         events::{GatewayEventsDocument, VerdictServiceDocument},
+        introspection::IntrospectionDocument,
         jwt::JwtDocument,
         login::LoginDocument,
         rates::{RateLimitDocument, RateStoreDocument},
@@ -57,6 +58,8 @@ pub struct GatewayDocument {
     pub logins: Option<Spanned<BTreeMap<Name, LoginDocument>>>,
     pub consumers: Option<Entries<ConsumerDocument>>,
     pub authentication_failures: Option<Spanned<FailuresDocument>>,
+    #[serde(default)]
+    pub introspections: Given<Entries<IntrospectionDocument>>,
     #[serde(default)]
     pub rate_limits: Given<Entries<RateLimitDocument>>,
     pub rate_store: Option<Spanned<RateStoreDocument>>,

@@ -47,5 +47,6 @@ pub struct AuthenticationDocument {
     pub jwt: Option<Spanned<Name>>,
     pub api_key: Option<Spanned<ApiKeyDocument>>,
     pub certificate: Option<Spanned<Flag>>,
+    pub introspection: Option<Spanned<Name>>,
     pub session: Option<Spanned<Name>>,
 }

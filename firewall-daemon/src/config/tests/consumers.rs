@@ -65,16 +65,16 @@ fn what_is_wrong_with_consumers_and_keys_is_said() {
     for (route, expected) in [
         (
             "authentication: [{}]",
-            "expected one of jwt, api_key, session and certificate, found none of them",
+            "expected one of jwt, api_key, session, certificate and introspection, found none of them",
         ),
         (
             "authentication: [{api_key: {}, jwt: main}]",
-            "authentication: expected one of jwt, api_key, session and certificate, found more than one",
+            "authentication: expected one of jwt, api_key, session, certificate and introspection, found more than one",
         ),
         ("authentication: [{password: {}}]", "password"),
         (
             "authentication: [api_key: {}, api_key: {}]",
-            "authentication: expected api_key and certificate once each, found one of them again",
+            "expected api_key, certificate and introspection once each",
         ),
         ("authentication: [api_key: {from: []}]", "from: expected 1 to 3 entries, found 0"),
         (

@@ -8,6 +8,7 @@ mod routes;
 mod rollout;
 mod jwt;
 mod authentication;
+mod introspection;
 mod consumers;
 mod login;
 mod authorise;
@@ -66,7 +67,11 @@ impl Check<'_> {
         let services_place =
             gateway.verdict_services.0.as_ref().map_or(place, |list| list.referenced);
         let services = self.verdict_services(gateway.verdict_services)?;
+        let introspections_place =
+            gateway.introspections.0.as_ref().map_or(place, |list| list.referenced);
+        let introspections = self.introspections(gateway.introspections)?;
         let known = ways::Known {
+            introspections: &introspections,
             client_ca,
             jwts: &jwts,
             logins: &logins,
@@ -76,6 +81,8 @@ impl Check<'_> {
         };
         let (upstreams, routes) =
             self.ways(place, known, gateway.upstream, gateway.upstreams, gateway.routes)?;
+        let introspections =
+            self.introspections_act(introspections_place, introspections, &upstreams, &routes)?;
         let verdict_services = self.verdicts_act(services_place, services, &upstreams, &routes)?;
         let events = gateway.events.map(|events| self.events(events, &upstreams)).transpose()?;
         self.rates_act(rates_place, &rates, &routes)?;
@@ -102,6 +109,7 @@ impl Check<'_> {
             upstreams,
             routes,
             jwts,
+            introspections,
             logins,
             rates,
             rate_store,

@@ -21,29 +21,58 @@ pub fn identity(
     policy: &JwtPolicy,
     credential: Arc<str>,
 ) -> Result<Identity, TokenError> {
-    let consumer = match claim(&claims, &policy.consumer_claim) {
+    // Seen here once, so that it cannot fail in a request.
+    for one in &policy.headers {
+        header(&claims, &one.claim)?;
+    }
+    let names = Claims {
+        consumer: &policy.consumer_claim,
+        scopes: policy.scopes_claim.as_deref(),
+        roles: policy.roles_claim.as_deref(),
+    };
+    identity_of(claims, names, Method::Jwt, credential)
+}
+
+/// Which claims say who it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Claims<'a> {
+    /// The consumer.
+    pub consumer: &'a str,
+    /// What it was granted; `scope` or else `scp` where there is none.
+    pub scopes: Option<&'a str>,
+    /// What it is.
+    pub roles: Option<&'a str>,
+}
+
+/// The same, by the names of claims.
+///
+/// # Errors
+/// As [`identity`].
+pub fn identity_of(
+    claims: Map<String, Value>,
+    names: Claims<'_>,
+    method: Method,
+    credential: Arc<str>,
+) -> Result<Identity, TokenError> {
+    let consumer = match claim(&claims, names.consumer) {
         None | Some(Value::Null) => return Err(TokenError::ClaimMissing),
         Some(Value::String(text)) => consumer(text)?,
         Some(_) => return Err(TokenError::ClaimType),
     };
-    let scopes = match &policy.scopes_claim {
+    let scopes = match names.scopes {
         Some(name) => claim(&claims, name),
         // RFC 9068 and RFC 8693 say `scope`; Entra ID and Okta say `scp`.
         None => claims.get("scope").or_else(|| claims.get("scp")),
     };
     let scopes = grants(scopes, Words::Spaced)?;
-    let roles = policy.roles_claim.as_ref().and_then(|name| claim(&claims, name));
+    let roles = names.roles.and_then(|name| claim(&claims, name));
     let roles = grants(roles, Words::Whole)?;
-    // Seen here once, so that it cannot fail in a request.
-    for one in &policy.headers {
-        header(&claims, &one.claim)?;
-    }
     Ok(Identity {
         consumer,
         scopes: scopes.into(),
         roles: roles.into(),
         claims: Some(Arc::new(claims)),
-        method: Method::Jwt,
+        method,
         credential,
     })
 }

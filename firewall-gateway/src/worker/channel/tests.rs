@@ -181,6 +181,7 @@ fn policy(certificates: usize, chain: &str) -> GatewayPolicy {
         upstreams: Vec::new(),
         routes: Vec::new(),
         jwts: Vec::new(),
+        introspections: Vec::new(),
         logins: Vec::new(),
         consumers: Vec::new(),
         authentication_failures: Default::default(),

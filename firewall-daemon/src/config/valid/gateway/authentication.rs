@@ -21,9 +21,10 @@ impl Check<'_> {
         let (mut names, mut others) = (Vec::new(), Vec::new());
         for entry in self.counted("authentication", 1..=AUTHENTICATIONS_MAX, list)? {
             let place = entry.referenced;
-            let AuthenticationDocument { jwt, api_key, session, certificate } = entry.value;
-            match (jwt, api_key, session, certificate) {
-                (Some(jwt), None, None, None) => {
+            let AuthenticationDocument { jwt, api_key, session, certificate, introspection } =
+                entry.value;
+            match (jwt, api_key, session, certificate, introspection) {
+                (Some(jwt), None, None, None, None) => {
                     let (Name(name), place) = (jwt.value, jwt.referenced);
                     if !known.jwts.iter().any(|jwt| jwt.policy.name == name) {
                         let message =
@@ -32,10 +33,10 @@ impl Check<'_> {
                     }
                     names.push(Spanned { value: name, referenced: place, defined: place });
                 }
-                (None, Some(key), None, None) => {
+                (None, Some(key), None, None, None) => {
                     others.push(AuthenticationPolicy::ApiKey(self.api_key(key)?));
                 }
-                (None, None, Some(session), None) => {
+                (None, None, Some(session), None, None) => {
                     let (Name(name), place) = (session.value, session.referenced);
                     if !known.logins.iter().any(|login| login.policy.name() == name) {
                         let message =
@@ -44,7 +45,18 @@ impl Check<'_> {
                     }
                     others.push(AuthenticationPolicy::Session(name));
                 }
-                (None, None, None, Some(certificate)) => {
+                (None, None, None, None, Some(service)) => {
+                    let (Name(name), place) = (service.value, service.referenced);
+                    let mut services = known.introspections.iter();
+                    let Some(number) = services.position(|one| one.policy.name == name) else {
+                        let message = format!(
+                            "introspection: expected a name of gateway.introspections, found {name:?}"
+                        );
+                        return self.error(place, message);
+                    };
+                    others.push(AuthenticationPolicy::Introspection(number));
+                }
+                (None, None, None, Some(certificate), None) => {
                     if !certificate.value.0 {
                         let message = "certificate: expected true, found false; leave it out";
                         return self.error(certificate.referenced, message.to_owned());
@@ -56,17 +68,18 @@ impl Check<'_> {
                     }
                     others.push(AuthenticationPolicy::Certificate);
                 }
-                (jwt, api_key, session, certificate) => {
+                (jwt, api_key, session, certificate, introspection) => {
                     let there = [
                         jwt.is_some(),
                         api_key.is_some(),
                         session.is_some(),
                         certificate.is_some(),
+                        introspection.is_some(),
                     ];
                     let found =
                         if there.contains(&true) { "more than one" } else { "none of them" };
                     let message = format!(
-                        "authentication: expected one of jwt, api_key, session and certificate, found {found}"
+                        "authentication: expected one of jwt, api_key, session, certificate and introspection, found {found}"
                     );
                     return self.error(place, message);
                 }
@@ -83,12 +96,19 @@ impl Check<'_> {
                          to one provider"
                     }
                     _ => {
-                        "authentication: expected api_key and certificate once each, found one of them \
-                         again; name all places of a key in one from"
+                        "authentication: expected api_key, certificate and introspection once each, found \
+                         one of them again; name all places of a key in one from"
                     }
                 };
                 return self.error(place, message.to_owned());
             }
+        }
+        let opaque =
+            |one: &AuthenticationPolicy| matches!(one, AuthenticationPolicy::Introspection(_));
+        if let (Some(name), true) = (names.first(), others.iter().any(opaque)) {
+            let message = "authentication: expected jwt or introspection, found both: a token is read \
+                           here, or asked about";
+            return self.error(name.referenced, message.to_owned());
         }
         let names = self.each_once("authentication", names, |name| name)?;
         Ok(names.into_iter().map(AuthenticationPolicy::Jwt).chain(others).collect())

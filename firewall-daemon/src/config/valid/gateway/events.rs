@@ -127,7 +127,7 @@ impl Check<'_> {
     }
 
     // A path that messages of ours are posted to.
-    fn posted(&self, path: Spanned<String>) -> Result<String, ConfigError> {
+    pub(super) fn posted(&self, path: Spanned<String>) -> Result<String, ConfigError> {
         if path.value.starts_with('/')
             && is_plain(&path.value, PATH_BYTES_MAX)
             && !path.value.contains('#')

@@ -8,7 +8,7 @@ use firewall_gateway::{
 };
 use serde_saphyr::{Location, Spanned};
 
-use super::events::NamedService;
+use super::{events::NamedService, introspection::NamedIntrospection};
 use crate::config::{
     ConfigError, JwtConfig, LoginConfig, OpenApiConfig, UpstreamConfig, UpstreamTlsConfig,
     document::{
@@ -36,6 +36,8 @@ pub(super) struct Known<'a> {
     pub jwts: &'a [JwtConfig],
     /// Where people log in.
     pub logins: &'a [LoginConfig],
+    /// Who knows tokens.
+    pub introspections: &'a [NamedIntrospection],
     /// Limits of rates.
     pub rates: &'a [RatePolicy],
     /// What APIs take.
