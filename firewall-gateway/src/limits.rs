@@ -363,8 +363,10 @@ pub const OPENAPI_DEPTH_MAX: u32 = 64;
 pub const OPENAPI_VALUES_MAX: u32 = 200_000;
 /// Operations of a document.
 pub const OPENAPI_OPERATIONS_MAX: usize = 2_000;
-/// References that lead to one another, and schemas within each other whose types are looked for.
+/// References that lead to one another.
 pub const VALIDATION_REFERENCES_MAX: usize = 16;
+/// Schemas that are looked at for the type of one: those within each other may have no end.
+pub const VALIDATION_SHAPE_SCHEMAS_MAX: u32 = 256;
 /// A pattern of a schema, made ready; those of the linear engine that take more are seldom meant.
 pub const VALIDATION_PATTERN_BYTES_MAX: usize = 1 << 20;
 /// What is told of one request: the first things that are wrong with it.

@@ -1,5 +1,7 @@
 //! One schema, ready to judge values.
 
+use std::{cell::RefCell, collections::HashMap, sync::Arc};
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jsonschema::{
     Draft, PatternCache, PatternOptions, Registry, ValidationError, Validator,
@@ -9,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     fault::{Fault, Invalid, Place, Problem},
-    pointer, words,
+    pointer, reference, words,
 };
 use crate::limits::{VALIDATION_PATTERN_BYTES_MAX, VALIDATION_PROBLEMS_MAX};
 
@@ -18,13 +20,16 @@ const DOCUMENT: &str = "urn:seawall:document";
 
 /// Makes the schemas of one document.
 pub struct Schemas<'a> {
+    document: &'a Value,
     registry: &'a Registry<'a>,
     patterns: PatternCache,
+    /// Those that are made, by their places: many operations take the same.
+    made: RefCell<HashMap<String, Arc<Validator>>>,
 }
 
 /// A schema of a document.
 #[derive(Debug)]
-pub struct Schema(Validator);
+pub struct Schema(Arc<Validator>);
 
 impl<'a> Schemas<'a> {
     /// What schemas of a document refer to.
@@ -38,19 +43,27 @@ impl<'a> Schemas<'a> {
 
     /// Makes schemas of what stands in the registry.
     #[must_use]
-    pub fn new(registry: &'a Registry<'a>) -> Self {
-        Self { registry, patterns: PatternCache::new() }
+    pub fn new(document: &'a Value, registry: &'a Registry<'a>) -> Self {
+        Self { document, registry, patterns: PatternCache::new(), made: RefCell::default() }
     }
 
     /// The schema at this place of the document, a JSON pointer.
     ///
     /// # Errors
     /// What is wrong with it, and where.
-    pub fn at(&self, place: &str) -> Result<Schema, String> {
+    pub fn at(&self, given: &str) -> Result<Schema, String> {
+        // A schema that only refers to another one is that one.
+        let schema = self.document.pointer(given).and_then(Value::as_object);
+        let other = schema.filter(|schema| schema.len() == 1).and_then(|schema| schema.get("$ref"));
+        let place = other.and_then(|other| reference::place(other.as_str()?));
+        let place = place.as_deref().unwrap_or(given);
+        if let Some(made) = self.made.borrow().get(place) {
+            return Ok(Schema(made.clone()));
+        }
         let reference = format!("{DOCUMENT}{}", whole_fragment(place));
         // Linear in the text: what a client sends cannot make it search for long.
         let patterns = PatternOptions::regex().size_limit(VALIDATION_PATTERN_BYTES_MAX);
-        jsonschema::options()
+        let validator = jsonschema::options()
             .offline()
             .with_draft(Draft::Draft202012)
             .with_registry(self.registry)
@@ -59,8 +72,10 @@ impl<'a> Schemas<'a> {
             .should_validate_formats(true)
             .with_format("byte", |text: &str| STANDARD.decode(text).is_ok())
             .build(&json!({ "$ref": reference }))
-            .map(Schema)
-            .map_err(|error| said(&error))
+            .map_err(|error| said(&error))?;
+        let validator = Arc::new(validator);
+        self.made.borrow_mut().insert(place.to_owned(), validator.clone());
+        Ok(Schema(validator))
     }
 }
 
