@@ -371,6 +371,8 @@ pub const VALIDATION_SHAPE_SCHEMAS_MAX: u32 = 256;
 pub const VALIDATION_PATTERN_BYTES_MAX: usize = 1 << 20;
 /// What is told of one request: the first things that are wrong with it.
 pub const VALIDATION_PROBLEMS_MAX: usize = 8;
+/// Of a body with more values than this the first thing alone is told: the rest may cost more than the judgement.
+pub const VALIDATION_ALL_PROBLEMS_VALUES_MAX: u32 = 256;
 /// A pointer in an answer; a longer one points to what it is within.
 pub const VALIDATION_POINTER_BYTES_MAX: usize = 256;
 /// What was expected, in words: they may quote a schema.

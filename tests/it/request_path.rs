@@ -31,6 +31,9 @@ mod identity_provider;
 mod api_keys;
 
 mod rates;
+
+mod validation;
+
 mod behaviour;
 
 mod h2spec;

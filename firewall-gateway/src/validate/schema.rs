@@ -13,7 +13,9 @@ use super::{
     fault::{Fault, Invalid, Place, Problem},
     pointer, reference, words,
 };
-use crate::limits::{VALIDATION_PATTERN_BYTES_MAX, VALIDATION_PROBLEMS_MAX};
+use crate::limits::{
+    VALIDATION_ALL_PROBLEMS_VALUES_MAX, VALIDATION_PATTERN_BYTES_MAX, VALIDATION_PROBLEMS_MAX,
+};
 
 /// The document that all schemas of an API are part of; a name that nothing can be fetched by.
 const DOCUMENT: &str = "urn:seawall:document";
@@ -120,18 +122,31 @@ impl Schema {
         if self.0.is_valid(value) {
             return Ok(());
         }
-        let problems: Vec<Problem> = self
-            .0
-            .iter_errors(value)
-            .take(VALIDATION_PROBLEMS_MAX)
-            .map(|error| Problem {
-                place,
-                name: name.map(str::to_owned),
-                pointer: pointer::fragment(error.instance_path().as_str(), below(error.kind())),
-                expected: words::expected(error.kind()),
-            })
-            .collect();
+        let problem = |error: ValidationError<'_>| Problem {
+            place,
+            name: name.map(str::to_owned),
+            pointer: pointer::fragment(error.instance_path().as_str(), below(error.kind())),
+            expected: words::expected(error.kind()),
+        };
+        // All errors are made before the first is handed out, each with those of its branches.
+        let mut left = VALIDATION_ALL_PROBLEMS_VALUES_MAX;
+        let problems: Vec<Problem> = if is_within(value, &mut left) {
+            self.0.iter_errors(value).take(VALIDATION_PROBLEMS_MAX).map(problem).collect()
+        } else {
+            self.0.validate(value).err().map(problem).into_iter().collect()
+        };
         Err(Invalid { fault: Fault::Schema, problems })
+    }
+}
+
+// Whether a value consists of no more than so many.
+fn is_within(value: &Value, left: &mut u32) -> bool {
+    let Some(fewer) = left.checked_sub(1) else { return false };
+    *left = fewer;
+    match value {
+        Value::Array(entries) => entries.iter().all(|inner| is_within(inner, left)),
+        Value::Object(members) => members.values().all(|inner| is_within(inner, left)),
+        _ => true,
     }
 }
 
