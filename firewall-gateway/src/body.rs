@@ -260,7 +260,7 @@ impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> Body for RequestBody<B
         let here = self.gathered_bytes as u64;
         // HTTP/1 has no place for trailers behind a body whose length is told.
         let followed = self.trailers.is_some() || !(self.announced.is_empty() || self.is_here());
-        if self.ended && !followed {
+        if self.is_here() && !followed {
             return SizeHint::with_exact(here);
         }
         let rest = self.inner.size_hint();
