@@ -129,11 +129,12 @@ impl<B: Body> RequestBody<B> {
     /// What of it is here, in one piece.
     #[must_use]
     pub fn gathered(&self) -> Bytes {
-        match self.gathered.iter().collect::<Vec<_>>().as_slice() {
-            [] => Bytes::new(),
-            [one] => Bytes::clone(one),
-            several => several.iter().flat_map(|piece| piece.iter().copied()).collect(),
+        if let (Some(one), 1) = (self.gathered.front(), self.gathered.len()) {
+            return one.clone();
         }
+        let mut whole = Vec::with_capacity(self.gathered_bytes);
+        self.gathered.iter().for_each(|piece| whole.extend_from_slice(piece));
+        whole.into()
     }
 
     /// A copy of it, where all of it is here.
@@ -259,7 +260,7 @@ impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> Body for RequestBody<B
         let here = self.gathered_bytes as u64;
         // HTTP/1 has no place for trailers behind a body whose length is told.
         let followed = self.trailers.is_some() || !(self.announced.is_empty() || self.is_here());
-        if self.ended && !followed {
+        if self.is_here() && !followed {
             return SizeHint::with_exact(here);
         }
         let rest = self.inner.size_hint();

@@ -403,12 +403,16 @@ pub const OPENAPI_DEPTH_MAX: u32 = 64;
 pub const OPENAPI_VALUES_MAX: u32 = 200_000;
 /// Operations of a document.
 pub const OPENAPI_OPERATIONS_MAX: usize = 2_000;
-/// References that lead to one another, and schemas within each other whose types are looked for.
+/// References that lead to one another.
 pub const VALIDATION_REFERENCES_MAX: usize = 16;
+/// Schemas that are looked at for the type of one: those within each other may have no end.
+pub const VALIDATION_SHAPE_SCHEMAS_MAX: u32 = 256;
 /// A pattern of a schema, made ready; those of the linear engine that take more are seldom meant.
 pub const VALIDATION_PATTERN_BYTES_MAX: usize = 1 << 20;
 /// What is told of one request: the first things that are wrong with it.
 pub const VALIDATION_PROBLEMS_MAX: usize = 8;
+/// Of a body with more values than this the first thing alone is told: the rest may cost more than the judgement.
+pub const VALIDATION_ALL_PROBLEMS_VALUES_MAX: u32 = 256;
 /// A pointer in an answer; a longer one points to what it is within.
 pub const VALIDATION_POINTER_BYTES_MAX: usize = 256;
 /// What was expected, in words: they may quote a schema.

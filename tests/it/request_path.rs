@@ -35,6 +35,9 @@ mod logins;
 mod browser;
 
 mod rates;
+
+mod validation;
+
 mod behaviour;
 
 mod h2spec;

@@ -50,7 +50,7 @@ impl ValidationPolicy {
             undocumented_query: Undocumented::Pass,
             body_bytes_max: 65_536,
             depth_max: 32,
-            values_max: 4_096,
+            values_max: 1_024,
         }
     }
 }

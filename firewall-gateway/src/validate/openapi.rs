@@ -89,7 +89,7 @@ impl Api {
         prepare(&mut document, version, Direction::Request)?;
         let registry =
             Schemas::registry(&document).map_err(|error| DocumentError::new("", error))?;
-        let maker = Maker { document: &document, schemas: Schemas::new(&registry) };
+        let maker = Maker { document: &document, schemas: Schemas::new(&document, &registry) };
         let (mut operations, mut paths) = (Vec::new(), Paths::default());
         let mut places = Vec::new();
         let templates = document.get("paths").and_then(Value::as_object);
@@ -178,7 +178,7 @@ impl Api {
         prepare(&mut document, Version::V3_1, Direction::Request).map_err(inside)?;
         let registry =
             Schemas::registry(&document).map_err(|error| DocumentError::new("", error))?;
-        let maker = Maker { document: &document, schemas: Schemas::new(&registry) };
+        let maker = Maker { document: &document, schemas: Schemas::new(&document, &registry) };
         let operation = maker.operation("/paths/~1", INLINE, &|name| path.parameter(name));
         let mut operations = vec![operation.map_err(inside)?];
         if answers {
@@ -252,7 +252,7 @@ fn enter_answers(
 ) -> Result<(), DocumentError> {
     prepare(&mut document, version, Direction::Response)?;
     let registry = Schemas::registry(&document).map_err(|error| DocumentError::new("", error))?;
-    let maker = Maker { document: &document, schemas: Schemas::new(&registry) };
+    let maker = Maker { document: &document, schemas: Schemas::new(&document, &registry) };
     for (place, operation) in places.iter().zip(operations) {
         operation.answers = Some(maker.answers(place)?);
     }

@@ -1,11 +1,11 @@
 //! What texts of parameters and forms are to be read as, by their schemas: in a query everything is a text.
 
-use std::collections::BTreeMap;
+use std::{cell::Cell, collections::BTreeMap};
 
 use serde_json::{Number, Value};
 
 use super::reference;
-use crate::limits::VALIDATION_REFERENCES_MAX;
+use crate::limits::VALIDATION_SHAPE_SCHEMAS_MAX;
 
 /// Types of JSON, several at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,103 +106,119 @@ impl Shape {
     /// The shape of a schema in a document.
     #[must_use]
     pub fn of(document: &Value, schema: &Value) -> Self {
-        Self::within(document, schema, VALIDATION_REFERENCES_MAX)
+        match Finder::new(document).shape(schema) {
+            Self::Members(_) => {
+                let mut properties = BTreeMap::new();
+                Finder::new(document).properties(schema, &mut properties);
+                // What is within a member is not written as text any more.
+                let named = properties
+                    .into_iter()
+                    .map(|(name, schema)| (name.clone(), Finder::new(document).shape(schema)));
+                Self::Members(Members { named: named.collect() })
+            }
+            other => other,
+        }
+    }
+}
+
+/// Looks through the schemas that one is made of, as many as may be.
+struct Finder<'a> {
+    document: &'a Value,
+    left: Cell<u32>,
+}
+
+impl<'a> Finder<'a> {
+    fn new(document: &'a Value) -> Self {
+        Self { document, left: Cell::new(VALIDATION_SHAPE_SCHEMAS_MAX) }
     }
 
-    fn within(document: &Value, schema: &Value, left: usize) -> Self {
-        if find(document, schema, "format", left) == Some(&Value::String("binary".to_owned()))
-            || (find(document, schema, "contentMediaType", left).is_some()
-                && find(document, schema, "contentEncoding", left).is_none())
+    fn goes_on(&self) -> bool {
+        let left = self.left.get().checked_sub(1);
+        self.left.set(left.unwrap_or_default());
+        left.is_some()
+    }
+
+    fn shape(&self, schema: &'a Value) -> Shape {
+        let binary = Value::String("binary".to_owned());
+        let is_media = self.find(schema, "contentMediaType").is_some();
+        if self.find(schema, "format") == Some(&binary)
+            || (is_media && self.find(schema, "contentEncoding").is_none())
         {
-            return Self::Bytes;
+            return Shape::Bytes;
         }
-        let types = types(document, schema, left);
+        let types = match self.types(schema) {
+            Types::NONE if self.find(schema, "properties").is_some() => Types::OBJECT,
+            Types::NONE if self.find(schema, "items").is_some() => Types::LIST,
+            types => types,
+        };
         if types.has(Types::OBJECT) {
-            let mut named = BTreeMap::new();
-            properties(document, schema, left, &mut named);
-            return Self::Members(Members { named });
+            return Shape::Members(Members { named: BTreeMap::new() });
         }
         if types.has(Types::LIST) {
-            let entries = find(document, schema, "items", left);
-            return Self::List(entries.map_or(Types::STRING, |entries| {
-                match types_or_none(document, entries, left) {
-                    Types::NONE => Types::STRING,
-                    types => types,
-                }
-            }));
+            let entries = self.find(schema, "items").map(|entries| self.types(entries));
+            return Shape::List(entries.filter(|it| *it != Types::NONE).unwrap_or(Types::STRING));
         }
         match types {
-            Types::NONE => Self::Any,
-            types => Self::One(types),
+            Types::NONE => Shape::Any,
+            types => Shape::One(types),
         }
     }
-}
 
-fn types(document: &Value, schema: &Value, left: usize) -> Types {
-    match types_or_none(document, schema, left) {
-        Types::NONE if find(document, schema, "properties", left).is_some() => Types::OBJECT,
-        Types::NONE if find(document, schema, "items", left).is_some() => Types::LIST,
-        types => types,
-    }
-}
-
-fn types_or_none(document: &Value, schema: &Value, left: usize) -> Types {
-    let Some(left) = left.checked_sub(1) else { return Types::NONE };
-    match schema.get("type") {
-        Some(Value::String(name)) => return Types::named(name),
-        Some(Value::Array(names)) => {
-            let names = names.iter().filter_map(Value::as_str).map(Types::named);
-            return names.fold(Types::NONE, Types::with);
+    fn types(&self, schema: &'a Value) -> Types {
+        if !self.goes_on() {
+            return Types::NONE;
         }
-        _ => {}
-    }
-    if let Some(value) = schema.get("const") {
-        return Types::of_value(value);
-    }
-    if let Some(values) = schema.get("enum").and_then(Value::as_array) {
-        return values.iter().map(Types::of_value).fold(Types::NONE, Types::with);
-    }
-    for several in ["anyOf", "oneOf", "allOf"] {
-        if let Some(schemas) = schema.get(several).and_then(Value::as_array) {
-            let types = schemas.iter().map(|schema| types_or_none(document, schema, left));
-            return types.fold(Types::NONE, Types::with);
+        match schema.get("type") {
+            Some(Value::String(name)) => return Types::named(name),
+            Some(Value::Array(names)) => {
+                let names = names.iter().filter_map(Value::as_str).map(Types::named);
+                return names.fold(Types::NONE, Types::with);
+            }
+            _ => {}
         }
-    }
-    match reference::target(document, schema) {
-        Some(target) => types_or_none(document, target, left),
-        None => Types::NONE,
-    }
-}
-
-// A keyword of a schema, of what it refers to, or of what it is made of.
-fn find<'a>(
-    document: &'a Value,
-    schema: &'a Value,
-    keyword: &str,
-    left: usize,
-) -> Option<&'a Value> {
-    let left = left.checked_sub(1)?;
-    if let Some(found) = schema.get(keyword) {
-        return Some(found);
-    }
-    let parts = schema.get("allOf").and_then(Value::as_array).into_iter().flatten();
-    let mut inner = parts.chain(reference::target(document, schema));
-    inner.find_map(|inner| find(document, inner, keyword, left))
-}
-
-fn properties(document: &Value, schema: &Value, left: usize, named: &mut BTreeMap<String, Shape>) {
-    let Some(left) = left.checked_sub(1) else { return };
-    for (name, schema) in schema.get("properties").and_then(Value::as_object).into_iter().flatten()
-    {
-        named.entry(name.clone()).or_insert_with(|| Shape::within(document, schema, left));
-    }
-    for several in ["allOf", "anyOf", "oneOf"] {
-        for schema in schema.get(several).and_then(Value::as_array).into_iter().flatten() {
-            properties(document, schema, left, named);
+        if let Some(value) = schema.get("const") {
+            return Types::of_value(value);
         }
+        if let Some(values) = schema.get("enum").and_then(Value::as_array) {
+            return values.iter().map(Types::of_value).fold(Types::NONE, Types::with);
+        }
+        for several in ["anyOf", "oneOf", "allOf"] {
+            if let Some(schemas) = schema.get(several).and_then(Value::as_array) {
+                let types = schemas.iter().map(|schema| self.types(schema));
+                return types.fold(Types::NONE, Types::with);
+            }
+        }
+        reference::target(self.document, schema).map_or(Types::NONE, |target| self.types(target))
     }
-    if let Some(target) = reference::target(document, schema) {
-        properties(document, target, left, named);
+
+    // A keyword of a schema, of what it refers to, or of what it is made of.
+    fn find(&self, schema: &'a Value, keyword: &str) -> Option<&'a Value> {
+        if !self.goes_on() {
+            return None;
+        }
+        if let Some(found) = schema.get(keyword) {
+            return Some(found);
+        }
+        let parts = schema.get("allOf").and_then(Value::as_array).into_iter().flatten();
+        let mut inner = parts.chain(reference::target(self.document, schema));
+        inner.find_map(|inner| self.find(inner, keyword))
+    }
+
+    fn properties(&self, schema: &'a Value, found: &mut BTreeMap<&'a String, &'a Value>) {
+        if !self.goes_on() {
+            return;
+        }
+        let properties = schema.get("properties").and_then(Value::as_object);
+        for (name, schema) in properties.into_iter().flatten() {
+            found.entry(name).or_insert(schema);
+        }
+        for several in ["allOf", "anyOf", "oneOf"] {
+            let schemas = schema.get(several).and_then(Value::as_array);
+            schemas.into_iter().flatten().for_each(|schema| self.properties(schema, found));
+        }
+        if let Some(target) = reference::target(self.document, schema) {
+            self.properties(target, found);
+        }
     }
 }
 
@@ -215,6 +231,7 @@ mod tests {
     fn shape(schema: &Value) -> Shape {
         let document = json!({"components": {"schemas": {
             "count": {"type": "integer"},
+            "wide": {"anyOf": vec![json!({"$ref": "#/components/schemas/wide"}); 20]},
             "loop": {"$ref": "#/components/schemas/loop"},
             "tree": {"type": "object", "properties": {"next": {"$ref": "#/components/schemas/tree"}}},
         }}});
@@ -256,6 +273,7 @@ mod tests {
             (json!({}), Shape::Any),
             (json!(true), Shape::Any),
             (json!({"$ref": "#/components/schemas/loop"}), Shape::Any),
+            (json!({"$ref": "#/components/schemas/wide"}), Shape::Any),
             (json!({"$ref": "#/nowhere"}), Shape::Any),
             (json!({"type": "array", "items": {"type": "integer"}}), Shape::List(Types::NUMBER)),
             (json!({"type": "array"}), Shape::List(Types::STRING)),

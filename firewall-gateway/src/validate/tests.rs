@@ -254,6 +254,11 @@ fn what_is_told_is_bounded_and_holds_nothing_of_what_was_sent() {
     let errors = invalid.unwrap().errors();
     assert_eq!(errors.as_array().unwrap().len(), 8);
     assert!(!errors.to_string().contains("SECRET"), "{errors}");
+    // Of a large one the first alone: looking for all of them costs more than the judgement.
+    let items = vec![json!({"sku": "SECRET", "quantity": "SECRET"}); 100];
+    let large = json!({"customer": "SECRET", "items": items}).to_string();
+    let (_, invalid) = judge(&shop, "POST /v1/orders", &[JSON], large.as_bytes());
+    assert_eq!(invalid.unwrap().problems.len(), 1);
     let body = json!({"customer": {"name": "A", "email": "a@b.example"}, "items": []}).to_string();
     let (_, invalid) = judge(&shop, "POST /v1/orders", &[JSON], body.as_bytes());
     let expected = json!([{"in": "body", "pointer": "#/items", "expected": "at least 1 entries"}]);

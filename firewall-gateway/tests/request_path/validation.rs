@@ -13,6 +13,7 @@ use firewall_gateway::{
 use serde_json::{Value, json};
 
 use crate::{
+    h2raw::{DATA, END_HEADERS, END_STREAM, HEADERS, frame, request},
     mutants::{Bodies, Mutant},
     world::{Client, World, header, label, one_request, read_answer, read_to_end, status},
 };
@@ -165,6 +166,35 @@ fn the_upstream_gets_the_bytes_that_were_judged_whatever_their_pieces() {
     client.write_all((head + &many + "0\r\n\r\n").as_bytes()).unwrap();
     assert_eq!(status(&read_answer(&mut client)), 413);
     assert_eq!(world.upstream.seen(), Vec::<String>::new());
+}
+
+#[test]
+fn bodies_over_http2_are_judged_whole_too() {
+    let world = world(|_| {});
+    let (begin, end) = GOOD.as_bytes().split_at(20);
+    for (kind, pieces, expected, rejection) in [
+        ("application/json", vec![begin, end], 200, ""),
+        ("application/json", vec![begin, end, b""], 200, ""),
+        ("application/json", vec![begin], 400, "input_malformed"),
+        ("application/json", vec![b"{}"], 422, "input_invalid"),
+        ("application/json", vec![b""], 422, "input_invalid"),
+        ("text/html", vec![begin, end], 415, "input_unsupported"),
+    ] {
+        let before = world.settled();
+        let mut client = world.http2(&[]);
+        let block = request("POST", "/v1/orders", &[("content-type", kind)]);
+        assert!(client.send(&frame(HEADERS, END_HEADERS, 1, &block)));
+        for (number, piece) in pieces.iter().enumerate() {
+            let flags = if number + 1 == pieces.len() { END_STREAM } else { 0 };
+            assert!(client.send(&frame(DATA, flags, 1, piece)));
+        }
+        assert!(client.until(&[HEADERS]).is_some());
+        drop(client);
+        one_request(&before, &world.settled(), expected, "h2", rejection);
+        let seen = world.upstream.seen();
+        assert_eq!(seen.len(), usize::from(expected == 200), "{kind} {pieces:?}");
+        assert!(seen.iter().all(|seen| seen.ends_with(GOOD)), "{seen:?}");
+    }
 }
 
 #[test]
