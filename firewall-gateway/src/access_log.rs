@@ -15,6 +15,7 @@ use crate::{
     date,
     limits::{LOG_METHOD_BYTES_MAX, LOG_PATH_BYTES_MAX, LOG_TEXT_BYTES_MAX},
     policy::access_log::{AccessField, AccessFormat, AccessLogPolicy},
+    verdict::Outcome,
 };
 
 /// Where lines go, and what they hold.
@@ -166,7 +167,7 @@ pub fn why(context: &RequestContext) -> Option<String> {
         (None, None, Some(limited), _) => Some(format!("limit:{limited}")),
         (None, None, None, Some(cross_site)) => Some(cross_site.label().to_owned()),
         (None, None, None, None) => {
-            let judged = context.verdict.as_ref()?;
+            let judged = context.verdict.as_ref().filter(|it| it.outcome != Outcome::Allow)?;
             let reason = judged.reason.iter().map(|reason| format!(":{reason}"));
             let reason: String = reason.collect();
             Some(format!("verdict:{}:{}{reason}", judged.service, judged.outcome.label()))

@@ -12,13 +12,16 @@ use firewall_gateway::{
     events::Decision,
     limits::VERDICT_ANSWER_BYTES_MAX,
     policy::{
-        BreakerPolicy, OnFailure, SheddingPolicy, UpstreamPolicy, VerdictForm, VerdictPolicy,
-        VerdictServicePolicy,
+        BreakerPolicy, GatewayPolicy, OnFailure, SheddingPolicy, UpstreamPolicy, VerdictForm,
+        VerdictPolicy, VerdictServicePolicy,
     },
 };
 use serde_json::Value;
 
-use crate::world::{World, header, label, one_request, status, upstream_policy};
+use crate::{
+    events,
+    world::{World, header, label, one_request, status, upstream_policy},
+};
 
 const TIMEOUT_MS: u64 = 200;
 
@@ -153,6 +156,40 @@ fn what_a_service_is_told() {
 }
 
 #[test]
+fn what_came_of_it_is_told() {
+    let block = r#"{"verdict":"block","reason":"stolen \"card\""}"#;
+    for (says, on_failure, status_expected, outcome, denied) in [
+        (Says::answer(200, r#"{"verdict":"allow"}"#), OnFailure::Block, 200, "allow", ""),
+        (
+            Says::answer(200, block),
+            OnFailure::Block,
+            403,
+            "block",
+            "verdict:fraud:block:stolen\\x20\\x22card\\x22",
+        ),
+        (Says::Down, OnFailure::Block, 503, "unreachable", "verdict:fraud:unreachable"),
+        (Says::Down, OnFailure::Allow, 200, "unreachable", "verdict:fraud:unreachable"),
+    ] {
+        let (service, receiver) = (Service::start(says), events::Receiver::start(200));
+        let told = events::policy(&receiver, vec![Decision::Judged]);
+        let world = changed(&service, VerdictForm::Seawall, on_failure, |policy| {
+            policy.upstreams.push(told.upstreams[1].clone());
+            policy.events = told.events.clone();
+            policy.events.as_mut().unwrap().webhook.as_mut().unwrap().upstream = 2;
+        });
+        assert_eq!(status(&get(&world)), status_expected, "{outcome}");
+        world.gateway.finish();
+        let events = receiver.events();
+        let [event] = events.as_slice() else { panic!("{outcome}: {events:?}") };
+        assert_eq!(event["type"], "seawall.request.judged");
+        let data = &event["data"];
+        assert_eq!(data["verdict"]["service"], "fraud");
+        assert_eq!(data["verdict"]["outcome"], outcome);
+        assert_eq!(data["denied"].as_str().unwrap_or_default(), denied);
+    }
+}
+
+#[test]
 fn a_breaker_spares_a_service_that_fails() {
     let service = Service::start(Says::Nothing);
     let world = world(&service, VerdictForm::Seawall, OnFailure::Allow, |upstream| {
@@ -204,7 +241,6 @@ fn without_a_verdict_nobody_is_asked() {
     assert_eq!(status(&answer), 200);
     assert_eq!(outcomes(&world.settled()), []);
     assert!(service.asked.lock().unwrap().is_empty());
-    assert!(Decision::DEFAULT.contains(&Decision::Judged));
 }
 
 /// `/free` asks nobody; all else asks the service, which is upstream 1.
@@ -214,14 +250,21 @@ fn world(
     on_failure: OnFailure,
     change: impl FnOnce(&mut UpstreamPolicy),
 ) -> World {
+    changed(service, form, on_failure, |policy| change(&mut policy.upstreams[1]))
+}
+
+fn changed(
+    service: &Service,
+    form: VerdictForm,
+    on_failure: OnFailure,
+    change: impl FnOnce(&mut GatewayPolicy),
+) -> World {
     World::changed(|policy| {
-        let mut upstream = UpstreamPolicy {
+        policy.upstreams.push(UpstreamPolicy {
             name: "judge".to_owned(),
             tls: None,
             ..upstream_policy(service.address, "", 16)
-        };
-        change(&mut upstream);
-        policy.upstreams.push(upstream);
+        });
         policy.verdict_services = vec![VerdictServicePolicy {
             name: "fraud".to_owned(),
             upstream: 1,
@@ -234,6 +277,7 @@ fn world(
         policy.routes.insert(0, free);
         policy.routes[1].verdict =
             Some(VerdictPolicy { service: 0, timeout_ms: TIMEOUT_MS, on_failure });
+        change(policy);
     })
 }
 
