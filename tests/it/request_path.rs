@@ -32,6 +32,7 @@ mod api_keys;
 
 mod rates;
 mod behaviour;
+mod events;
 
 mod h2spec;
 mod seen;
