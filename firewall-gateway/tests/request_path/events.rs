@@ -169,7 +169,7 @@ fn a_receiver_that_fails_costs_time_or_events_and_each_is_counted() {
             policy.routes[0].path = "/open".to_owned();
             let webhook = policy.events.as_mut().unwrap().webhook.as_mut().unwrap();
             webhook.give_up_s = case.give_up_s;
-            webhook.timeout_ms = 200;
+            webhook.timeout_ms = 1_000;
             webhook.batch_max = 3;
             webhook.batch_wait_ms = 60_000;
         });

@@ -42,7 +42,8 @@ pub struct RouteDocument {
     #[serde(default)]
     pub rate_limits: Given<Entries<Name>>,
     pub cost: Option<Spanned<Number<1, 1_000_000>>>,
-    pub verdict: Option<Spanned<RouteVerdictDocument>>,
+    #[serde(default)]
+    pub verdict: Given<RouteVerdictDocument>,
     #[serde(default)]
     pub offences: Given<Entries<OffenceStatus>>,
     pub upstream: Option<Spanned<Name>>,

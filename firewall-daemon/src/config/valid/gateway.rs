@@ -62,7 +62,7 @@ impl Check<'_> {
         let (upstreams, routes) =
             self.ways(place, known, gateway.upstream, gateway.upstreams, gateway.routes)?;
         let verdict_services = self.verdicts_act(services_place, services, &upstreams, &routes)?;
-        let events = gateway.events.map(|events| self.events(events, &upstreams)).transpose()?;
+        let events = gateway.events.0.map(|events| self.events(events, &upstreams)).transpose()?;
         self.rates_act(rates_place, &rates, &routes)?;
         self.jwts_act(jwt_place.unwrap_or(place), &jwts, &routes)?;
         let consumers_place = gateway.consumers.as_ref().map_or(place, |list| list.referenced);
