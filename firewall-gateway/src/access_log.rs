@@ -15,6 +15,7 @@ use crate::{
     date,
     limits::{LOG_METHOD_BYTES_MAX, LOG_PATH_BYTES_MAX, LOG_TEXT_BYTES_MAX},
     policy::access_log::{AccessField, AccessFormat, AccessLogPolicy},
+    verdict::Outcome,
 };
 
 /// Where lines go, and what they hold.
@@ -175,7 +176,7 @@ pub fn why(context: &RequestContext) -> Option<String> {
             if let Some(error) = context.login {
                 return Some(error.label().to_owned());
             }
-            let judged = context.verdict.as_ref()?;
+            let judged = context.verdict.as_ref().filter(|it| it.outcome != Outcome::Allow)?;
             let reason = judged.reason.iter().map(|reason| format!(":{reason}"));
             let reason: String = reason.collect();
             Some(format!("verdict:{}:{}{reason}", judged.service, judged.outcome.label()))

@@ -39,6 +39,7 @@ mod rates;
 mod validation;
 
 mod behaviour;
+mod events;
 
 mod h2spec;
 mod seen;

@@ -169,7 +169,7 @@ fn a_receiver_that_fails_costs_time_or_events_and_each_is_counted() {
             policy.routes[0].path = "/open".to_owned();
             let webhook = policy.events.as_mut().unwrap().webhook.as_mut().unwrap();
             webhook.give_up_s = case.give_up_s;
-            webhook.timeout_ms = 200;
+            webhook.timeout_ms = 1_000;
             webhook.batch_max = 3;
             webhook.batch_wait_ms = 60_000;
         });
@@ -335,7 +335,7 @@ fn world(
     World::serving(upstream, &policy)
 }
 
-fn policy(receiver: &Receiver, decisions: Vec<Decision>) -> GatewayPolicy {
+pub fn policy(receiver: &Receiver, decisions: Vec<Decision>) -> GatewayPolicy {
     let upstream = Upstream::start("api.internal");
     let way = upstream_policy(upstream.address, &upstream.certificate_pem, 4);
     let mut policy = gateway_policy(way, Limits::default());
@@ -462,7 +462,7 @@ fn in_order(events: &[Value], count: usize) {
 }
 
 /// A message behind its length.
-fn message(stream: &mut impl BufRead) -> String {
+pub fn message(stream: &mut impl BufRead) -> String {
     let mut length = Vec::new();
     stream.read_until(b' ', &mut length).unwrap();
     let length: usize = String::from_utf8(length).unwrap().trim().parse().unwrap();
@@ -477,7 +477,7 @@ const HUNG: u16 = 1;
 const CLOSES: u16 = 2;
 
 /// A receiver of batches, which verifies each of them.
-struct Receiver {
+pub struct Receiver {
     address: SocketAddr,
     /// What it answers.
     says: Arc<AtomicU16>,
@@ -488,7 +488,7 @@ struct Receiver {
 }
 
 impl Receiver {
-    fn start(says: u16) -> Self {
+    pub fn start(says: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let receiver = Self {
             address: listener.local_addr().unwrap(),
@@ -533,7 +533,7 @@ impl Receiver {
         receiver
     }
 
-    fn events(&self) -> Vec<Value> {
+    pub fn events(&self) -> Vec<Value> {
         self.taken.lock().unwrap().clone()
     }
 }

@@ -4,9 +4,13 @@
 
 use std::{
     env,
-    io::Write,
-    net::{Ipv4Addr, SocketAddr},
-    os::{fd::OwnedFd, unix::process::CommandExt},
+    fs::File,
+    io::{BufReader, Read, Seek, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::process::CommandExt,
+    },
     process::{self, Child, Command, ExitCode, Stdio},
 };
 
@@ -15,6 +19,8 @@ use firewall_gateway::{
         offence::{Offence, SignalCount},
         signal::Signal,
     },
+    events::Decision,
+    figures::SinkFigures,
     identity::api_key::{
         store::{GrantPolicy, KeyChange, KeyPolicy},
         text::KeyText,
@@ -23,7 +29,7 @@ use firewall_gateway::{
     listener::{BoundListener, bind_listeners},
     policy::{
         ApiKeyPolicy, AuthenticationPolicy, BehaviourPolicy, CertificatePolicy, ConsumerPolicy,
-        GatewayPolicy, UpstreamPolicy,
+        GatewayPolicy, SyslogPolicy, UpstreamPolicy,
     },
     worker::{
         self,
@@ -32,9 +38,13 @@ use firewall_gateway::{
         start::{self, HandedFiles},
     },
 };
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::{
+    fs::{MemfdFlags, memfd_create},
+    net::{AddressFamily, SocketFlags, SocketType, socketpair},
+};
 
 use crate::{
+    events,
     upstream::Upstream,
     world::{
         connect, gateway_policy, header, read_answer, read_to_end, route_policy, status,
@@ -170,6 +180,49 @@ fn one_that_drains_hears_of_a_revoked_key() {
 }
 
 #[test]
+fn one_that_is_locked_in_reaches_every_sink_of_events() {
+    let receiver = events::Receiver::start(200);
+    let syslog = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let file = File::from(memfd_create(c"events", MemfdFlags::CLOEXEC).unwrap());
+    let mut policy = events::policy(&receiver, vec![Decision::Refused]);
+    policy.routes[0].path = "/open".to_owned();
+    let sinks = policy.events.as_mut().unwrap();
+    sinks.file = Some("/a/file/that/it/could/not/open".into());
+    let address = syslog.local_addr().unwrap();
+    let host = String::new();
+    sinks.syslog = Some(SyslogPolicy { address, facility: 16, host, give_up_s: 60 });
+    let listeners =
+        bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1, Vec::new()).unwrap();
+    let files = HandedFiles { events: Some(file.as_fd()), ..HandedFiles::default() };
+    let mut worker = Worker::handing(&policy, &listeners, Some(NOBODY), files);
+    worker.ready();
+    let certificate = &policy.tls.certificates[0].chain_pem;
+    assert_eq!(status(&get(listeners[0].shape.address, certificate)), 404);
+    let mut stream = BufReader::new(syslog.accept().unwrap().0);
+    assert!(events::message(&mut stream).contains("<133>1 "));
+    worker.channel.send(&ToWorker::Drain, &[]).unwrap();
+    let mut sent = Vec::new();
+    loop {
+        match worker.channel.receive().unwrap().unwrap().0 {
+            FromWorker::Figures(figures) => {
+                let of = |row: &SinkFigures| (row.sink.clone(), row.sent, row.lost_total());
+                sent = figures.events.iter().map(of).collect();
+            }
+            FromWorker::Drained => break,
+            _ => {}
+        }
+    }
+    let expected = ["file", "webhook", "syslog"].map(|sink| (sink.to_owned(), 1, 0));
+    assert_eq!(sent, expected, "the last figures are complete");
+    assert!(worker.child.wait().unwrap().success());
+    assert_eq!(receiver.events().len(), 1);
+    let mut text = String::new();
+    (&file).rewind().unwrap();
+    (&file).read_to_string(&mut text).unwrap();
+    assert_eq!(text.lines().count(), 1, "{text}");
+}
+
+#[test]
 fn an_offender_is_told_of_beside_the_figures() {
     let upstream = Upstream::start("api.internal");
     let mut policy = policy(&upstream);
@@ -279,6 +332,15 @@ struct Worker {
 
 impl Worker {
     fn start(policy: &GatewayPolicy, listeners: &[BoundListener], user: Option<u32>) -> Worker {
+        Self::handing(policy, listeners, user, HandedFiles::default())
+    }
+
+    fn handing(
+        policy: &GatewayPolicy,
+        listeners: &[BoundListener],
+        user: Option<u32>,
+        files: HandedFiles<'_>,
+    ) -> Worker {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .unwrap();
@@ -297,7 +359,7 @@ impl Worker {
         // The command keeps the worker's end open, and with it the channel.
         drop(command);
         let channel = Channel::new(ours).unwrap();
-        start::send(&channel, policy, listeners, HandedFiles::default()).unwrap();
+        start::send(&channel, policy, listeners, files).unwrap();
         Worker { child, channel }
     }
 

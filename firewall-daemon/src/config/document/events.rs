@@ -18,8 +18,10 @@ pub struct GatewayEventsDocument {
     pub queue_max: Option<Number<1, 1_000_000>>,
     pub queue_bytes_max: Option<Number<65_536, 1_073_741_824>>,
     pub file: Option<Spanned<FilePath>>,
-    pub webhook: Option<Spanned<WebhookDocument>>,
-    pub syslog: Option<SyslogDocument>,
+    #[serde(default)]
+    pub webhook: Given<WebhookDocument>,
+    #[serde(default)]
+    pub syslog: Given<SyslogDocument>,
 }
 
 /// `webhook`.

@@ -71,7 +71,8 @@ pub struct GatewayDocument {
     #[serde(default)]
     pub access_log: AccessLogDocument,
     pub traces: Option<TracesDocument>,
-    pub events: Option<Spanned<GatewayEventsDocument>>,
+    #[serde(default)]
+    pub events: Given<Spanned<GatewayEventsDocument>>,
     #[serde(default)]
     pub verdict_services: Given<Entries<VerdictServiceDocument>>,
     #[serde(default)]

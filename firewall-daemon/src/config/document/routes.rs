@@ -46,7 +46,8 @@ pub struct RouteDocument {
     pub rate_limits: Given<Entries<Name>>,
     pub cost: Option<Spanned<Number<1, 1_000_000>>>,
     pub validate: Option<Spanned<ValidateDocument>>,
-    pub verdict: Option<Spanned<RouteVerdictDocument>>,
+    #[serde(default)]
+    pub verdict: Given<RouteVerdictDocument>,
     #[serde(default)]
     pub offences: Given<Entries<OffenceStatus>>,
     pub upstream: Option<Spanned<Name>>,

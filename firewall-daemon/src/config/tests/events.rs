@@ -181,6 +181,16 @@ fn what_is_wrong_is_said_with_its_place() {
     ]);
     let error = load(&config("", ", verdict: {service: x}")).map(|_| ()).expect_err("no policy");
     assert!(error.contains("missing field `on_failure`"), "{error}");
+    // A key without a value is not one that was left out.
+    for text in [
+        config("  events:\n", ""),
+        events("webhook: , file: /e"),
+        events("syslog: , file: /e"),
+        config("", ", verdict: "),
+        config("  verdict_services:\n", ""),
+    ] {
+        assert!(load(&text).is_err(), "{text}");
+    }
     for keys in ["queue_max: 0", "queue_bytes_max: 1"] {
         let error = load(&events(&format!("{file}, {keys}"))).map(|_| ()).expect_err("too small");
         assert!(error.contains("expected a whole number from"), "{error}");

@@ -84,7 +84,7 @@ impl Check<'_> {
         let introspections =
             self.introspections_act(introspections_place, introspections, &upstreams, &routes)?;
         let verdict_services = self.verdicts_act(services_place, services, &upstreams, &routes)?;
-        let events = gateway.events.map(|events| self.events(events, &upstreams)).transpose()?;
+        let events = gateway.events.0.map(|events| self.events(events, &upstreams)).transpose()?;
         self.rates_act(rates_place, &rates, &routes)?;
         self.openapi_acts(openapi_place, &openapi, &routes)?;
         self.jwts_act(jwt_place.unwrap_or(place), &jwts, &routes)?;

@@ -87,11 +87,11 @@ fn an_event_waits_for_others_and_not_for_long() {
     let queue = queue(100, &[("file", 3)]);
     let runtime = runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
-        let wait = Duration::from_millis(200);
+        let wait = Duration::from_secs(1);
         let begun = Instant::now();
         let (batch, ()) = tokio::join!(queue.next(0, wait), async {
             queue.push(event());
-            tokio::time::sleep(wait / 4).await;
+            tokio::time::sleep(wait / 10).await;
             queue.push(event());
         });
         assert_eq!(batch.unwrap().len(), 2);

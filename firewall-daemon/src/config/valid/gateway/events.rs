@@ -60,11 +60,11 @@ impl Check<'_> {
     ) -> Result<EventsSinks, ConfigError> {
         let place = events.referenced;
         let events = events.value;
-        if events.file.is_none() && events.webhook.is_none() && events.syslog.is_none() {
+        if events.file.is_none() && events.webhook.0.is_none() && events.syslog.0.is_none() {
             let message = "events: expected file, webhook or syslog, found none of them";
             return self.error(place, message.to_owned());
         }
-        let secret = events.webhook.as_ref().map(|webhook| webhook.value.secret.clone());
+        let secret = events.webhook.0.as_ref().map(|webhook| webhook.secret.clone());
         let source = events.source.map(|source| {
             if is_plain(&source.value, NAME_BYTES_MAX) {
                 return Ok(source.value);
@@ -77,7 +77,7 @@ impl Check<'_> {
             self.error(source.referenced, message)
         });
         let file = events.file.map(|file| self.absolute("file", Some(file), ""));
-        let webhook = events.webhook.map(|webhook| self.webhook(webhook.value, upstreams));
+        let webhook = events.webhook.0.map(|webhook| self.webhook(webhook, upstreams));
         Ok(EventsSinks {
             policy: EventsPolicy {
                 decisions: self.decisions(events.decisions)?,
@@ -86,7 +86,7 @@ impl Check<'_> {
                 queue_bytes_max: events.queue_bytes_max.map_or(QUEUE_BYTES_MAX, |it| it.0),
                 file: file.transpose()?,
                 webhook: webhook.transpose()?,
-                syslog: events.syslog.as_ref().map(syslog),
+                syslog: events.syslog.0.as_ref().map(syslog),
             },
             source: source.transpose()?,
             secret: secret.map(|path| self.file(path)),
@@ -194,11 +194,11 @@ impl Check<'_> {
     /// What a route asks of one of these services.
     pub(super) fn route_verdict(
         &self,
-        verdict: Option<Spanned<RouteVerdictDocument>>,
+        verdict: Given<RouteVerdictDocument>,
         services: &[NamedService],
     ) -> Result<Option<VerdictPolicy>, ConfigError> {
-        let Some(verdict) = verdict else { return Ok(None) };
-        let RouteVerdictDocument { service, timeout_ms, on_failure } = verdict.value;
+        let Some(verdict) = verdict.0 else { return Ok(None) };
+        let RouteVerdictDocument { service, timeout_ms, on_failure } = verdict;
         let found = services.iter().position(|known| known.policy.name == service.value.0);
         let Some(place) = found else {
             let message = format!(
