@@ -10,6 +10,7 @@ const page = (who) => `<!doctype html><meta charset="utf-8"><title>Shop</title>
 <style>
   body { font: 16px/1.5 sans-serif; margin: 3rem auto; max-width: 26rem }
   button { font: inherit; margin-right: 1rem } form { display: inline }
+  output { font: 14px/1.4 monospace; overflow-wrap: anywhere }
 </style>
 <h1>Shop</h1>
 <p>Logged in as <b id="who">${who}</b>.</p>
