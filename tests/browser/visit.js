@@ -23,7 +23,7 @@ const browser = spawn(
     "--ignore-certificate-errors",
     `--host-resolver-rules=MAP ${new URL(origin).hostname} ${address}`,
     `--user-data-dir=${folder}/chromium`,
-    "--window-size=640,420",
+    "--window-size=640,520",
     "--remote-debugging-pipe",
     "about:blank",
   ],

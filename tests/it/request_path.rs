@@ -32,6 +32,8 @@ mod api_keys;
 
 mod logins;
 
+mod discovery;
+
 mod browser;
 
 mod rates;

@@ -12,6 +12,9 @@ use crate::{build, setup, shell};
 pub struct Options {
     /// Run only the tests whose name contains this.
     filter: Option<String>,
+    /// Write what a browser saw into docs/screenshots.
+    #[arg(long)]
+    screenshots: bool,
 }
 
 /// Builds, then tests. In CI a test that cannot run is a failure; elsewhere it says that it did not.
@@ -27,7 +30,10 @@ pub fn run(options: &Options) -> Result<()> {
         command.env("SEAWALL_TESTS_STRICT", "1");
     }
     command.env("PATH", shell::path_of_root());
-    match shell::elevation_with(&["CI", "SEAWALL_TESTS_STRICT"]) {
+    if options.screenshots {
+        command.env("SEAWALL_SCREENSHOTS", shell::workspace()?.join("docs/screenshots"));
+    }
+    match shell::elevation_with(&["CI", "SEAWALL_TESTS_STRICT", "SEAWALL_SCREENSHOTS"]) {
         Ok(words) if words.is_empty() => {}
         // Building stays with the user; only the test binaries run as root.
         Ok(words) => {

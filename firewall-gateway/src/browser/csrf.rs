@@ -61,9 +61,14 @@ impl Csrf {
                 .is_ok_and(|origin| is_own(origin, host) || self.origins.contains(origin))
         };
         // Two of them are nobody's: which one would the reader take?
-        let origin_known = origins.next().is_none().then_some(()).and(origin).is_some_and(known);
+        let sole = origins.next().is_none().then_some(()).and(origin);
+        let origin_known = sole.is_some_and(known);
+        // A form of a page with `Referrer-Policy: no-referrer`, which is our own default, does not name its origin
+        // (Fetch, 3.1). A sandboxed page does not either, and is cross-site.
+        let origin_hidden = sole.is_some_and(|origin| origin.as_bytes() == b"null");
         let mut sites = headers.get_all(SEC_FETCH_SITE).iter();
         match (sites.next().map(HeaderValue::as_bytes), sites.next()) {
+            (Some(b"same-origin"), None) if origin_hidden => Ok(()),
             // A page of ours, or the user alone.
             (Some(b"same-origin" | b"none"), None) if origin.is_none() || origin_known => Ok(()),
             (Some(_), _) if origin_known => Ok(()),

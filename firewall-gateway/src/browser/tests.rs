@@ -275,13 +275,19 @@ fn what_changes_something_comes_from_our_pages() {
         ("origin", "https://app.example"),
         ("origin", "https://evil.example"),
     );
-    let site = |site| ("sec-fetch-site", site);
+    let (site, hidden) = (|site| ("sec-fetch-site", site), ("origin", "null"));
     let cookie = ("cookie", "a=b");
     for (method, upgrade, pairs, expected) in [
         ("POST", false, vec![site("same-origin")], Ok(())),
         ("POST", false, vec![site("same-origin"), own], Ok(())),
         ("POST", false, vec![site("none")], Ok(())),
         ("POST", false, vec![site("same-origin"), evil], Err(CrossSite::FetchSite)),
+        ("POST", false, vec![site("same-origin"), hidden], Ok(())),
+        ("POST", false, vec![site("none"), hidden], Err(CrossSite::FetchSite)),
+        ("POST", false, vec![site("same-site"), hidden], Err(CrossSite::FetchSite)),
+        ("POST", false, vec![site("cross-site"), hidden], Err(CrossSite::FetchSite)),
+        ("POST", false, vec![site("same-origin"), hidden, hidden], Err(CrossSite::FetchSite)),
+        ("POST", false, vec![site("same-origin"), hidden, own], Err(CrossSite::FetchSite)),
         ("POST", false, vec![site("same-site")], Err(CrossSite::FetchSite)),
         ("POST", false, vec![site("cross-site")], Err(CrossSite::FetchSite)),
         ("POST", false, vec![site("cross-site"), app], Ok(())),

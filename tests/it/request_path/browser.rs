@@ -108,7 +108,7 @@ fn a_browser_logs_in_calls_is_protected_and_logs_out() {
         "saved": "200 saved for ada",
         "refused": refused,
         // A page that sends blindly never learns what became of it: the figures below say.
-        "cross_site": "opaque 0 ",
+        "cross_site": "TypeError",
         "shared": "cors 200 prices for nobody",
         "not_shared": "TypeError",
         "logout_url": format!("{}/session/end", Provider::issuer()),
