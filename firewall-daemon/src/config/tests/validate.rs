@@ -29,7 +29,7 @@ fn every_key_of_it_acts() {
     let gateway = read(SHOP, "validate: {openapi: shop}");
     let file = Path::new("/etc/seawall/shop.yaml").to_path_buf();
     let document = OpenApiConfig { name: "shop".into(), file, base_path: None };
-    assert_eq!(gateway.openapi, [document.clone()]);
+    assert_eq!(gateway.openapi, std::slice::from_ref(&document));
     let plain = ValidationPolicy::new(Against::Document("shop".into()));
     assert_eq!(gateway.routes[0].validate, Some(plain.clone()));
     let gateway = read(
