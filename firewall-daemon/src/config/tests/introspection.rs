@@ -8,7 +8,7 @@ fn config(services: &str, route: &str) -> String {
     format!(
         "{LEAST}gateway:\n  listen: ['127.0.0.1:1']\n  certificate: a\n  private_key: b\n  \
          upstreams: [{{name: api, backends: [{{address: '127.0.0.1:2'}}]}}, {{name: id, backends: [{{address: '127.0.0.1:3'}}]}}]\n{services}  \
-         routes:\n  - name: r\n    path: '/*'\n    upstream: api\n    {route}\n  - name: s\n    path: '/s'\n    upstream: id\n"
+         routes:\n  - name: r\n    path: '/*'\n    upstream: api\n    {route}\n"
     )
 }
 

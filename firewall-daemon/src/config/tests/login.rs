@@ -149,7 +149,7 @@ fn what_is_wrong_with_a_login_is_said() {
         ),
         (
             routes(", authentication: [{session: main, api_key: {}}]"),
-            "expected one of jwt, api_key and session, found more than one",
+            "expected one of jwt, api_key, session, certificate and introspection, found more than one",
         ),
         (
             routes(", hosts: [b.example], authentication: [{session: main}]"),
