@@ -68,7 +68,7 @@ fn copies_are_of_the_budget_of_retries() {
 #[test]
 fn an_answer_that_is_an_error_waits_for_the_other() {
     let retries = RetryPolicy { attempts_max: 0, statuses: vec![503], ..RetryPolicy::default() };
-    let world = World::new(2, hedged(150, retries));
+    let world = World::new(2, hedged(40, retries));
     world.servers[0].be(Mode::Slow);
     world.servers[1].be(Mode::Failing);
     // The one that fails is asked first of every second: those are its own 500s, at once.
