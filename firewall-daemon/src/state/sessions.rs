@@ -30,6 +30,8 @@ const TOKENS: TableDefinition<'_, &[u8; 32], &str> = TableDefinition::new("token
 const USED: TableDefinition<'_, &[u8; ID_BYTES], u64> = TableDefinition::new("used");
 /// What the database may keep in memory.
 const CACHE_BYTES: usize = 8 << 20;
+/// What a worker knows of a use is here so much later: it tells once a minute, and it is written once a minute.
+const TOLD_LATE_S: u64 = 180;
 /// Uses that wait to be written; more would be told again by the next use.
 const USES_MAX: usize = 131_072;
 
@@ -128,7 +130,7 @@ impl SessionFile {
                     }
                 }
             }
-            over = remove(&transaction, |record| record.is_over(now_epoch_s))?;
+            over = remove(&transaction, |record| is_over(record, now_epoch_s))?;
             transaction.commit()?;
             Ok(())
         };
@@ -162,7 +164,7 @@ impl SessionFile {
         let (mut found, mut total) = (Vec::new(), 0);
         self.walk(|record, _| {
             let wanted = consumer.is_none_or(|name| record.consumer == name);
-            if wanted && !record.is_over(now_epoch_s) {
+            if wanted && !is_over(&record, now_epoch_s) {
                 total += 1;
                 if found.len() < max {
                     found.push(record);
@@ -285,6 +287,11 @@ fn remove(
     Ok(gone.len() as u64)
 }
 
+/// Whether it has ended by itself, as far as is known here: a worker may know of a use that was not told yet.
+fn is_over(record: &SessionRecord, now_epoch_s: u64) -> bool {
+    record.ends_epoch_s <= now_epoch_s || record.is_over(now_epoch_s.saturating_sub(TOLD_LATE_S))
+}
+
 fn parsed(head: &[u8]) -> Result<SessionRecord, redb::Error> {
     serde_json::from_slice(head).map_err(|error| redb::Error::Io(error.into()))
 }
@@ -398,15 +405,17 @@ mod tests {
         assert_eq!(file.take(&[SessionChange::End(one)]).unwrap(), 0);
         file.used(vec![KeyUse { id: id(&record(1).hash), at_epoch_s: 500 }]);
         file.used(vec![KeyUse { id: id(&record(1).hash), at_epoch_s: 400 }]);
-        assert_eq!(file.sweep(699).unwrap(), 0);
+        assert_eq!(file.sweep(700 + TOLD_LATE_S - 1).unwrap(), 0);
         drop(file);
         let file = SessionFile::open(&folder.0);
         let used = SessionRecord { used_epoch_s: 500, ..record(1) };
         assert_eq!(all(&file), [record(0), used.clone(), record(2)]);
         let bare = SessionRecord { id_token: IdToken(String::new()), ..used };
-        assert_eq!(file.list(Some("consumer-1"), 699, 9).unwrap(), (vec![bare.clone()], 1));
-        assert_eq!(file.list(None, 699, 1).unwrap().1, 3);
-        assert_eq!(file.list(None, 1_099, 9).unwrap(), (vec![bare], 1), "the others were idle");
+        assert_eq!(file.list(Some("consumer-1"), 700, 9).unwrap(), (vec![bare.clone()], 1));
+        assert_eq!(file.list(None, 700, 1).unwrap().1, 3);
+        let later = 1_100 + TOLD_LATE_S - 1;
+        assert_eq!(file.list(None, later, 9).unwrap(), (vec![bare], 1), "the others were idle");
+        assert_eq!(file.list(None, 10_000, 9).unwrap().1, 0, "all are too old");
         for (text, expected) in [
             (id(&record(2).hash), true),
             (id(&record(3).hash), false),
@@ -417,7 +426,7 @@ mod tests {
             let found = file.find(&text).unwrap();
             assert_eq!(found.is_some_and(|found| found.hash == record(2).hash), expected, "{text}");
         }
-        assert_eq!(file.sweep(700).unwrap(), 2);
+        assert_eq!(file.sweep(700 + TOLD_LATE_S).unwrap(), 2);
         let consumer = Ending::Consumer("consumer-1".to_owned());
         assert_eq!(file.take(&[SessionChange::End(consumer)]).unwrap(), 1);
         assert_eq!(all(&file), []);
