@@ -276,7 +276,7 @@ async fn stages(
         .with_trailers(announced.clone());
     // A connection that ends for a flood breaks off its bodies.
     let broken = |rejection| client.activity.flood().map_or(rejection, |_| Rejection::Http2Flood);
-    // 12. validate: does it look as the API's document says
+    // 13. validate: does it look as the API's document says
     if let Some(validation) = &route.validation {
         let asked = validate::Asked {
             method: &head.method,
@@ -294,7 +294,7 @@ async fn stages(
     // What HTTP/2 refuses unread can be sent once more.
     let multiplexed = upstream.protocol() == BackendProtocol::Http2;
     let whole = multiplexed.then(|| body.whole()).flatten();
-    // 13. headers: what ends here is removed, who asks is set by us
+    // 14. headers: what ends here is removed, who asks is set by us
     client.identifier.withhold(
         route.place,
         observation.context.identity.as_ref(),
@@ -324,7 +324,7 @@ async fn stages(
         None => mirrored(forwarded, forward, client, from),
         Some(_) => forwarded.map(BodyExt::boxed_unsync),
     };
-    // 14. upstream
+    // 15. upstream
     let sent = Instant::now();
     observation.context.upstream_sent = Some(sent);
     let sending = Sending {
@@ -342,7 +342,7 @@ async fn stages(
         observation.upstream_failed(failure);
         observation.context.rejection.unwrap_or(failure.rejection())
     })?;
-    // 15. response: nothing of the inside
+    // 16. response: nothing of the inside
     observation.context.backend = Some(answer.backend);
     let mut response = answer.response;
     if let Some(protocol) =

@@ -17,7 +17,7 @@ mod schema;
 
 mod shape;
 
-mod json;
+pub(crate) mod json;
 
 mod pairs;
 

@@ -13,7 +13,7 @@ use form_urlencoded::{Serializer, byte_serialize};
 use http::{HeaderMap, HeaderValue, StatusCode, header, uri::PathAndQuery};
 
 use super::{
-    Denied, Identity, Recognised,
+    Denied, Recognised,
     jwt::{
         bearer,
         cache::{Cache, CacheKey, Verified},
@@ -142,12 +142,15 @@ impl Services {
     }
 }
 
+/// What was said of a token.
+type Known = Result<Recognised, IntrospectionError>;
+
 /// Asks and remembers, in one thread.
 #[derive(Debug)]
 pub struct Introspector {
     services: Arc<Services>,
     meter: Arc<Meter>,
-    known: RefCell<Cache<Result<Identity, IntrospectionError>>>,
+    known: RefCell<Cache<Known>>,
 }
 
 impl Introspector {
@@ -183,10 +186,7 @@ impl Introspector {
         let token = bearer::opaque(headers)?;
         let key = (sha256(token.as_bytes()), place);
         let known = self.known.borrow_mut().find(&key, GENERATION, now_epoch_s);
-        let identity = known.unwrap_or(Err(IntrospectionError::NotAsked));
-        let identity = identity.map_err(Denied::Introspection)?;
-        let headers = answer::headers(&identity);
-        Ok(Recognised { identity, headers })
+        known.unwrap_or(Err(IntrospectionError::NotAsked)).map_err(Denied::Introspection)
     }
 
     /// Asks about a token.
@@ -224,7 +224,7 @@ impl Service {
         upstream: &Upstream,
         client: IpAddr,
         now_epoch_s: u64,
-    ) -> Result<Verified<Result<Identity, IntrospectionError>>, Outcome> {
+    ) -> Result<Verified<Known>, Outcome> {
         let mut form = Serializer::new(String::new());
         form.append_pair("token", opaque.token).append_pair("token_type_hint", "access_token");
         let mut headers = HeaderMap::new();

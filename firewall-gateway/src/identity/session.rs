@@ -30,10 +30,7 @@ use super::{
         verify::claims_of,
     },
 };
-use crate::{
-    headers::{X_CONSUMER, X_CONSUMER_CREDENTIAL, X_CONSUMER_ROLES, X_CONSUMER_SCOPES, cookies},
-    policy::LoginPolicy,
-};
+use crate::policy::LoginPolicy;
 
 /// The secret of a session. It is told to its browser once and kept nowhere: [`KeyHash`] is what remains.
 #[derive(Clone, PartialEq, Eq)]
@@ -262,15 +259,7 @@ fn recognised(issuers: &Issuers, place: usize, record: &SessionRecord) -> Option
         return None;
     }
     let identity = Identity { method: Method::Session, ..identity };
-    let said = [
-        (X_CONSUMER, identity.consumer.to_string()),
-        (X_CONSUMER_SCOPES, identity.scopes.join(" ")),
-        (X_CONSUMER_ROLES, identity.roles.join(" ")),
-        (X_CONSUMER_CREDENTIAL, identity.credential.to_string()),
-    ];
-    let said = said.into_iter().filter(|(_, text)| !text.is_empty());
-    let said = said.map(|(name, text)| Some((name, mapping::text_header(&text).ok()?)));
-    let mut headers = said.collect::<Option<Vec<_>>>()?;
+    let mut headers = mapping::told(&identity).ok()?;
     headers.extend(issuers.headers(place, &identity));
     Some(Recognised { identity, headers })
 }

@@ -2,18 +2,16 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
-use super::{GENERATION, IntrospectionError};
+use super::{GENERATION, IntrospectionError, Known};
 use crate::{
-    headers::{X_CONSUMER, X_CONSUMER_CREDENTIAL, X_CONSUMER_ROLES, X_CONSUMER_SCOPES},
     identity::{
-        Identity, Method,
+        Method, Recognised,
         jwt::{
             cache::Verified,
             json::{Bounds, object},
-            mapping::{Claims, identity_of, text_header},
+            mapping::{Claims, identity_of, told},
         },
     },
     policy::IntrospectionPolicy,
@@ -25,7 +23,7 @@ pub fn read(
     body: &[u8],
     credential: Arc<str>,
     now_epoch_s: u64,
-) -> Option<Verified<Result<Identity, IntrospectionError>>> {
+) -> Option<Verified<Known>> {
     let claims = object(body, BOUNDS).ok()?;
     let Some(Value::Bool(active)) = claims.get("active") else { return None };
     let ends = claims.get("exp").and_then(Value::as_u64);
@@ -38,7 +36,11 @@ pub fn read(
                 roles: policy.roles_claim.as_deref(),
             };
             let identity = identity_of(claims, mapping, Method::Introspection, credential);
-            identity.map_err(|_| IntrospectionError::Claims)
+            let recognised = identity.and_then(|identity| {
+                let headers = told(&identity)?;
+                Ok(Recognised { identity, headers })
+            });
+            recognised.map_err(|_| IntrospectionError::Claims)
         }),
     };
     let until = now_epoch_s.saturating_add(policy.cache_s.into());
@@ -84,18 +86,6 @@ fn checked(
         return Err(IntrospectionError::NotYet);
     }
     Ok(())
-}
-
-/// What backends are told.
-pub fn headers(identity: &Identity) -> Vec<(HeaderName, HeaderValue)> {
-    let said = [
-        (X_CONSUMER, identity.consumer.to_string()),
-        (X_CONSUMER_SCOPES, identity.scopes.join(" ")),
-        (X_CONSUMER_ROLES, identity.roles.join(" ")),
-        (X_CONSUMER_CREDENTIAL, identity.credential.to_string()),
-    ];
-    let said = said.into_iter().filter(|(_, text)| !text.is_empty());
-    said.filter_map(|(name, text)| Some((name, text_header(&text).ok()?))).collect()
 }
 
 /// Which token it was: enough of its SHA-256 to tell it from others, and not the token.
@@ -162,7 +152,7 @@ mod tests {
         ] {
             let found = read(&policy(), body.as_bytes(), "c".into(), 1_000).map(|known| {
                 let until = known.until_epoch_s;
-                known.identity.map(|identity| (identity.consumer.to_string(), until))
+                known.identity.map(|known| (known.identity.consumer.to_string(), until))
             });
             let expected =
                 expected.map(|known| known.map(|(name, until)| (name.to_owned(), until)));
@@ -175,7 +165,10 @@ mod tests {
         let body = "{\"active\":true,\"iss\":\"https://id.example\",\"aud\":\"api\",\"sub\":\"J\u{f6}rg\",\
                     \"scope\":\"read write\",\"roles\":[\"a\"]}";
         let known = read(&policy(), body.as_bytes(), "c1".into(), 1_000).unwrap();
-        let told: Vec<(String, String)> = headers(&known.identity.unwrap())
+        let told: Vec<(String, String)> = known
+            .identity
+            .unwrap()
+            .headers
             .into_iter()
             .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
             .collect();

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
 use super::TokenError;
 use crate::{
+    headers::{X_CONSUMER, X_CONSUMER_CREDENTIAL, X_CONSUMER_ROLES, X_CONSUMER_SCOPES},
     identity::{Identity, Method},
     limits::{CLAIM_HEADER_BYTES_MAX, CONSUMER_BYTES_MAX, JWT_GRANT_BYTES_MAX, JWT_GRANTS_MAX},
     policy::JwtPolicy,
@@ -77,6 +78,21 @@ pub fn identity_of(
     })
 }
 
+/// What backends are told of somebody whose claims say it.
+///
+/// # Errors
+/// It is longer than a header may be.
+pub fn told(identity: &Identity) -> Result<Vec<(HeaderName, HeaderValue)>, TokenError> {
+    let said = [
+        (X_CONSUMER, identity.consumer.to_string()),
+        (X_CONSUMER_SCOPES, identity.scopes.join(" ")),
+        (X_CONSUMER_ROLES, identity.roles.join(" ")),
+        (X_CONSUMER_CREDENTIAL, identity.credential.to_string()),
+    ];
+    let said = said.into_iter().filter(|(_, text)| !text.is_empty());
+    said.map(|(name, text)| Ok((name, text_header(&text)?))).collect()
+}
+
 /// The claim of a name, or else at a path such as `realm_access.roles`. A name may have dots itself, as
 /// `https://example.com/roles` does.
 #[must_use]
@@ -123,7 +139,7 @@ pub fn header(claims: &Map<String, Value>, path: &str) -> Result<Option<HeaderVa
 ///
 /// # Errors
 /// It is longer than a header may be.
-pub fn text_header(text: &str) -> Result<HeaderValue, TokenError> {
+fn text_header(text: &str) -> Result<HeaderValue, TokenError> {
     let text = encoded(text, b"");
     if text.len() > CLAIM_HEADER_BYTES_MAX {
         return Err(TokenError::ClaimsTooLarge);

@@ -1,4 +1,4 @@
-//! What policies add to a request: keys, tokens that are verified and remembered, limits, all of it.
+//! What policies add to a request: keys, tokens that are verified and remembered, limits, a schema, all of it.
 //!
 //! A second Seawall with the policies stands in a world of its own, with a backend of its own; within each round
 //! its routes take turns with the plain one. A row is the difference, median of the rounds: what the route costs
@@ -61,6 +61,8 @@ pub fn measure(plain: &Ground, table: &mut Comparison) -> Result<()> {
     for (name, id) in LIMITS {
         rows.push(Pair::of(id, guarded.get(&format!("/{name}"), None)));
     }
+    rows.push(Pair::of("scrub_cpu_added", guarded.get("/scrubbed", None)));
+    rows.push(Pair::of("validation_cpu_added", guarded.post("/validated")));
     rows.push(Pair::of("everything_cpu_added", guarded.post("/everything")));
     let ours = &plain.servers.contenders[0];
     let (get, post) = (Load::of("/small", SMALL_BYTES, REQUESTS), guarded.post("/posted"));
@@ -68,13 +70,14 @@ pub fn measure(plain: &Ground, table: &mut Comparison) -> Result<()> {
     for _ in 0..ROUNDS {
         let of_get = sample(table, &plain.world, ours, &get, "plain")?;
         let of_post = sample(table, &plain.world, ours, &plain_post, "plain")?;
-        // Behaviour watches every route of the guarded one: its own plain route is what the others are held against.
+        // Behaviour watches every route of the guarded one: its own plain route is what others are held against;
+        // what is posted, against the first one's, with behaviour in it.
         let mut beside = of_get;
         for row in &mut rows {
             let spent = sample(table, &guarded.world, &guarded.seawall, &row.load, row.id)?;
-            let without = match row.id {
-                "everything_cpu_added" => of_post,
-                _ => beside,
+            let without = match row.load.posted {
+                Some(_) => of_post,
+                None => beside,
             };
             row.added.push(spent - without);
             if row.id == "behaviour_cpu_added" {
@@ -210,6 +213,13 @@ fn order() -> String {
     text
 }
 
+/// What an order looks like.
+const ORDER: &str = "{type: object, additionalProperties: false, required: [customer, currency, items], properties: {\
+    customer: {type: string, maxLength: 64}, currency: {enum: [EUR, USD]}, \
+    items: {type: array, minItems: 1, maxItems: 200, items: {type: object, additionalProperties: false, \
+    required: [sku, count, price], properties: {sku: {type: string, pattern: '^[A-Z]-[0-9]{5}$'}, \
+    count: {type: integer, minimum: 1, maximum: 99}, price: {type: number, minimum: 0}}}}}}";
+
 /// A key of the consumer.
 fn made(world: &World) -> Result<String> {
     let socket = seawall::socket(world.folder());
@@ -252,8 +262,12 @@ fn ways(signers: &[Signer]) -> String {
         "    - {name: consumer, limit: 100000000, window_s: 60, key: [consumer]}\n  routes:\n    \
          - {name: plain, path: /plain, rewrite: /small, upstream: api}\n    \
          - {name: key, path: /key, rewrite: /small, upstream: api, authentication: [{api_key: {}}]}\n    \
-         - {name: everything, path: /everything, rewrite: /posted, upstream: api, authentication: [{api_key: {}}], \
-         authorise: [{scopes: [orders.write]}], rate_limits: [token_bucket, consumer]}\n",
+         - {name: everything, path: /everything, methods: [POST], rewrite: /posted, upstream: api, authentication: [{api_key: {}}], \
+         authorise: [{scopes: [orders.write]}], rate_limits: [token_bucket, consumer], validate: {body: ORDER}}\n    \
+         - {name: validated, path: /validated, methods: [POST], rewrite: /posted, upstream: api, validate: {body: ORDER}}\n    \
+         - {name: scrubbed, path: /scrubbed, rewrite: /small, upstream: api, scrub: {action: mask}}\n"
+            .replace("ORDER", ORDER)
+            .as_str(),
     );
     for (algorithm, ..) in ALGORITHMS {
         text.push_str(&format!(
