@@ -36,14 +36,15 @@ const POLICY: &str = "  deny: { prefixes: [203.0.113.0/24] }\n  \
 /// Where feed and database come from.
 const PUBLISHER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8444);
 /// Present where a route has a canary, the configuration names an authority, keys of tokens are fetched, rates have
-/// limits, events are told, or verdicts are asked for; their alerts have tests of their own.
-const WHERE_CONFIGURED: [&str; 6] = [
+/// limits, events are told, verdicts are asked for, or credentials; their alerts have tests of their own.
+const WHERE_CONFIGURED: [&str; 7] = [
     "seawall_gateway_canary_",
     "seawall_gateway_acme_",
     "seawall_jwt_keys_",
     "seawall_gateway_rate_",
     "seawall_gateway_events_",
     "seawall_gateway_verdicts_",
+    "seawall_gateway_denied_",
 ];
 /// Nothing is in shadow here, nobody is asked who it is, or may not, nobody is scored, there is no limit of rates and
 /// no document of an API, and nobody is told or asked anything.
