@@ -6,7 +6,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{SocketAddr, TcpListener},
-    os::fd::{AsFd as _, BorrowedFd},
+    os::{
+        fd::{AsFd as _, BorrowedFd},
+        unix::fs::MetadataExt as _,
+    },
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -110,6 +113,8 @@ struct State {
     retired: Figures,
     restarts: u64,
     deaths_in_a_row: u32,
+    /// Which file the workers have their countries from: device, inode, length, time of change.
+    countries: Option<(u64, u64, u64, i64)>,
 }
 
 impl Supervisor {
@@ -143,6 +148,7 @@ impl Supervisor {
             retired: Figures::default(),
             restarts: 0,
             deaths_in_a_row: 0,
+            countries: None,
         };
         let addresses = config.listen.clone();
         let (keys, state) = (Mutex::default(), Mutex::new(state));
@@ -246,6 +252,27 @@ impl Supervisor {
     /// How many of them were not heard, as too many were waiting.
     pub fn offences_lost(&self) -> u64 {
         self.told.offences.lost()
+    }
+
+    /// Hands the country database to every worker, where the policy asks for one and the file is another than
+    /// before.
+    pub fn renew_countries(&self) {
+        let mut state = self.state();
+        let Some(path) = state.material.policy.countries.clone() else { return };
+        let file = match worker::database(&path) {
+            Ok(file) => file,
+            Err(error) => {
+                tracing::warn!(%error, "workers keep the country database that they have");
+                return;
+            }
+        };
+        let found = file.metadata().ok().map(|it| (it.dev(), it.ino(), it.len(), it.mtime()));
+        if found.is_none() || std::mem::replace(&mut state.countries, found) == found {
+            return;
+        }
+        for worker in state.draining.iter().chain([&state.live]) {
+            worker.hand_countries(&file);
+        }
     }
 
     /// Tells every worker what became of API keys.

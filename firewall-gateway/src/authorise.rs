@@ -12,7 +12,7 @@ use http::Method;
 
 use self::condition::Condition;
 pub use self::condition::RuleError;
-use crate::{identity::Identity, policy::RulePolicy, route::Pattern};
+use crate::{countries::Code, identity::Identity, policy::RulePolicy, route::Pattern};
 
 /// What is asked for, and by whom.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,8 @@ pub struct Asked<'a> {
     pub identity: Option<&'a Identity>,
     /// From where.
     pub address: IpAddr,
+    /// In which country that is, where it is known.
+    pub country: Option<Code>,
     /// How.
     pub method: &'a Method,
     /// For what: the path in its one form, which fits the route's pattern.
@@ -85,6 +87,7 @@ impl Forbidden {
 pub enum Kind {
     Methods,
     Networks,
+    Countries,
     Times,
     Consumers,
     Scopes,
@@ -96,9 +99,10 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, in the order in which they are asked.
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 10] = [
         Kind::Methods,
         Kind::Networks,
+        Kind::Countries,
         Kind::Times,
         Kind::Consumers,
         Kind::Scopes,
@@ -114,6 +118,7 @@ impl Kind {
         match self {
             Self::Methods => "methods",
             Self::Networks => "networks",
+            Self::Countries => "countries",
             Self::Times => "times",
             Self::Consumers => "consumers",
             Self::Scopes => "scopes",

@@ -44,6 +44,7 @@ use crate::{
     behaviour::Behaviour,
     clients::Clients,
     context::{Protocol, RequestId},
+    countries::Countries,
     events::Events,
     figures::{Meter, one},
     identity::Identifier,
@@ -82,6 +83,8 @@ pub struct Client {
     pub limits: Arc<Limits>,
     /// Which request goes where.
     pub router: Arc<Router>,
+    /// Which country an address is in.
+    pub countries: Arc<Countries>,
     /// Who sends requests.
     pub identifier: Rc<Identifier>,
     /// Where people log in.

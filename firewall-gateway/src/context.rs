@@ -15,6 +15,7 @@ use crate::{
     authorise::Forbidden,
     browser::CrossSite,
     clients::forwarded::Origin,
+    countries::Code,
     headers::X_REQUEST_ID,
     identity::{Denied, Identity},
     limits::{REQUEST_ID_BYTES_MAX, REQUEST_ID_BYTES_MIN, REQUEST_IDS_AT_ONCE},
@@ -38,6 +39,8 @@ pub struct RequestContext {
     pub peer: SocketAddr,
     /// The client, which a trusted proxy may have named in a header.
     pub origin: Origin,
+    /// The country that the client is in, where a database says it.
+    pub country: Option<Code>,
     /// What its TLS stack looks like.
     pub ja4: Option<Rc<str>>,
     /// The protocol between client and gateway.

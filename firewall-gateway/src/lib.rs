@@ -13,6 +13,8 @@ pub mod server;
 
 pub mod clients;
 
+pub mod countries;
+
 pub mod behaviour;
 
 mod read_ahead;

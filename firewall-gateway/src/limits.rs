@@ -137,6 +137,9 @@ pub const SCRUB_GATHER_TIMEOUT_MS: u64 = 5_000;
 /// Bytes of what is said of a token (RFC 7662).
 pub const INTROSPECTION_ANSWER_BYTES_MAX: usize = 64 * 1024;
 
+/// Bytes of a country database; the largest city databases have a quarter of it.
+pub const COUNTRY_DATABASE_BYTES_MAX: u64 = 512 << 20;
+
 /// Services that may be asked about tokens.
 pub const INTROSPECTIONS_MAX: usize = 16;
 

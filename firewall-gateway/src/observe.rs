@@ -73,6 +73,7 @@ impl Observation {
                 id,
                 peer: client.peer,
                 origin: Origin { client: client.peer.ip().to_canonical(), proxies: Vec::new() },
+                country: None,
                 ja4: client.ja4.clone(),
                 protocol: client.protocol,
                 tls_version: client.tls_version,

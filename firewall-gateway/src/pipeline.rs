@@ -29,6 +29,7 @@ use crate::{
     browser::{PREFLIGHT_STATUS, Preflight},
     connection::{Client, Unread},
     context::{Protocol, RequestId},
+    countries::Code,
     figures::one,
     headers::{self, trailers},
     identity::{Identity, Refused},
@@ -68,6 +69,7 @@ pub async fn run(
         unread,
     );
     observation.context.origin = client.clients.origin(client.peer.ip(), request.headers());
+    observation.context.country = client.countries.of(observation.context.origin.client);
     observation.context.details = client.access_log.details(request.uri(), request.headers());
     if let Some(tracer) = &client.tracer {
         observation.context.trace = TraceContext::begin(request.headers(), &tracer.policy).ok();
@@ -119,6 +121,7 @@ async fn stages(
     client.activity.framing()?;
     // 2. clients: this address has not offended too often, nor used up what it may have and send
     let from = observation.context.origin.client;
+    let whence = (from, observation.context.country);
     if let Some(behaviour) = &client.behaviour {
         let standing = behaviour.standing(from);
         observation.context.score = standing.score;
@@ -153,7 +156,7 @@ async fn stages(
         Ok(route) => route,
         // Whoever looks for what is not there is counted by what holds everywhere.
         Err(missing) => {
-            let asked = counted(None, from, request.headers(), None);
+            let asked = counted(None, whence, request.headers(), None);
             client
                 .rates
                 .admit(When::Early, None, &asked, &mut observation.due)
@@ -174,7 +177,7 @@ async fn stages(
     }
     // 5. rate: not too often, of what can be told before a signature is verified
     let place = Some(route.place);
-    let asked = counted(Some(&route.name), from, request.headers(), None);
+    let asked = counted(Some(&route.name), whence, request.headers(), None);
     let early = client
         .rates
         .admit(When::Early, place, &asked, &mut observation.due)
@@ -216,6 +219,7 @@ async fn stages(
         let asked = authorise::Asked {
             identity: observation.context.identity.as_ref(),
             address: from,
+            country: observation.context.country,
             method: request.method(),
             path: target.path.path(),
             now_epoch_s: now.as_secs(),
@@ -224,7 +228,7 @@ async fn stages(
     }
     // 9. rate: not too often, of what asks who it is; then in their turn
     let identity = observation.context.identity.as_ref();
-    let asked = counted(Some(&route.name), from, request.headers(), identity);
+    let asked = counted(Some(&route.name), whence, request.headers(), identity);
     let late = client
         .rates
         .admit_known(place, &asked, &mut observation.due)
@@ -409,11 +413,11 @@ async fn stages(
 
 fn counted<'a>(
     route: Option<&'a str>,
-    address: IpAddr,
+    (address, country): (IpAddr, Option<Code>),
     headers: &'a HeaderMap,
     identity: Option<&'a Identity>,
 ) -> rate::Asked<'a> {
-    rate::Asked { address, route, headers, identity }
+    rate::Asked { address, country, route, headers, identity }
 }
 
 /// What the client gets.

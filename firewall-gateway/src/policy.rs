@@ -41,6 +41,8 @@ mod events;
 
 mod verdict;
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 pub use self::{
@@ -113,6 +115,9 @@ pub struct GatewayPolicy {
     /// What APIs take; a route names one of them.
     #[serde(default)]
     pub openapi: Vec<DocumentPolicy>,
+    /// The country database, where rules or limits ask for it: a file that the daemon opens.
+    #[serde(default)]
+    pub countries: Option<PathBuf>,
     /// Whom to believe about a client's address, and what one address may have.
     pub clients: ClientsPolicy,
     /// How clients are scored; not at all where it is left out.

@@ -17,6 +17,7 @@ use crate::{
     answer::{AnswerError, AnswerTable},
     behaviour::{Behaviour, offence::Offence},
     clients::Clients,
+    countries::Countries,
     events::{Events, EventsError, Reach, Senders},
     figures::{Figures, Meter, add_rows},
     identity::{
@@ -55,6 +56,8 @@ pub struct Handed {
     pub events: Option<File>,
     /// The sessions.
     pub sessions: Option<File>,
+    /// The country database.
+    pub countries: Option<File>,
 }
 
 /// The same, with what the daemon handed over.
@@ -79,6 +82,9 @@ pub fn serve_handed(
         sessions.rewind().map_err(ServeError::Sessions)?;
         let store = &shared.identities.sessions;
         session::handed::read(BufReader::new(sessions), store).map_err(ServeError::Sessions)?;
+    }
+    if let Some(file) = handed.countries {
+        shared.countries.replace(file).map_err(ServeError::Countries)?;
     }
     if let Some(store) = &policy.rate_store {
         shared.rates.connect(store).map_err(ServeError::Thread)?;
@@ -113,6 +119,7 @@ pub fn serve_handed(
         meters,
         router: shared.router.clone(),
         identities: shared.identities.clone(),
+        countries: shared.countries.clone(),
         logins: shared.logins.clone(),
         rates: shared.rates.clone(),
         behaviour: shared.behaviour.clone(),
@@ -186,6 +193,7 @@ fn shared(
         logins: Arc::new(Logins::new(policy, identities.sessions.clone())?),
         identities,
         rates: Arc::new(Rates::new(policy)?),
+        countries: Arc::default(),
         answers: Arc::new(AnswerTable::new(policy)?),
         upstreams: upstreams.collect::<Result<_, _>>()?,
         connections: Arc::default(),
@@ -201,6 +209,7 @@ pub struct Gateway {
     meters: Vec<Arc<Meter>>,
     router: Arc<Router>,
     identities: Arc<Identities>,
+    countries: Arc<Countries>,
     logins: Arc<Logins>,
     rates: Arc<Rates>,
     behaviour: Option<Arc<Behaviour>>,
@@ -271,6 +280,12 @@ impl Gateway {
     #[must_use]
     pub fn sessions(&self) -> &SessionStore {
         &self.identities.sessions
+    }
+
+    /// Which country an address is in.
+    #[must_use]
+    pub fn countries(&self) -> &Countries {
+        &self.countries
     }
 
     /// Where people log in.
@@ -355,6 +370,8 @@ pub enum ServeError {
     Events(#[from] EventsError),
     #[error("the API keys that the daemon handed over cannot be read: {0}")]
     Keys(io::Error),
+    #[error("the country database that the daemon handed over cannot be read: {0}")]
+    Countries(io::Error),
     #[error("the sessions that the daemon handed over cannot be read: {0}")]
     Sessions(io::Error),
     #[error(transparent)]

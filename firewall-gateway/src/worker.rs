@@ -17,6 +17,7 @@ mod offences;
 mod sessions;
 
 use std::{
+    fs::File,
     io,
     process::ExitCode,
     time::{Duration, Instant, SystemTime},
@@ -70,12 +71,13 @@ pub fn run() -> ExitCode {
 
 fn begin(channel: &Channel<io::Stdin>) -> Result<(Gateway, Vec<String>), BeginError> {
     channel.set_receive_timeout(Duration::from_millis(START_TIMEOUT_MS))?;
-    let Orders { policy, listeners, access_log, api_keys: keys, sessions, events } =
+    let Orders { policy, listeners, access_log, api_keys: keys, sessions, events, countries } =
         start::receive(channel)?;
     logging::start(policy.log);
     // Before the first thread: no_new_privs and Landlock hold for a thread and those it starts.
     let sandbox = sandbox::enter(&policy, listeners.len())?;
-    let gateway = serve_handed(&policy, listeners, Handed { access_log, keys, sessions, events })?;
+    let gateway =
+        serve_handed(&policy, listeners, Handed { access_log, keys, sessions, events, countries })?;
     Ok((gateway, sandbox))
 }
 
@@ -125,6 +127,13 @@ fn attend(
                 // The daemon has read them before; what it could not use does not come here.
                 if let Err(error) = gateway.issuers().renew(&jwt, &keys) {
                     tracing::error!(%error, "an issuer keeps the keys it had");
+                }
+            }
+            Ok(Some((ToWorker::Countries {}, files))) => {
+                let file = files.into_iter().next().map(File::from);
+                let taken = file.map(|file| gateway.countries().replace(file));
+                if let Some(Err(error)) = taken {
+                    tracing::error!(%error, "the country database stays the one it was");
                 }
             }
             Ok(Some((ToWorker::ApiKeys(changes), _))) => gateway.keys().change(&changes),

@@ -24,6 +24,8 @@ mod log;
 
 mod clients;
 
+mod countries;
+
 mod kept_client;
 
 mod identity_provider;

@@ -43,6 +43,8 @@ pub struct GatewayConfig {
     pub routes: Vec<RoutePolicy>,
     /// Whose tokens are taken.
     pub jwts: Vec<JwtConfig>,
+    /// The country database of the packet filter, where something asks for it.
+    pub countries: Option<PathBuf>,
     /// Who is asked about tokens.
     pub introspections: Vec<IntrospectionConfig>,
     /// Where people log in.

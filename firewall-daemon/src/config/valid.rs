@@ -41,12 +41,16 @@ const METRICS_LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 9_464);
 pub(super) fn config(path: &Path, document: Document) -> Result<Config, ConfigError> {
     let check = Check { path, folder: path.parent().unwrap_or(Path::new("")) };
     let state = StateConfig { path: check.absolute("path", document.state.path, state::PATH)? };
+    let interfaces = check.interfaces(document.interfaces)?;
+    let packet = check.packet(document.packet, &state.path)?;
+    let database = packet.geo.as_ref().map(|geo| geo.database.as_path());
+    let gateway = document.gateway.map(|gateway| check.gateway(gateway, &state.path, database));
     Ok(Config {
         path: path.to_path_buf(),
         text: Default::default(),
-        interfaces: check.interfaces(document.interfaces)?,
-        packet: check.packet(document.packet, &state.path)?,
-        gateway: document.gateway.map(|gateway| check.gateway(gateway, &state.path)).transpose()?,
+        interfaces,
+        gateway: gateway.transpose()?,
+        packet,
         state,
         control: ControlConfig {
             socket: check.absolute("socket", document.control.socket, CONTROL_SOCKET)?,

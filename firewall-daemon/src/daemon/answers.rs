@@ -1,8 +1,11 @@
 //! What the daemon answers on the control socket, a method a verb.
 
-use std::{net::IpAddr, time::SystemTime};
+use std::{fs::File, net::IpAddr, time::SystemTime};
 
-use firewall_gateway::explain::{self as request, RequestExplanation};
+use firewall_gateway::{
+    countries::Countries,
+    explain::{self as request, RequestExplanation},
+};
 
 use super::{Daemon, lock};
 use crate::{
@@ -68,7 +71,13 @@ impl Handler for Daemon {
         let supervisor = self.supervisor.as_ref().ok_or_else(|| NO_GATEWAY.to_owned())?;
         let (policy, keys) = (supervisor.policy(), self.api_keys.policies());
         let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-        request::explain(&policy, &keys, question, now).map_err(|error| error.to_string())
+        let countries = Countries::default();
+        if let Some(path) = &policy.countries {
+            let taken = File::open(path).and_then(|file| countries.replace(file));
+            taken.map_err(|error| format!("packet.geo.database {}: {error}", path.display()))?;
+        }
+        let told = request::explain(&policy, &keys, &countries, question, now);
+        told.map_err(|error| error.to_string())
     }
 
     fn plan(&self, caller: &Caller, ask: &PlanAsk) -> Result<Plan, String> {

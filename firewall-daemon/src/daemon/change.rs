@@ -229,6 +229,9 @@ impl Daemon {
         if let Some(worker) = worker {
             worker.promote();
         }
+        if let Some(supervisor) = &self.supervisor {
+            supervisor.renew_countries();
+        }
         let status = std::mem::replace(&mut *lock(&self.policy), status);
         let sample_one_in =
             std::mem::replace(&mut lock(&self.events).0.sample_one_in, packet.events.sample_one_in);

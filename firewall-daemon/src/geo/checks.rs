@@ -173,7 +173,7 @@ fn spot_lookups(new: &Path, countries: &Countries) -> Result<(), GeoRefusal> {
     let differs = |(network, country): &&(IpNetwork, Country)| {
         let found = reader.lookup(network.network()).ok();
         let record: Option<Record<'_>> = found.and_then(|found| found.decode().ok().flatten());
-        record.as_ref().and_then(Record::country) != Some(*country)
+        record.as_ref().and_then(geo::country) != Some(*country)
     };
     let (asked, moved) = (countries.len(), countries.iter().filter(differs).count());
     if moved * 100 > asked * MOVED_MAX_PERCENT {

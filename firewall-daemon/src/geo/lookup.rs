@@ -60,7 +60,7 @@ pub fn lookup(geo: &GeoConfig, address: IpAddr) -> Result<Found, GeoError> {
     if speaks(reader.metadata().ip_version) {
         let result = reader.lookup(address).map_err(wrong())?;
         let record: Option<Record<'_>> = result.decode().map_err(wrong())?;
-        if let Some(country) = record.as_ref().and_then(Record::country) {
+        if let Some(country) = record.as_ref().and_then(geo::country) {
             found.country = Some(country.to_string());
             found.network = Some(result.network().map_err(wrong())?.to_string());
         }

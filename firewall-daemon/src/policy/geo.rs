@@ -7,9 +7,9 @@ use std::{
 };
 
 use firewall_common::Country;
+pub use firewall_gateway::countries::Record;
 use ipnetwork::IpNetwork;
 use maxminddb::{MaxMindDbError, Reader, WithinOptions};
-use serde::Deserialize;
 
 use crate::policy::GeoDatabase;
 
@@ -83,49 +83,10 @@ pub enum GeoError {
     },
 }
 
-/// The fields that say a country. All others are passed over.
-#[derive(Deserialize)]
-pub struct Record<'a> {
-    #[serde(borrow, default)]
-    country: Option<Place<'a>>,
-    #[serde(borrow, default)]
-    registered_country: Option<Place<'a>>,
-    #[serde(borrow, default)]
-    country_code: Option<&'a str>,
-}
-
-/// MaxMind's nested country. Other makers give the same name to a text, which is none of ours.
-#[derive(Deserialize)]
-#[serde(untagged)]
-pub enum Place<'a> {
-    /// MaxMind's.
-    Nested {
-        /// Its code.
-        #[serde(borrow, default)]
-        iso_code: Option<&'a str>,
-    },
-    /// A text, which is none of ours.
-    Other(serde::de::IgnoredAny),
-}
-
-impl<'a> Place<'a> {
-    fn code(&self) -> Option<&'a str> {
-        match self {
-            Self::Nested { iso_code } => *iso_code,
-            Self::Other(_) => None,
-        }
-    }
-}
-
-impl Record<'_> {
-    /// Its country, where it says one.
-    #[must_use]
-    pub fn country(&self) -> Option<Country> {
-        let nested = |place: &Option<Place<'_>>| Country::parse(place.as_ref()?.code()?);
-        nested(&self.country)
-            .or_else(|| nested(&self.registered_country))
-            .or_else(|| Country::parse(self.country_code?))
-    }
+/// The country of a record, where it says one.
+#[must_use]
+pub fn country(record: &Record<'_>) -> Option<Country> {
+    record.first(Country::parse)
 }
 
 /// Reads every network that has a country.
@@ -149,7 +110,7 @@ pub fn read(path: &Path) -> Result<(Vec<(IpNetwork, Country)>, GeoDatabase), Geo
             Some(country) => *country,
             None => {
                 let record: Option<Record<'_>> = found.decode().map_err(format)?;
-                let country = record.as_ref().and_then(Record::country);
+                let country = record.as_ref().and_then(country);
                 countries.insert(offset, country);
                 country
             }

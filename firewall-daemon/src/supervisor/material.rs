@@ -142,6 +142,7 @@ pub fn material(config: &GatewayConfig, log: LogConfig) -> Result<Material, Mate
             .iter()
             .map(introspection)
             .collect::<Result<_, _>>()?,
+        countries: config.countries.clone(),
         consumers: config.consumers.clone(),
         authentication_failures: config.authentication_failures,
         rates: config.rates.clone(),

@@ -61,6 +61,14 @@ pub enum WorkerError {
     /// The file of API keys or that of sessions could not be made.
     #[error("cannot hand API keys and sessions to the gateway worker: {0}")]
     Handed(io::Error),
+    /// The country database could not be opened.
+    #[error("packet.geo.database {path}: expected a readable file, found: {error}")]
+    Countries {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        error: io::Error,
+    },
     /// The channel failed.
     #[error("cannot speak to the gateway worker: {0}")]
     Channel(#[from] ChannelError),
@@ -142,9 +150,11 @@ impl Worker {
         let access_log = access_log.map(|path| append(ACCESS_LOG, path)).transpose()?;
         let events = policy.events.as_ref().and_then(|events| events.file.as_deref());
         let events = events.map(|path| append(EVENTS, path)).transpose()?;
+        let countries = policy.countries.as_deref().map(database).transpose()?;
         let files = HandedFiles {
             access_log: access_log.as_ref().map(|file| file.as_fd()),
             events: events.as_ref().map(|file| file.as_fd()),
+            countries: countries.as_ref().map(|file| file.as_fd()),
             ..files
         };
         start::send(&worker.channel, policy, listeners, files)?;
@@ -170,6 +180,13 @@ impl Worker {
                 self.kill();
                 Err(error)
             }
+        }
+    }
+
+    /// Hands over a newer country database.
+    pub fn hand_countries(&self, file: &File) {
+        if let Err(error) = self.channel.send(&ToWorker::Countries {}, &[file.as_fd()]) {
+            tracing::warn!(%error, pid = self.pid(), "a worker keeps an older country database");
         }
     }
 
@@ -455,6 +472,14 @@ fn endpoints(policy: &GatewayPolicy) -> BTreeMap<String, String> {
 
 const ACCESS_LOG: &str = "gateway.access_log.file";
 const EVENTS: &str = "gateway.events.file";
+
+/// The country database, for a worker that can open no file.
+///
+/// # Errors
+/// It cannot be opened.
+pub fn database(path: &Path) -> Result<File, WorkerError> {
+    File::open(path).map_err(|error| WorkerError::Countries { path: path.to_path_buf(), error })
+}
 
 /// Opened anew for each worker: after a reload, what was renamed by log rotation gets no more lines once
 /// the old worker has drained.

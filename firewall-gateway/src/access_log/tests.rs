@@ -79,6 +79,7 @@ fn lines() {
             id: id.clone(),
             peer: "192.0.2.1:9".parse().unwrap(),
             origin: Origin { client: "198.51.100.7".parse().unwrap(), proxies: Vec::new() },
+            country: None,
             ja4: Some("t13d".into()),
             protocol: Protocol::Http2,
             tls_version: "1.3",

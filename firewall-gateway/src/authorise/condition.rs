@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{Asked, Forbidden, Kind, hours};
 use crate::{
+    countries::{self, Code},
     identity::jwt::claim,
     policy::{RulePolicy, TimePolicy},
     route::{Pattern, methods::Methods},
@@ -23,6 +24,7 @@ pub struct Condition {
 enum Test {
     Methods(Methods),
     Networks(Vec<IpNetwork>),
+    Countries(Vec<Code>),
     Times(Vec<TimePolicy>),
     Consumers(Vec<String>),
     Scope(String),
@@ -53,6 +55,13 @@ pub fn of_rule(
     if !rule.networks.is_empty() {
         let text = joined(&mut rule.networks.iter().map(ToString::to_string));
         add(Test::Networks(rule.networks.clone()), text);
+    }
+    if !rule.countries.is_empty() {
+        let codes = rule
+            .countries
+            .iter()
+            .map(|text| countries::code(text).ok_or_else(|| RuleError::Country(text.clone())));
+        add(Test::Countries(codes.collect::<Result<_, _>>()?), rule.countries.join(","));
     }
     if !rule.times.is_empty() {
         let text = joined(&mut rule.times.iter().map(time_text));
@@ -94,6 +103,7 @@ impl Condition {
         match &self.test {
             Test::Methods(methods) => methods.contains(asked.method),
             Test::Networks(networks) => is_within(networks, asked.address),
+            Test::Countries(codes) => asked.country.is_some_and(|code| codes.contains(&code)),
             Test::Times(times) => times.iter().any(|time| hours::within(time, asked.now_epoch_s)),
             Test::Consumers(consumers) => asked
                 .identity
@@ -126,6 +136,7 @@ impl Test {
         match self {
             Self::Methods(_) => Kind::Methods,
             Self::Networks(_) => Kind::Networks,
+            Self::Countries(_) => Kind::Countries,
             Self::Times(_) => Kind::Times,
             Self::Consumers(_) => Kind::Consumers,
             Self::Scope(_) => Kind::Scopes,
@@ -177,6 +188,8 @@ pub enum RuleError {
     Empty,
     #[error("methods: expected GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS, found {0:?}")]
     Method(String),
+    #[error("countries: expected two letters such as DE, found {0:?}")]
+    Country(String),
     #[error("owner: expected a parameter of the route's path, found {0:?}")]
     Parameter(String),
 }

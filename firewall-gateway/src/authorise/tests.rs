@@ -61,6 +61,7 @@ fn each_condition_by_itself() {
     let scopes = |names: &[&str]| RulePolicy { scopes: texts(names), ..any() };
     let roles = |names: &[&str]| RulePolicy { roles: texts(names), ..any() };
     let consumers = |names: &[&str]| RulePolicy { consumers: texts(names), ..any() };
+    let countries = |names: &[&str]| RulePolicy { countries: texts(names), ..any() };
     let methods = |names: &[&str]| RulePolicy { methods: texts(names), ..any() };
     let networks = |text: &str| RulePolicy { networks: vec![text.parse().unwrap()], ..any() };
     for (rule, path, expected) in [
@@ -68,6 +69,8 @@ fn each_condition_by_itself() {
         (methods(&["POST"]), "/users/u7", Some(Kind::Methods)),
         (networks("192.0.2.0/24"), "/users/u7", None),
         (networks("192.0.3.0/24"), "/users/u7", Some(Kind::Networks)),
+        (countries(&["AT", "DE"]), "/users/u7", None),
+        (countries(&["AT"]), "/users/u7", Some(Kind::Countries)),
         (networks("2001:db8::/32"), "/users/u7", Some(Kind::Networks)),
         (time(Day::Wed, 0, 1_440), "/users/u7", None),
         (time(Day::Thu, 0, 1_440), "/users/u7", Some(Kind::Times)),
@@ -113,6 +116,7 @@ fn each_condition_by_itself() {
     ] {
         let authorise = rules(std::slice::from_ref(&rule));
         let mut asked = Asked {
+            country: Some(*b"DE"),
             identity: Some(&known),
             address: "192.0.2.7".parse().unwrap(),
             method: &Method::GET,
@@ -148,6 +152,7 @@ fn one_rule_must_hold_and_the_log_learns_what_did_not() {
         (Method::DELETE, Err("rule:1:methods:GET")),
     ] {
         let asked = Asked {
+            country: None,
             identity: Some(&known),
             address: "192.0.2.7".parse().unwrap(),
             method: &method,

@@ -9,6 +9,7 @@ use crate::{
     authorise,
     browser::{CrossSite, Preflight},
     clients::Clients,
+    countries::{Code, Countries},
     figures::Meter,
     identity::{
         self, Identifier, Identities, Identity, Refused,
@@ -28,6 +29,7 @@ use crate::{
 pub fn explain(
     policy: &GatewayPolicy,
     keys: &[KeyPolicy],
+    countries: &Countries,
     question: &Question,
     now: Duration,
 ) -> Result<RequestExplanation, ExplainError> {
@@ -40,8 +42,10 @@ pub fn explain(
         policy,
         router: &router,
         identifier: &identifier,
+        countries,
         question,
         now,
+        country: None,
         told: RequestExplanation::default(),
     };
     match path.walk(&request) {
@@ -60,8 +64,10 @@ struct Path<'a> {
     policy: &'a GatewayPolicy,
     router: &'a Router,
     identifier: &'a Identifier,
+    countries: &'a Countries,
     question: &'a Question,
     now: Duration,
+    country: Option<Code>,
     told: RequestExplanation,
 }
 
@@ -128,11 +134,14 @@ impl<'a> Path<'a> {
             false => format!(", named by the trusted proxy {}", self.question.address),
         };
         self.told.client = Some(client);
+        self.country = self.countries.of(client);
+        let country = self.country.as_ref().map(|code| String::from_utf8_lossy(code));
+        let country = country.map(|code| format!(" in {code}")).unwrap_or_default();
         let unasked = match self.policy.behaviour {
             Some(_) => "; its score and requests are not asked",
             None => "; its requests are not asked",
         };
-        self.say("clients", format!("from {client}{through}{unasked}"));
+        self.say("clients", format!("from {client}{country}{through}{unasked}"));
         client
     }
 
@@ -261,7 +270,14 @@ impl<'a> Path<'a> {
         let Some(authorise) = &route.authorise else { return Ok(()) };
         let path = target.path.path();
         let now_epoch_s = self.now.as_secs();
-        let asked = authorise::Asked { identity, address, method, path, now_epoch_s };
+        let asked = authorise::Asked {
+            identity,
+            address,
+            country: self.country,
+            method,
+            path,
+            now_epoch_s,
+        };
         let checked = authorise.check(&asked).map_err(|forbidden| Refusal {
             rejection: Rejection::Forbidden,
             denied: Some(forbidden.text.to_string()),

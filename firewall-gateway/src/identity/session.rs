@@ -30,7 +30,7 @@ use super::{
         verify::claims_of,
     },
 };
-use crate::policy::LoginPolicy;
+use crate::{headers::cookies, policy::LoginPolicy};
 
 /// The secret of a session. It is told to its browser once and kept nowhere: [`KeyHash`] is what remains.
 #[derive(Clone, PartialEq, Eq)]

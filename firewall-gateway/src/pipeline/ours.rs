@@ -41,7 +41,8 @@ impl Ours<'_> {
         observation: &mut Observation,
     ) -> Result<Response<Bytes>, Rejection> {
         let address = observation.context.origin.client;
-        let asked = counted(None, address, request.headers(), None);
+        let whence = (address, observation.context.country);
+        let asked = counted(None, whence, request.headers(), None);
         let early = client.rates.admit(When::Early, None, &asked, &mut observation.due);
         let wait = early.map_err(|limited| observation.limited(limited))?;
         if !wait.is_zero() {

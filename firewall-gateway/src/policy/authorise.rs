@@ -13,6 +13,8 @@ pub struct RulePolicy {
     pub methods: Vec<String>,
     /// From one of these networks.
     pub networks: Vec<IpNetwork>,
+    /// In one of these countries: two letters each.
+    pub countries: Vec<String>,
     /// At one of these times.
     pub times: Vec<TimePolicy>,
     /// One of these consumers.

@@ -76,6 +76,8 @@ pub enum KeyPart {
     Address,
     /// Its network: an IPv4 /24 or an IPv6 /48.
     Network,
+    /// The country that it is in.
+    Country,
     /// Who it is.
     Consumer,
     /// Which of their keys or tokens it has.
@@ -94,7 +96,7 @@ impl KeyPart {
     pub fn needs_identity(&self) -> bool {
         match self {
             Self::Consumer | Self::Key | Self::Claim(_) => true,
-            Self::Address | Self::Network | Self::Route | Self::Header(_) => false,
+            Self::Address | Self::Network | Self::Country | Self::Route | Self::Header(_) => false,
         }
     }
 }

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName};
 
 use super::RateError;
 use crate::{
+    countries::Code,
     identity::{Identity, jwt, masked},
     policy::KeyPart,
 };
@@ -19,6 +20,8 @@ use crate::{
 pub struct Asked<'a> {
     /// The client.
     pub address: IpAddr,
+    /// The country that it is in, where that is known.
+    pub country: Option<Code>,
     /// Its route, where one took it.
     pub route: Option<&'a str>,
     /// What it says.
@@ -35,6 +38,7 @@ pub struct Key(Box<[Part]>);
 enum Part {
     Address,
     Network,
+    Country,
     Consumer,
     Credential,
     Route,
@@ -52,6 +56,7 @@ impl Key {
             Ok(match part {
                 KeyPart::Address => Part::Address,
                 KeyPart::Network => Part::Network,
+                KeyPart::Country => Part::Country,
                 KeyPart::Consumer => Part::Consumer,
                 KeyPart::Key => Part::Credential,
                 KeyPart::Route => Part::Route,
@@ -96,6 +101,7 @@ impl Key {
             match one {
                 Part::Address => part(Some(&octets(masked(asked.address, 32, 64)))),
                 Part::Network => part(Some(&octets(masked(asked.address, 24, 48)))),
+                Part::Country => part(asked.country.as_ref().map(|code| &code[..])),
                 Part::Consumer => {
                     part(asked.identity.map(|identity| identity.consumer.as_bytes()));
                 }

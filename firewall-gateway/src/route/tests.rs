@@ -42,6 +42,7 @@ fn router(routes: Vec<RoutePolicy>) -> Result<Router, String> {
         routes,
         jwts: Vec::new(),
         introspections: Vec::new(),
+        countries: None,
         logins: Vec::new(),
         consumers: Vec::new(),
         authentication_failures: Default::default(),

@@ -27,6 +27,7 @@ use crate::{
     behaviour::{Behaviour, Source, signal::Signal},
     clients::{Clients, arrival::Arrival},
     connection::{self, Activity, Client},
+    countries::Countries,
     events::Events,
     figures::{Meter, one},
     identity::{Identifier, Identities},
@@ -57,6 +58,8 @@ pub struct Shared {
     pub identities: Arc<Identities>,
     /// Where people log in.
     pub logins: Arc<Logins>,
+    /// Which country an address is in.
+    pub countries: Arc<Countries>,
     /// How often requests may come.
     pub rates: Arc<Rates>,
     /// How answers look.
@@ -202,6 +205,7 @@ impl Thread {
             limits: self.shared.limits.clone(),
             router: self.shared.router.clone(),
             identifier: self.identifier.clone(),
+            countries: self.shared.countries.clone(),
             logins: self.shared.logins.clone(),
             rates: self.shared.rates.clone(),
             answers: self.shared.answers.clone(),

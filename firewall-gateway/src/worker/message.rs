@@ -19,8 +19,8 @@ use crate::{
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ToWorker {
     /// The first message; with it come a memory file with the policy, the listening sockets in the
-    /// order of `listeners`, the access log's file, and the files of the API keys, of the sessions and of events, where
-    /// there are such.
+    /// order of `listeners`, the access log's file, and the files of the API keys, of the sessions, of events and the country
+    /// database, where there are such.
     Start {
         /// The policy's length in its file.
         policy_bytes: u64,
@@ -34,6 +34,8 @@ pub enum ToWorker {
         events: bool,
         /// Whether the file of the sessions comes along.
         sessions: bool,
+        /// Whether the country database comes along.
+        countries: bool,
     },
     /// The keys of session tickets from now on, the current one first.
     TicketKeys {
@@ -61,6 +63,8 @@ pub enum ToWorker {
         /// Its keys.
         keys: KeyText,
     },
+    /// A newer country database comes along.
+    Countries {},
     /// What becomes of API keys, at once: at most `KEY_CHANGES_AT_ONCE`.
     ApiKeys(Vec<KeyChange>),
     /// What becomes of sessions, at once: at most `SESSION_CHANGES_AT_ONCE`.
@@ -140,5 +144,5 @@ pub const MESSAGE_BYTES_MAX: usize = 192 * 1024;
 /// The kernel passes at most SCM_MAX_FD descriptors in one message.
 pub const MESSAGE_SOCKETS_MAX: usize = 253;
 
-/// Listening sockets leave room for the policy, the access log, the API keys, the sessions and events.
-pub const LISTENER_SOCKETS_MAX: usize = MESSAGE_SOCKETS_MAX - 5;
+/// Listening sockets leave room for the policy, the access log, the API keys, the sessions, events and the country database.
+pub const LISTENER_SOCKETS_MAX: usize = MESSAGE_SOCKETS_MAX - 6;

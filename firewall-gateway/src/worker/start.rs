@@ -30,6 +30,8 @@ pub struct Orders {
     pub sessions: Option<File>,
     /// Where events go, where the policy names a file.
     pub events: Option<File>,
+    /// The country database, where the policy asks for one.
+    pub countries: Option<File>,
 }
 
 /// Files that a worker could not open itself.
@@ -43,6 +45,8 @@ pub struct HandedFiles<'a> {
     pub sessions: Option<BorrowedFd<'a>>,
     /// That of events.
     pub events: Option<BorrowedFd<'a>>,
+    /// The country database.
+    pub countries: Option<BorrowedFd<'a>>,
 }
 
 /// Sends a policy, and duplicates of the listening sockets and of the files.
@@ -55,7 +59,7 @@ pub fn send<S: AsFd>(
     listeners: &[BoundListener],
     files: HandedFiles<'_>,
 ) -> Result<(), StartError> {
-    let HandedFiles { access_log, api_keys, sessions, events } = files;
+    let HandedFiles { access_log, api_keys, sessions, events, countries } = files;
     let bytes = serde_json::to_vec(policy).map_err(ChannelError::Form)?;
     let policy_bytes = bytes.len() as u64;
     if policy_bytes > POLICY_BYTES_MAX {
@@ -66,7 +70,8 @@ pub fn send<S: AsFd>(
     file.write_all(&bytes).map_err(StartError::File)?;
     let shapes = listeners.iter().map(|listener| listener.shape).collect();
     let sockets = listeners.iter().map(|listener| listener.socket.as_fd());
-    let files = access_log.into_iter().chain(api_keys).chain(sessions).chain(events);
+    let files =
+        access_log.into_iter().chain(api_keys).chain(sessions).chain(events).chain(countries);
     let descriptors: Vec<BorrowedFd<'_>> =
         [file.as_fd()].into_iter().chain(sockets).chain(files).collect();
     let start = ToWorker::Start {
@@ -75,6 +80,7 @@ pub fn send<S: AsFd>(
         access_log: access_log.is_some(),
         api_keys: api_keys.is_some(),
         events: events.is_some(),
+        countries: countries.is_some(),
         sessions: sessions.is_some(),
     };
     channel.send(&start, &descriptors)?;
@@ -88,10 +94,17 @@ pub fn send<S: AsFd>(
 pub fn receive<S: AsFd>(channel: &Channel<S>) -> Result<Orders, StartError> {
     let Some((message, descriptors)) = channel.receive()? else { return Err(StartError::NoStart) };
     let (policy_bytes, shapes, files) = match message {
-        ToWorker::Start { policy_bytes, listeners, access_log, api_keys, sessions, events } => {
-            (policy_bytes, listeners, [access_log, api_keys, sessions, events])
-        }
+        ToWorker::Start {
+            policy_bytes,
+            listeners,
+            access_log,
+            api_keys,
+            sessions,
+            events,
+            countries,
+        } => (policy_bytes, listeners, [access_log, api_keys, sessions, events, countries]),
         ToWorker::Keys { .. }
+        | ToWorker::Countries {}
         | ToWorker::ApiKeys(_)
         | ToWorker::Sessions(_)
         | ToWorker::Provider { .. }
@@ -113,8 +126,8 @@ pub fn receive<S: AsFd>(channel: &Channel<S>) -> Result<Orders, StartError> {
         .map(|(shape, socket)| BoundListener { shape, socket: TcpListener::from(socket) })
         .collect();
     let mut file = |there: bool| descriptors.next_if(|_| there).map(File::from);
-    let [access_log, api_keys, sessions, events] = files.map(&mut file);
-    Ok(Orders { policy, listeners, access_log, api_keys, sessions, events })
+    let [access_log, api_keys, sessions, events, countries] = files.map(&mut file);
+    Ok(Orders { policy, listeners, access_log, api_keys, sessions, events, countries })
 }
 
 fn read(file: OwnedFd, policy_bytes: u64) -> Result<GatewayPolicy, StartError> {

@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use firewall_gateway::{
+    countries::Countries,
     explain::{Assumed, Question, RequestExplanation, explain},
     figures::{Figures, LabelCount},
     identity::api_key::{
@@ -141,7 +142,9 @@ fn what_is_said_is_what_becomes_of_it() {
     ] {
         let borrowed: Vec<(&str, &str)> =
             headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let told = explain(&policy, &keys, &question(method, path, &borrowed), now).unwrap();
+        let told =
+            explain(&policy, &keys, &Countries::default(), &question(method, path, &borrowed), now)
+                .unwrap();
         let shown = format!("{method} {path}: {told:?}");
         assert_eq!(told.verdict, verdict, "{shown}");
         assert_eq!(told.denied.as_deref().unwrap_or_default(), said, "{shown}");
@@ -184,7 +187,7 @@ fn whoever_is_asked_for_may_be_assumed() {
         let assumed =
             Assumed { consumer: "shop".to_owned(), scopes: texts(scopes), ..Assumed::default() };
         let question = Question { assumed: Some(assumed), ..question("GET", "/admin/x", &[]) };
-        explain(&policy, &[], &question, Default::default()).unwrap()
+        explain(&policy, &[], &Countries::default(), &question, Default::default()).unwrap()
     };
     let told = ask(&["orders.read"]);
     assert_eq!((told.verdict.as_str(), told.status), ("refuse", Some(403)));
@@ -204,11 +207,19 @@ fn what_is_no_request_is_said() {
         ("GET", "https://a/", ("a", "secret\n"), "header: expected NAME: VALUE, found \"a\""),
     ] {
         let question = Question { url: url.to_owned(), ..question(method, "/", &[header]) };
-        let error = explain(&policy, &[], &question, Default::default()).unwrap_err().to_string();
+        let error = explain(&policy, &[], &Countries::default(), &question, Default::default())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(expected), "{error}");
         assert!(!error.contains("secret"), "{error}");
     }
     let many = vec![("a", "b"); 257];
-    let error = explain(&policy, &[], &question("GET", "/", &many), Default::default());
+    let error = explain(
+        &policy,
+        &[],
+        &Countries::default(),
+        &question("GET", "/", &many),
+        Default::default(),
+    );
     assert!(error.unwrap_err().to_string().contains("at most 256, found 257"));
 }

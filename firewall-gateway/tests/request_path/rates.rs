@@ -401,7 +401,8 @@ fn claims_networks_and_addresses_are_told_apart() {
         let (rates, headers) = (Arc::new(rates), http::HeaderMap::new());
         let passes = |identity: &Option<Identity>, address: &str| {
             let (address, identity) = (address.parse().unwrap(), identity.as_ref());
-            let asked = Asked { address, route: Some("r"), headers: &headers, identity };
+            let asked =
+                Asked { address, country: None, route: Some("r"), headers: &headers, identity };
             rates.admit(when, Some(0), &asked, &mut Due::default()).is_ok()
         };
         assert!(passes(&first, from), "{key:?}");

@@ -162,6 +162,7 @@ pub fn gateway_policy(upstream: UpstreamPolicy, limits: Limits) -> GatewayPolicy
         routes: vec![route_policy("/*")],
         jwts: Vec::new(),
         introspections: Vec::new(),
+        countries: None,
         logins: Vec::new(),
         consumers: Vec::new(),
         authentication_failures: Default::default(),

@@ -72,7 +72,13 @@ fn time_us(algorithms: &[RateAlgorithm], clients: u32) -> Result<Vec<f64>> {
             // A step that meets all clients, in no order that a cache could follow.
             let client = number.wrapping_mul(7_919) % clients;
             let address = Ipv4Addr::from_bits(0x0a00_0000 + client).into();
-            let asked = Asked { address, route: Some("all"), headers: &headers, identity: None };
+            let asked = Asked {
+                address,
+                country: None,
+                route: Some("all"),
+                headers: &headers,
+                identity: None,
+            };
             let (mut due, mut answer) = (Due::default(), HeaderMap::new());
             // Whether it passes is not what is measured.
             let _passed = rates.admit(When::Early, Some(0), &asked, &mut due);

@@ -8,7 +8,7 @@ use serde_saphyr::Spanned;
 
 use crate::config::{
     document::Entries,
-    scalar::{Given, Prefix},
+    scalar::{CountryCode, Given, Prefix},
 };
 
 /// An entry of `authorise`.
@@ -19,6 +19,8 @@ pub struct RouteRuleDocument {
     pub methods: Given<Entries<String>>,
     #[serde(default)]
     pub networks: Given<Entries<Prefix>>,
+    #[serde(default)]
+    pub countries: Given<Entries<CountryCode>>,
     #[serde(default)]
     pub times: Given<Entries<TimeDocument>>,
     #[serde(default)]

@@ -30,6 +30,7 @@ fn every_key_of_a_rule_acts() {
     let rule = RulePolicy {
         methods: texts(&["GET"]),
         networks: vec!["2001:db8::/32".parse().unwrap()],
+        countries: vec![],
         times: vec![
             TimePolicy { days: vec![Day::Mon, Day::Fri], from_min: 480, to_min: 1_080 },
             TimePolicy { days: vec![], from_min: 0, to_min: 60 },
@@ -90,4 +91,29 @@ fn what_is_wrong_with_a_rule_is_said() {
         assert!(error.contains("expected authentication beside a rule"), "{keys}: {error}");
     }
     load(&config("", "authorise: [{methods: [GET]}]")).expect("a rule about nobody");
+}
+
+#[test]
+fn countries_need_their_database() {
+    let rule = "authorise: [{countries: [DE, AT]}]";
+    let with = |keys: &str, packet: &str| load(&config(TOKENS, keys).replace("packet: {}", packet));
+    let database = "packet: {geo: {database: c.mmdb}}";
+    let gateway = with(rule, database).expect("a configuration").gateway.expect("a gateway");
+    assert_eq!(gateway.routes[1].authorise[0].countries, ["DE", "AT"]);
+    assert_eq!(gateway.countries, Some("/etc/seawall/c.mmdb".into()));
+    let gateway = with("methods: [GET]", database).expect("a configuration").gateway;
+    assert_eq!(gateway.expect("a gateway").countries, None);
+    for (keys, packet, expected) in [
+        (rule, "packet: {}", "countries: expected packet.geo.database beside rules or limits"),
+        ("authorise: [{countries: []}]", database, "countries: expected 1 to 300 entries, found 0"),
+        (
+            "authorise: [{countries: [DE, DE]}]",
+            database,
+            "countries: expected each once, found DE again",
+        ),
+        ("authorise: [{countries: [Germany]}]", database, "Germany"),
+    ] {
+        let error = with(keys, packet).unwrap_err().to_string();
+        assert!(error.contains(expected), "{keys}: {error}");
+    }
 }

@@ -128,8 +128,8 @@ fn what_is_wrong_with_a_limit_is_said() {
             "expected no algorithm and no window_s",
         ),
         (
-            "limit: 1, window_s: 1, key: [country]",
-            "key: expected address, network, consumer, key, route, header:NAME or claim:NAME, found \"country\"",
+            "limit: 1, window_s: 1, key: [planet]",
+            "key: expected address, network, country, consumer, key, route, header:NAME or claim:NAME, found \"planet\"",
         ),
         ("limit: 1, window_s: 1, key: ['header:']", "found \"header:\""),
         (

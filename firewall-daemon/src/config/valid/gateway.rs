@@ -20,10 +20,17 @@ mod events;
 
 mod delivery;
 
-use std::{net::SocketAddr, path::Path, thread};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    thread,
+};
 
-use firewall_gateway::limits::{LISTEN_ADDRESSES_MAX, Limits, THREADS_MAX};
-use serde_saphyr::Spanned;
+use firewall_gateway::{
+    limits::{LISTEN_ADDRESSES_MAX, Limits, THREADS_MAX},
+    policy::{KeyPart, RatePolicy, RoutePolicy},
+};
+use serde_saphyr::{Location, Spanned};
 
 use crate::{
     config::{
@@ -47,6 +54,7 @@ impl Check<'_> {
         &self,
         gateway: GatewayDocument,
         state: &Path,
+        countries: Option<&Path>,
     ) -> Result<GatewayConfig, ConfigError> {
         let threads = match gateway.threads {
             Some(threads) => threads.cast(),
@@ -94,6 +102,7 @@ impl Check<'_> {
         let failures = gateway.authentication_failures;
         let failures_place = failures.as_ref().map(|failures| failures.referenced);
         self.consumers_act(consumers_place, &consumers, failures_place, &routes)?;
+        let countries = self.country_database(place, countries, &routes, &rates)?;
         let behaviour = gateway.behaviour.0.map(|it| self.behaviour(it)).transpose()?;
         self.offences_act(place, behaviour.as_ref(), &routes)?;
         Ok(GatewayConfig {
@@ -114,6 +123,7 @@ impl Check<'_> {
             rates,
             rate_store,
             openapi,
+            countries,
             consumers,
             authentication_failures: consumers::failures(
                 failures.as_ref().map(|failures| &failures.value),
@@ -133,6 +143,30 @@ impl Check<'_> {
             sticky_key: state.join(sticky::FILE),
             limits: limits(&gateway.limits),
         })
+    }
+
+    /// The database of countries, where something asks for it.
+    fn country_database(
+        &self,
+        place: Location,
+        database: Option<&Path>,
+        routes: &[RoutePolicy],
+        rates: &[RatePolicy],
+    ) -> Result<Option<PathBuf>, ConfigError> {
+        let rules = routes.iter().flat_map(|route| &route.authorise);
+        let by_rule = rules.into_iter().any(|rule| !rule.countries.is_empty());
+        let by_rate = rates.iter().any(|limit| limit.key.contains(&KeyPart::Country));
+        if !by_rule && !by_rate {
+            return Ok(None);
+        }
+        match database {
+            Some(database) => Ok(Some(database.to_path_buf())),
+            None => {
+                let message = "countries: expected packet.geo.database beside rules or limits that ask \
+                               for a country, found none";
+                self.error(place, message.to_owned())
+            }
+        }
     }
 
     fn listen(&self, listen: Entries<Address>) -> Result<Vec<SocketAddr>, ConfigError> {

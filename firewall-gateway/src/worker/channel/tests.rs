@@ -65,13 +65,14 @@ fn a_start_message_arrives_with_its_sockets() {
     assert_eq!(log.metadata().unwrap().len(), 6);
     // The files are told from each other, whichever of them are there.
     for with in [None, Some(log.as_fd())] {
-        let [keys, sessions, events] = [c"keys", c"sessions", c"events"]
+        let [keys, sessions, events, countries] = [c"keys", c"sessions", c"events", c"countries"]
             .map(|name| File::from(memfd_create(name, MemfdFlags::CLOEXEC).unwrap()));
         let files = HandedFiles {
             access_log: with,
             api_keys: Some(keys.as_fd()),
             sessions: Some(sessions.as_fd()),
             events: with.and(Some(events.as_fd())),
+            countries: Some(countries.as_fd()),
         };
         start::send(&ours, &policy, &listeners, files).unwrap();
         let received = start::receive(&theirs).unwrap();
@@ -97,6 +98,7 @@ fn a_start_message_that_does_not_hold_together_is_an_error() {
         access_log: false,
         api_keys: false,
         events: false,
+        countries: false,
         sessions: false,
     };
     let logging = ToWorker::Start {
@@ -105,6 +107,7 @@ fn a_start_message_that_does_not_hold_together_is_an_error() {
         access_log: true,
         api_keys: false,
         events: false,
+        countries: false,
         sessions: false,
     };
     for (message, descriptors, expected) in [
@@ -182,6 +185,7 @@ fn policy(certificates: usize, chain: &str) -> GatewayPolicy {
         routes: Vec::new(),
         jwts: Vec::new(),
         introspections: Vec::new(),
+        countries: None,
         logins: Vec::new(),
         consumers: Vec::new(),
         authentication_failures: Default::default(),

@@ -17,12 +17,14 @@ use crate::config::{
         Entries,
         authorise::{OwnerDocument, RouteRuleDocument, TimeDocument},
     },
-    scalar::{Given, Prefix},
+    scalar::{CountryCode, Given, Prefix},
     valid::Check,
 };
 
 /// Claims of one rule.
 const CLAIMS_MAX: usize = 16;
+/// Countries of one rule: there are some 250.
+const COUNTRIES_MAX: usize = 300;
 /// Minutes of a day.
 const DAY_MIN: u16 = 1_440;
 
@@ -59,6 +61,15 @@ impl Check<'_> {
                 None => Vec::new(),
             },
             networks: self.networks(RULE_ENTRIES_MAX, rule.networks)?,
+            countries: match rule.countries.0 {
+                Some(countries) => {
+                    let countries = self.counted("countries", 1..=COUNTRIES_MAX, countries)?;
+                    let country = |CountryCode(country)| country;
+                    let countries = self.each_once("countries", countries, country)?;
+                    countries.iter().map(ToString::to_string).collect()
+                }
+                None => Vec::new(),
+            },
             times: match rule.times.0 {
                 Some(times) => self
                     .counted("times", 1..=RULE_ENTRIES_MAX, times)?

@@ -197,6 +197,7 @@ impl Check<'_> {
             let value = match (word, rest) {
                 ("address", "") => KeyPart::Address,
                 ("network", "") => KeyPart::Network,
+                ("country", "") => KeyPart::Country,
                 ("consumer", "") => KeyPart::Consumer,
                 ("key", "") => KeyPart::Key,
                 ("route", "") => KeyPart::Route,
@@ -210,8 +211,8 @@ impl Check<'_> {
                 }
                 _ => {
                     let message = format!(
-                        "key: expected address, network, consumer, key, route, header:NAME or \
-                         claim:NAME, found {:?}",
+                        "key: expected address, network, country, consumer, key, route, \
+                         header:NAME or claim:NAME, found {:?}",
                         part.value
                     );
                     return self.error(place, message);
@@ -333,6 +334,7 @@ impl fmt::Display for Shown {
         match &self.0 {
             KeyPart::Address => formatter.write_str("address"),
             KeyPart::Network => formatter.write_str("network"),
+            KeyPart::Country => formatter.write_str("country"),
             KeyPart::Consumer => formatter.write_str("consumer"),
             KeyPart::Key => formatter.write_str("key"),
             KeyPart::Route => formatter.write_str("route"),
