@@ -10,7 +10,11 @@ use std::{
     net::IpAddr,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+            fence,
+        },
     },
     time::{Duration, Instant},
 };
@@ -117,9 +121,20 @@ impl AddressTable {
             let (slot, (holder, taken)) =
                 free.min_by_key(|(_, (_, slot))| slot.arrival_ns.load(Relaxed))?;
             let new = fingerprint(hash) << OWNER_SHIFT;
-            if taken.holder.compare_exchange(*holder, new, Relaxed, Relaxed).is_ok() {
-                // Another thread may charge the former address in between: one request, once.
-                taken.arrival_ns.store(0, Relaxed);
+            if taken.holder.compare_exchange(*holder, new, Relaxed, Relaxed).is_err() {
+                continue;
+            }
+            // Another thread may charge the former address in between: one request, once.
+            taken.arrival_ns.store(0, Relaxed);
+            // Another thread may have entered the same address elsewhere in between, and would count what it has
+            // for itself. The fence: of two that enter it, one at least sees the other.
+            fence(SeqCst);
+            let others = slots.iter().enumerate().filter(|(place, _)| *place != slot);
+            let twice = others
+                .map(|(_, other)| other.holder.load(Relaxed))
+                .any(|other| owner(other) == fingerprint(hash));
+            // Where it was used meanwhile it stays: nobody gives up what somebody holds.
+            if !twice || taken.holder.compare_exchange(new, 0, Relaxed, Relaxed).is_err() {
                 return Some(Place { row, slot });
             }
         }
