@@ -2,6 +2,8 @@
 
 mod ends;
 
+mod looks;
+
 mod ours;
 
 use std::{
@@ -41,7 +43,6 @@ use crate::{
     response::{ResponseBody, Source, UpstreamBody},
     rollout::{Forward, Mirrored},
     route::{Action, Redirect},
-    scrub::Leaks,
     trace::TraceContext,
     tunnel::{Opening, Tunnel},
     upgrade,
@@ -147,7 +148,9 @@ async fn stages(
     // 4. route: what becomes of it; what no route takes goes nowhere
     if let Some((login, page)) = client.logins.page(&target) {
         let ours = Ours { login, page, target: &target };
-        return ours.serve(request, client, fate, observation).await.map(Outcome::Own);
+        // Boxed, as all that few requests wait for: room for it in every request would be the memory of all.
+        let served = Box::pin(ours.serve(request, client, fate, observation)).await;
+        return served.map(Outcome::Own);
     }
     if let Some(answer) = preflight(&request, &target, client, observation)? {
         return Ok(Outcome::Preflight(answer));
@@ -194,7 +197,6 @@ async fn stages(
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     let opaque = client.identifier.opaque(route.place, request.headers(), from, now);
     if let Some(opaque) = opaque.map_err(|refused| observation.nobody(refused))? {
-        // Boxed, as few routes ask: room for it in every request would be the memory of all.
         let asked = client.identifier.introspect(&opaque, &client.upstreams, from, now);
         Box::pin(asked).await.map_err(|_| Rejection::IntrospectionUnavailable)?;
     }
@@ -242,7 +244,7 @@ async fn stages(
     if let Some(verdict) = &route.verdict {
         let (host, path) = (&target.host, target.path.path());
         let question = Question::new(&observation.context, host, path, request.headers());
-        let judged = verdict.ask(&question, &client.upstreams).await;
+        let judged = Box::pin(verdict.ask(&question, &client.upstreams)).await;
         let refused = verdict.refuses(&judged);
         observation.context.verdict = Some(judged);
         if let Some(rejection) = refused {
@@ -288,7 +290,8 @@ async fn stages(
             query: target.path.query(),
             headers: &head.headers,
         };
-        let (verdict, invalid) = validation.judge(&asked, &mut body).await.map_err(broken)?;
+        let (verdict, invalid) =
+            Box::pin(validation.judge(&asked, &mut body)).await.map_err(broken)?;
         observation.validated(verdict, invalid)?;
     }
     let validation = route.validation.as_ref();
@@ -377,27 +380,9 @@ async fn stages(
         head.headers.append(header::SET_COOKIE, cookie);
     }
     let mut body = UpstreamBody::new(body, answer.lease, fate.clone(), answer.wait, follows);
-    if let Some((validation, answers)) = judged {
-        let outcome = validation.judge_answer(answers, &head, &mut body).await;
-        let (verdict, invalid) = outcome.map_err(|failure| {
-            observation.upstream_failed(failure);
-            observation.context.rejection.unwrap_or(failure.rejection())
-        })?;
-        observation.answer_validated(verdict, invalid)?;
-    }
-    if let Some(scrub) = &route.scrub {
-        let leaks = observation.context.leaks.insert(Leaks::default());
-        body = body.scrubbed(scrub.of(&head.headers, leaks, &client.meter));
-        if scrub.blocks() {
-            body.look_ahead().await.map_err(|failure| {
-                observation.upstream_failed(failure);
-                observation.context.rejection.unwrap_or(failure.rejection())
-            })?;
-            if observation.context.leaks.as_ref().is_some_and(|leaks| !leaks.is_empty()) {
-                body.discard();
-                return Err(Rejection::LeakBlocked);
-            }
-        }
+    if judged.is_some() || route.scrub.is_some() {
+        let looked = looks::look(route, judged, &head, body, observation, client);
+        body = Box::pin(looked).await?;
     }
     let asked = asked.unwrap_or_default();
     let id = observation.context.id.as_str();

@@ -35,6 +35,8 @@ mod paths;
 
 pub mod openapi;
 
+pub use self::answer::Answer;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -42,7 +44,7 @@ use http::{HeaderMap, Method, response::Parts};
 use http_body::Body as HttpBody;
 
 use self::{
-    answer::{Answer, Look},
+    answer::Look,
     fault::{Fault, Invalid, Place, Problem},
     json::Bounds,
     openapi::{Api, DocumentError, Operation},

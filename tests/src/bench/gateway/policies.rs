@@ -56,7 +56,10 @@ pub fn measure(plain: &Ground, table: &mut Comparison) -> Result<()> {
     rows.push(Pair::of("api_key_cpu_added", guarded.get("/key", Some(&guarded.key))));
     for ((name, _, cached, _), signer) in ALGORITHMS.iter().zip(&guarded.signers) {
         let header = format!("authorization: Bearer {}", token(signer, name, 0));
-        rows.push(Pair::of(cached, guarded.get(&format!("/{name}"), Some(&header))));
+        rows.push(Pair::of(
+            cached,
+            guarded.get(&format!("/{}", name.to_lowercase()), Some(&header)),
+        ));
     }
     for (name, id) in LIMITS {
         rows.push(Pair::of(id, guarded.get(&format!("/{name}"), None)));
@@ -177,7 +180,7 @@ impl Guarded {
                 let heads: Vec<String> = numbers
                     .map(|number| {
                         let token = token(signer, name, number);
-                        head(name, &format!("Authorization: Bearer {token}\r\n"))
+                        head(&name.to_lowercase(), &format!("Authorization: Bearer {token}\r\n"))
                     })
                     .collect();
                 let without = cost(&plain)?;
@@ -237,13 +240,14 @@ fn ways(signers: &[Signer]) -> String {
     let mut text = format!(
         "  upstreams: [{{name: api, backends: [{{address: '{backend}'}}], tls: {{server_name: {name}, ca: authority.pem}}}}]\n  \
          consumers: [{{name: shop, scopes: [orders.write]}}]\n  \
-         behaviour: {{ban: 1000000}}\n  jwt:\n"
+         behaviour: {{ban: 100000}}\n  jwt:\n"
     );
     for ((algorithm, ..), signer) in ALGORITHMS.iter().zip(signers) {
         text.push_str(&format!(
-            "    {algorithm}: {{issuer: 'https://id.example/realms/shop', audience: [api], \
+            "    {name}: {{issuer: 'https://id.example/realms/shop', audience: [api], \
              algorithms: [{algorithm}], keys: '{}', roles_claim: realm_access.roles}}\n",
-            jwks([signer])
+            jwks([signer]),
+            name = algorithm.to_lowercase()
         ));
     }
     text.push_str("  rate_limits:\n");
@@ -269,7 +273,7 @@ fn ways(signers: &[Signer]) -> String {
             .replace("ORDER", ORDER)
             .as_str(),
     );
-    for (algorithm, ..) in ALGORITHMS {
+    for algorithm in ALGORITHMS.map(|(algorithm, ..)| algorithm.to_lowercase()) {
         text.push_str(&format!(
             "    - {{name: {algorithm}, path: /{algorithm}, rewrite: /small, upstream: api, authentication: [{{jwt: {algorithm}}}]}}\n"
         ));
