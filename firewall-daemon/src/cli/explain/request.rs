@@ -17,8 +17,14 @@ use crate::explain::{Explanation, shown};
 /// A request of the address, and who it is taken to be.
 #[derive(Args, Debug)]
 pub struct RequestArgs {
-    /// A request that the address sends, such as "GET https://api.example/orders/7".
-    #[arg(long, value_name = "METHOD URL", requires = "address", conflicts_with_all = ["packet", "protocol"])]
+    // No comment for rustdoc, which would have the address between brackets.
+    #[arg(
+        long,
+        value_name = "METHOD URL",
+        requires = "address",
+        conflicts_with_all = ["packet", "protocol"],
+        help = "A request that the address sends, such as \"GET https://api.example/orders/7\""
+    )]
     request: Option<String>,
     /// A header of the request, "NAME: VALUE"; @FILE reads one a line, @- from standard input, so that no secret
     /// stands on a command line.
