@@ -254,10 +254,14 @@ fn ways(signers: &[Signer]) -> String {
     for (algorithm, _) in LIMITS {
         // A log remembers what it took: it holds what a second brings.
         let (limit, window_s) = match algorithm {
-            "sliding_log" => (400_000, 1),
+            "sliding_log" => (260_000, 1),
             _ => (100_000_000, 60),
         };
-        let keys = if algorithm == "sliding_log" { ", keys_max: 10" } else { "" };
+        let keys = match algorithm {
+            "sliding_log" => ", keys_max: 16",
+            "leaky_bucket" => ", wait_max_ms: 1000",
+            _ => "",
+        };
         text.push_str(&format!(
             "    - {{name: {algorithm}, algorithm: {algorithm}, limit: {limit}, window_s: {window_s}{keys}}}\n"
         ));
