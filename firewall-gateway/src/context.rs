@@ -108,13 +108,10 @@ pub struct RequestContext {
 impl RequestContext {
     /// No route takes the request.
     pub fn unrouted(&mut self, missing: Missing) -> Rejection {
-        match missing {
-            Missing::Path => Rejection::RouteMissing,
-            Missing::Method(served) => {
-                self.allow = Some(served.text());
-                Rejection::MethodNotAllowed
-            }
+        if let Missing::Method(served) = missing {
+            self.allow = Some(served.text());
         }
+        missing.rejection()
     }
 }
 

@@ -31,7 +31,10 @@ use self::{
     introspection::{Introspector, Opaque, Unanswered},
     session::{OwnCookies, SessionCookie, store::SessionStore},
 };
-pub use self::{denied::Denied, failures::masked};
+pub use self::{
+    denied::{Denied, Refused},
+    failures::masked,
+};
 use crate::{
     figures::Meter,
     login::PREFIX,
@@ -100,17 +103,6 @@ impl Method {
             Self::Introspection => "introspection",
         }
     }
-}
-
-/// Why nobody was recognised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// There is no credential that holds: 401.
-    Denied(Denied),
-    /// The same where the route takes certificates alone, for which HTTP has no challenge: 403.
-    Uncertified(Denied),
-    /// Too many did not: 429, and again after this time.
-    Failures(Duration),
 }
 
 /// What routes ask for, and the headers that tell backends who it is; threads share it.

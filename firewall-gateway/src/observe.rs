@@ -19,7 +19,7 @@ use crate::{
     context::{RequestContext, RequestId},
     events::Events,
     figures::{Meter, one},
-    identity::{Denied, Refused},
+    identity::Refused,
     login::LoginError,
     rate::{Due, Limited},
     rejection::{Rejection, UpstreamFailure},
@@ -145,23 +145,11 @@ impl Observation {
 
     /// Nobody was recognised.
     pub fn nobody(&mut self, refused: Refused) -> Rejection {
-        match refused {
-            Refused::Denied(denied) => {
-                self.context.denied = Some(denied);
-                Rejection::Unauthenticated
-            }
-            Refused::Uncertified(denied) => {
-                self.context.denied = Some(denied);
-                match denied {
-                    Denied::Missing => Rejection::ClientCertificateMissing,
-                    _ => Rejection::Forbidden,
-                }
-            }
-            Refused::Failures(wait) => {
-                self.context.retry_after = Some(wait);
-                Rejection::AuthenticationFailures
-            }
+        self.context.denied = refused.denied();
+        if let Refused::Failures(wait) = refused {
+            self.context.retry_after = Some(wait);
         }
+        refused.rejection()
     }
 
     /// Nobody is logged in, or out.

@@ -39,6 +39,7 @@ use crate::{
         Against, ClientCertificateUse, GatewayPolicy, HeaderCondition, HeaderTest, RouteAction,
         RouteLimits, RoutePolicy, RulePolicy,
     },
+    rejection::Rejection,
     request::Target,
     rollout::Forward,
     scrub::Scrub,
@@ -117,6 +118,17 @@ pub enum Missing {
     Path,
     /// With its method; these are served.
     Method(Methods),
+}
+
+impl Missing {
+    /// What becomes of the request.
+    #[must_use]
+    pub fn rejection(self) -> Rejection {
+        match self {
+            Self::Path => Rejection::RouteMissing,
+            Self::Method(_) => Rejection::MethodNotAllowed,
+        }
+    }
 }
 
 impl Router {

@@ -12,7 +12,7 @@ use crate::{
     countries::{Code, Countries},
     figures::Meter,
     identity::{
-        self, Identifier, Identities, Identity, Refused,
+        self, Identifier, Identities, Identity,
         api_key::store::{KeyPolicy, KeyStore},
         consumers::shared,
     },
@@ -165,13 +165,7 @@ impl<'a> Path<'a> {
     fn route(&mut self, request: &Request<()>, target: &Target) -> Result<&'a Route, Refusal> {
         let router = self.router;
         let found = router.find(target, request.method(), request.headers());
-        let route = self.ends(
-            "route",
-            found.map_err(|missing| match missing {
-                Missing::Path => Rejection::RouteMissing,
-                Missing::Method(_) => Rejection::MethodNotAllowed,
-            }),
-        )?;
+        let route = self.ends("route", found.map_err(Missing::rejection))?;
         self.told.route = Some(route.name.to_string());
         self.say("route", format!("taken by {}", route.name));
         Ok(route)
@@ -234,18 +228,9 @@ impl<'a> Path<'a> {
             return Ok(Some(identity));
         }
         let recognised = self.identifier.recognise(route.place, headers, None, address, self.now);
-        let recognised = recognised.map_err(|refused| {
-            let (rejection, denied) = match refused {
-                Refused::Denied(denied) => (Rejection::Unauthenticated, denied),
-                Refused::Uncertified(identity::Denied::Missing) => {
-                    (Rejection::ClientCertificateMissing, identity::Denied::Missing)
-                }
-                Refused::Uncertified(denied) => (Rejection::Forbidden, denied),
-                Refused::Failures(_) => {
-                    return Refusal::from(Rejection::AuthenticationFailures);
-                }
-            };
-            Refusal { rejection, denied: Some(denied.label().to_owned()) }
+        let recognised = recognised.map_err(|refused| Refusal {
+            rejection: refused.rejection(),
+            denied: refused.denied().map(|denied| denied.label().to_owned()),
         });
         let Some(recognised) = self.ends("identity", recognised)? else { return Ok(None) };
         let Identity { consumer, method, scopes, roles, .. } = &recognised.identity;

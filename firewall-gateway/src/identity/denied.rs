@@ -1,11 +1,47 @@
 //! Why a request has no identity, each with its name in the log and in metrics.
 
+use std::time::Duration;
+
 use http::HeaderValue;
 
 use super::{
     api_key::error::KeyError, certificate::CertificateError, introspection::IntrospectionError,
     jwt, session::error::SessionError,
 };
+use crate::rejection::Rejection;
+
+/// Why nobody was recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// There is no credential that holds: 401.
+    Denied(Denied),
+    /// The same where the route takes certificates alone, for which HTTP has no challenge: 403.
+    Uncertified(Denied),
+    /// Too many did not: 429, and again after this time.
+    Failures(Duration),
+}
+
+impl Refused {
+    /// What becomes of the request.
+    #[must_use]
+    pub fn rejection(self) -> Rejection {
+        match self {
+            Self::Denied(_) => Rejection::Unauthenticated,
+            Self::Uncertified(Denied::Missing) => Rejection::ClientCertificateMissing,
+            Self::Uncertified(_) => Rejection::Forbidden,
+            Self::Failures(_) => Rejection::AuthenticationFailures,
+        }
+    }
+
+    /// What was wrong with the credential, where one was looked at.
+    #[must_use]
+    pub fn denied(self) -> Option<Denied> {
+        match self {
+            Self::Denied(denied) | Self::Uncertified(denied) => Some(denied),
+            Self::Failures(_) => None,
+        }
+    }
+}
 
 /// Why a request has no identity. The client is told no more than whether it brought a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,12 +21,11 @@ use firewall_gateway::{
     events::Decision,
     figures::SinkFigures,
     limits::Limits,
-    listener::bind_listeners,
     policy::{
         ApiKeyPolicy, AuthenticationPolicy, BehaviourPolicy, EventsPolicy, GatewayPolicy, KeyPart,
         RateAlgorithm, RatePolicy, RoutePolicy, SyslogPolicy, UpstreamPolicy, WebhookPolicy,
     },
-    server::{Handed, serve_handed},
+    server::Handed,
 };
 use serde_json::Value;
 
@@ -303,14 +302,7 @@ fn one_sink_does_not_hold_up_another() {
     let mut policy = policy(&receiver, vec![Decision::Refused]);
     policy.routes[0].path = "/open".to_owned();
     policy.events.as_mut().unwrap().file = Some(path.clone());
-    let upstream = Upstream::start("api.internal");
-    let listeners =
-        bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1, Vec::new()).unwrap();
-    let address = listeners[0].shape.address;
-    let handed = Handed { events: Some(file), ..Handed::default() };
-    let gateway = serve_handed(&policy, listeners, handed).unwrap();
-    let certificate_pem = policy.tls.certificates[0].chain_pem.clone();
-    let world = World { gateway, address, upstream, certificate_pem };
+    let world = World::handed(Upstream::start("api.internal"), &policy, events_into(file));
     for _ in 0..4 {
         get(&world, "/none", "");
     }
@@ -375,19 +367,17 @@ fn with_file(file: File, path: &std::path::Path, requests: usize) -> Vec<SinkFig
     let mut policy = gateway_policy(way, Limits::default());
     policy.routes[0].path = "/open".to_owned();
     policy.events = Some(EventsPolicy { file: Some(path.to_path_buf()), ..events_policy() });
-    let listeners =
-        bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1, Vec::new()).unwrap();
-    let address = listeners[0].shape.address;
-    let handed = Handed { events: Some(file), ..Handed::default() };
-    let gateway = serve_handed(&policy, listeners, handed).unwrap();
-    let certificate_pem = policy.tls.certificates[0].chain_pem.clone();
-    let world = World { gateway, address, upstream, certificate_pem };
+    let world = World::handed(upstream, &policy, events_into(file));
     for _ in 0..requests {
         get(&world, "/none", "");
     }
     let mut figures = world.gateway.finish().events;
     figures.iter_mut().for_each(|row| row.lost.retain(|lost| lost.count > 0));
     figures
+}
+
+fn events_into(file: File) -> Handed {
+    Handed { events: Some(file), ..Handed::default() }
 }
 
 fn rate(name: &str, limit: u64, shadow: bool) -> RatePolicy {

@@ -13,12 +13,30 @@ use rcgen::{
     RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
+    ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned,
+    SupportedProtocolVersion,
     crypto::{CryptoProvider, SupportedKxGroup},
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
 use crate::world::{Client, PATIENCE};
+
+/// What a server shows under this name, and the text of it that its clients trust.
+pub fn self_signed(name: &str) -> (Arc<ServerConfig>, String) {
+    let pair = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+    let certificate_pem = pair.cert.pem();
+    let certificate = CertificateDer::from_pem_slice(certificate_pem.as_bytes()).unwrap();
+    let key_pem = pair.signing_key.serialize_pem();
+    let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    (Arc::new(config), certificate_pem)
+}
 
 pub struct Authority {
     pub pem: String,

@@ -8,12 +8,9 @@ use std::{
     time::Duration,
 };
 
-use rustls::{
-    ServerConfig, ServerConnection, StreamOwned,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::world::header;
+use crate::{pki::self_signed, world::header};
 
 /// What the token endpoint does.
 #[derive(Clone, Debug)]
@@ -41,19 +38,7 @@ pub struct Provider {
 
 impl Provider {
     pub fn start(name: &str) -> Provider {
-        let pair = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
-        let certificate_pem = pair.cert.pem();
-        let certificate = CertificateDer::from_pem_slice(certificate_pem.as_bytes()).unwrap();
-        let key_pem = pair.signing_key.serialize_pem();
-        let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key)
-            .unwrap();
-        let config = Arc::new(config);
+        let (config, certificate_pem) = self_signed(name);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let says = Arc::new(Mutex::new(Says::Nothing));

@@ -17,7 +17,7 @@ use firewall_gateway::{
         DeliveryPolicy, GatewayPolicy, LogFormat, LogLevel, LogPolicy, RoutePolicy, TlsPolicy,
         TlsVersion, UnknownName, UpstreamPolicy, UpstreamTlsPolicy, access_log::AccessFormat,
     },
-    server::{Gateway, serve},
+    server::{Gateway, Handed, serve_handed},
 };
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
@@ -83,10 +83,14 @@ impl World {
     }
 
     pub fn serving(upstream: Upstream, policy: &GatewayPolicy) -> World {
+        Self::handed(upstream, policy, Handed::default())
+    }
+
+    pub fn handed(upstream: Upstream, policy: &GatewayPolicy, handed: Handed) -> World {
         let listeners =
             bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1, Vec::new()).unwrap();
         let address = listeners[0].shape.address;
-        let gateway = serve(policy, listeners).unwrap();
+        let gateway = serve_handed(policy, listeners, handed).unwrap();
         let certificate_pem = policy.tls.certificates[0].chain_pem.clone();
         World { gateway, address, upstream, certificate_pem }
     }

@@ -22,8 +22,6 @@ const CACHE_S: u32 = 30;
 const CONSUMER_CLAIM: &str = "sub";
 /// Audiences that one list may name.
 const AUDIENCES_MAX: usize = 32;
-/// Bytes of an id, an issuer, an audience, or the name of a claim.
-const TEXT_BYTES_MAX: usize = 512;
 
 /// A service whose upstream is not known yet.
 pub(super) struct NamedIntrospection {
@@ -46,11 +44,11 @@ impl Check<'_> {
                 name: one.name.value.0,
                 upstream: 0,
                 path: self.posted(one.path)?,
-                client_id: self.words_of("client_id", one.client_id)?,
+                client_id: self.text("client_id", one.client_id)?,
                 client_secret: None,
                 timeout_ms: one.timeout_ms.map_or(TIMEOUT_MS, |wait| wait.0),
                 cache_s: one.cache_s.map_or(CACHE_S, |time| time.cast()),
-                issuer: one.issuer.map(|issuer| self.words_of("issuer", issuer)).transpose()?,
+                issuer: one.issuer.map(|issuer| self.text("issuer", issuer)).transpose()?,
                 audiences: match one.audience.0 {
                     None => Vec::new(),
                     Some(list) => {
@@ -60,15 +58,15 @@ impl Check<'_> {
                 },
                 consumer_claim: match one.consumer_claim {
                     None => CONSUMER_CLAIM.to_owned(),
-                    Some(claim) => self.words_of("consumer_claim", claim)?,
+                    Some(claim) => self.text("consumer_claim", claim)?,
                 },
                 scopes_claim: one
                     .scopes_claim
-                    .map(|claim| self.words_of("scopes_claim", claim))
+                    .map(|claim| self.text("scopes_claim", claim))
                     .transpose()?,
                 roles_claim: one
                     .roles_claim
-                    .map(|claim| self.words_of("roles_claim", claim))
+                    .map(|claim| self.text("roles_claim", claim))
                     .transpose()?,
             };
             let secret = one.client_secret_file.map(|path| self.file(path));
@@ -100,16 +98,5 @@ impl Check<'_> {
             configs.push(IntrospectionConfig { policy, secret: service.secret });
         }
         Ok(configs)
-    }
-
-    fn words_of(&self, key: &str, text: Spanned<String>) -> Result<String, ConfigError> {
-        let fits = (1..=TEXT_BYTES_MAX).contains(&text.value.len())
-            && !text.value.chars().any(char::is_control);
-        if fits {
-            return Ok(text.value);
-        }
-        let message =
-            format!("{key}: expected 1 to {TEXT_BYTES_MAX} bytes of text, found {:?}", text.value);
-        self.error(text.referenced, message)
     }
 }
