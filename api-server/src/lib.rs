@@ -9,4 +9,6 @@ mod routes;
 
 mod problem;
 
+pub mod rate;
+
 pub mod limits;

@@ -22,6 +22,8 @@ pub const HTTP2_STREAMS_MAX: u32 = 100;
 pub const HTTP2_PENDING_RESETS_MAX: usize = 20;
 /// Streams reset for the client's errors (CVE-2025-8671).
 pub const HTTP2_ERROR_RESETS_MAX: usize = 64;
+/// Requests a second, of all clients together, where `--rate-per-s` says nothing else: more than one thread serves.
+pub const RATE_PER_S: u32 = 50_000;
 /// After SIGTERM, what is in flight may take this long.
 pub const DRAIN_TIMEOUT_MS: u64 = 5_000;
 /// How long `accept` rests when no descriptor is left: without it the loop would spin.

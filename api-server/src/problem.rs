@@ -18,6 +18,8 @@ pub enum Problem {
     BodyMalformed,
     /// The body did not come in time.
     Timeout,
+    /// More requests than are served in a second.
+    TooMany,
 }
 
 impl Problem {
@@ -47,6 +49,11 @@ impl Problem {
                 StatusCode::REQUEST_TIMEOUT,
                 "Request timeout",
                 "The request did not arrive in time.",
+            ),
+            Self::TooMany => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many requests",
+                "More requests came than are served; Retry-After says when to come again.",
             ),
         };
         let body = json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });

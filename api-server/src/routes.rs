@@ -11,20 +11,40 @@ use tokio::time::timeout;
 use crate::{
     limits::{BODY_BYTES_MAX, REQUEST_TIMEOUT_MS},
     problem::Problem,
+    rate::{Rate, Standing},
 };
 
+/// What is served, to all connections.
+#[derive(Debug)]
+pub struct Api {
+    /// What GET /v1/message answers.
+    pub message: String,
+    /// How often.
+    pub rate: Rate,
+}
+
 /// Answers one request.
-pub async fn answer(request: Request<Incoming>, message: Arc<str>) -> Response<Full<Bytes>> {
+pub async fn answer(request: Request<Incoming>, api: Arc<Api>) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
     if let Err(problem) = discard(body).await {
         return problem.response();
     }
-    let text = match head.uri.path() {
-        "/v1/message" => format!("{message}\n"),
-        "/healthz" => "ok\n".to_owned(),
-        _ => return Problem::NotFound.response(),
+    // Whoever looks whether the server is well is not told that it is not because others ask a lot.
+    if head.uri.path() == "/healthz" {
+        return text(&head.method, "ok\n".to_owned());
+    }
+    let standing = api.rate.take();
+    let mut response = match (standing, head.uri.path()) {
+        (Standing::Refused(_), _) => Problem::TooMany.response(),
+        (Standing::Allowed(_), "/v1/message") => text(&head.method, format!("{}\n", api.message)),
+        (Standing::Allowed(_), _) => Problem::NotFound.response(),
     };
-    if head.method != Method::GET && head.method != Method::HEAD {
+    api.rate.describe(standing, response.headers_mut());
+    response
+}
+
+fn text(method: &Method, text: String) -> Response<Full<Bytes>> {
+    if method != Method::GET && method != Method::HEAD {
         return Problem::MethodNotAllowed.response();
     }
     let mut response = Response::new(Full::from(text));

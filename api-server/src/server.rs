@@ -23,6 +23,8 @@ use tokio_rustls::TlsAcceptor;
 use crate::{
     cli::Arguments,
     limits::{ACCEPT_PAUSE_MS, CONNECTIONS_MAX, DRAIN_TIMEOUT_MS},
+    rate::Rate,
+    routes::Api,
 };
 
 /// Runs until SIGTERM or SIGINT.
@@ -45,7 +47,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
                 _ = interrupt.recv() => {}
             }
         };
-        serve(listener, acceptor, arguments.message.into(), stop).await;
+        let api = Api { message: arguments.message, rate: Rate::new(arguments.rate_per_s) };
+        serve(listener, acceptor, api.into(), stop).await;
         tracing::info!("stopped");
         Ok(())
     })
@@ -55,7 +58,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
 pub async fn serve(
     listener: TcpListener,
     acceptor: TlsAcceptor,
-    message: Arc<str>,
+    api: Arc<Api>,
     stop: impl Future<Output = ()>,
 ) {
     let mut stop = std::pin::pin!(stop);
@@ -68,7 +71,7 @@ pub async fn serve(
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match (accepted, permits.clone().try_acquire_owned()) {
                 (Ok((stream, _)), Ok(permit)) => {
-                    let served = connection::serve(stream, acceptor.clone(), message.clone(), drain.clone());
+                    let served = connection::serve(stream, acceptor.clone(), api.clone(), drain.clone());
                     connections.spawn(async move {
                         served.await;
                         drop(permit);

@@ -38,6 +38,33 @@ fn answers() {
 }
 
 #[test]
+fn serves_so_many_a_second_and_says_so() {
+    let server = Server::start(&["--rate-per-s", "2"]);
+    let get = |path: &str| {
+        server.exchange(&format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"))
+    };
+    let began = std::time::Instant::now();
+    let answers: Vec<String> = (0..6).map(|_| get("/v1/message")).collect();
+    let took_s = began.elapsed().as_secs_f64();
+    let served = answers.iter().filter(|answer| answer.starts_with("HTTP/1.1 200 ")).count();
+    // Two at once, and one each half second.
+    assert!((2..=3 + (2.0 * took_s) as usize).contains(&served), "{served} in {took_s} s");
+    let refused = answers.iter().find(|answer| answer.starts_with("HTTP/1.1 429 ")).unwrap();
+    for line in [
+        "ratelimit-policy: \"server\";q=2;w=1\r\n",
+        "ratelimit: \"server\";r=0;t=1\r\n",
+        "retry-after: 1\r\n",
+        "content-type: application/problem+json\r\n",
+        "\"status\":429",
+    ] {
+        assert!(refused.contains(line), "{line}: {refused}");
+    }
+    assert!(answers[0].contains("ratelimit: \"server\";r=1;t=1\r\n"), "{}", answers[0]);
+    // Whether it is well may be asked at any time.
+    assert!(get("/healthz").starts_with("HTTP/1.1 200 "));
+}
+
+#[test]
 fn answers_its_own_message_and_stops_on_sigterm() {
     let mut server = Server::start(&["--message", "Moin."]);
     let answer =
@@ -57,6 +84,11 @@ fn fails_clearly() {
     for (arguments, code, expected) in [
         (vec![], 2, "--certificate"),
         (vec!["--certificate", certificate, "--private-key", key, "--listen", "x"], 2, "--listen"),
+        (
+            vec!["--certificate", certificate, "--private-key", key, "--rate-per-s", "0"],
+            2,
+            "--rate",
+        ),
         (
             vec!["--certificate", certificate, "--private-key", key, "--listen", &address],
             1,

@@ -52,6 +52,7 @@ pub mod h2raw;
 pub mod limit_scopes;
 pub mod mutants;
 pub mod peer;
+pub mod polite;
 pub mod raw;
 pub mod steady;
 

@@ -69,14 +69,19 @@ impl Upstream {
 }
 
 fn launch(world: &World, identity: &Identity) -> Result<Process> {
-    launch_at(world, identity, ADDRESS)
+    launch_at(world, identity, ADDRESS, &[])
 }
 
-/// Starts an API server at an address of the server, and does not wait for it.
-pub fn launch_at(world: &World, identity: &Identity, address: SocketAddr) -> Result<Process> {
+/// Starts an API server at an address of the server, with more arguments, and does not wait for it.
+pub fn launch_at(
+    world: &World,
+    identity: &Identity,
+    address: SocketAddr,
+    arguments: &[&str],
+) -> Result<Process> {
     let mut command = Command::new(process::program("api-server")?);
     command.args(["--listen", &address.to_string()]);
     command.arg("--certificate").arg(&identity.certificate);
-    command.arg("--private-key").arg(&identity.key);
+    command.arg("--private-key").arg(&identity.key).args(arguments);
     Process::start(&world.server, &mut command, "api-server", world.folder())
 }

@@ -16,14 +16,14 @@ use crate::{
         HTTP2_ERROR_RESETS_MAX, HTTP2_PENDING_RESETS_MAX, HTTP2_STREAMS_MAX,
         TLS_HANDSHAKE_TIMEOUT_MS,
     },
-    routes,
+    routes::{self, Api},
 };
 
 /// Serves a connection to its end, or to the drain.
 pub async fn serve(
     stream: TcpStream,
     acceptor: TlsAcceptor,
-    message: Arc<str>,
+    api: Arc<Api>,
     mut drain: watch::Receiver<bool>,
 ) {
     let handshake =
@@ -35,7 +35,7 @@ pub async fn serve(
     };
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let service = service_fn(move |request| {
-        let answer = routes::answer(request, message.clone());
+        let answer = routes::answer(request, api.clone());
         async move { Ok::<_, Infallible>(answer.await) }
     });
     let io = TokioIo::new(stream);

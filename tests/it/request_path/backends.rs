@@ -21,7 +21,8 @@ fn a_backend_is_killed_or_hangs_and_no_get_fails() {
     }
     let ground = Ground::prepare();
     let identity = ground.authority.issue(upstream::NAME).unwrap();
-    let start = |place: u16| upstream::launch_at(&ground.world, &identity, address(place)).unwrap();
+    let start =
+        |place: u16| upstream::launch_at(&ground.world, &identity, address(place), &[]).unwrap();
     let mut servers: Vec<Process> = (1..=3).map(start).collect();
     let lines = format!(
         "  upstreams:
@@ -54,6 +55,7 @@ fn a_backend_is_killed_or_hangs_and_no_get_fails() {
         &site.ground.world,
         &site.ground.authority.issue(upstream::NAME).unwrap(),
         address(1),
+        &[],
     )
     .unwrap();
     serve_until_up(&site, address(1));

@@ -6,7 +6,7 @@ use std::{
 };
 
 use nix::sys::signal::Signal;
-use seawall_tests::{process::Process, requirement, wait};
+use seawall_tests::{polite::Polite, process::Process, requirement, upstream, wait};
 
 use crate::site::{Ground, Site};
 
@@ -91,4 +91,48 @@ fn a_worker_counts_in_the_store_and_goes_on_over_a_reload() {
     let answers = statuses(&site, 3);
     assert_eq!(answers.iter().filter(|status| **status == 200).count(), 1, "{answers:?}");
     assert!(answers.iter().all(|status| [200, 429].contains(status)), "{answers:?}");
+}
+
+#[test]
+fn a_client_that_keeps_to_what_it_is_told_is_never_refused() {
+    if !requirement::root("a_client_that_keeps_to_what_it_is_told_is_never_refused") {
+        return;
+    }
+    const PLACE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8_444);
+    let ground = Ground::prepare();
+    let identity = ground.authority.issue(upstream::NAME).unwrap();
+    let server = ["--rate-per-s", "6"];
+    let server = upstream::launch_at(&ground.world, &identity, PLACE, &server).unwrap();
+    let way = format!(
+        "  upstream: {{address: '{PLACE}', server_name: {}, ca: authority.pem}}\n",
+        upstream::NAME
+    );
+    let limit = "  rate_limits: [{ name: few, limit: 4, window_s: 1, everywhere: true }]\n";
+    let site = Site::start_of(ground, &format!("{way}{limit}"));
+    let get = site.ground.get("/v1/message");
+    wait::until("the server", || {
+        (get.send(site.ground.client()).ok()?.status == 200).then_some(())
+    })
+    .unwrap();
+    // The gateway's limit, then the server's own.
+    for (whose, gateway) in [("\"few\";r=", format!("{way}{limit}")), ("\"server\";r=", way)] {
+        site.reload(&site.ground.config_of("", &gateway));
+        let mut polite = Polite::default();
+        // Whatever was asked before is over then.
+        std::thread::sleep(std::time::Duration::from_millis(1_100));
+        for number in 0..20 {
+            let answer = polite.ask(&get, site.ground.client()).unwrap();
+            assert_eq!(answer.status, 200, "{whose} {number}: {answer:?}");
+            assert!(answer.header("ratelimit").unwrap().starts_with(whose), "{answer:?}");
+        }
+        // Whoever does not is refused by the same limit, and told when to come again.
+        let rude: Vec<_> = (0..40).map(|_| get.send(site.ground.client()).unwrap()).collect();
+        let refused: Vec<_> = rude.iter().filter(|answer| answer.status == 429).collect();
+        assert!(!refused.is_empty(), "{whose} refused none of {}", rude.len());
+        for answer in refused {
+            assert_eq!(answer.header("retry-after"), Some("1"), "{answer:?}");
+            assert!(answer.header("ratelimit").unwrap().starts_with(whose), "{answer:?}");
+        }
+    }
+    drop(server);
 }
