@@ -2,11 +2,13 @@
 
 pub mod trailers;
 
-use std::net::IpAddr;
+use std::{fmt::Write as _, net::IpAddr};
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::{
+    clients::forwarded::Origin,
     context::{RequestContext, RequestId},
     rollout::MARK,
 };
@@ -29,11 +31,8 @@ pub fn to_upstream(
     headers.remove(header::EXPECT);
     headers.insert(header::HOST, upstream_host.clone());
     headers.insert(X_REQUEST_ID, context.id.value());
-    set(headers, &X_FORWARDED_FOR, context.origin.chain());
-    set(headers, &X_REAL_IP, context.origin.client.to_string());
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
-    set(headers, &X_FORWARDED_HOST, host.to_owned());
-    set(headers, &header::FORWARDED, forwarded(context.origin.client, host));
+    forwarded(headers, &context.origin, host);
     if let Some(certificate) = &context.certificate {
         headers.insert(X_CLIENT_CERT_SUBJECT, certificate.subject.clone());
         headers.insert(X_CLIENT_CERT_SAN, certificate.names.clone());
@@ -153,21 +152,44 @@ fn remove(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
     }
 }
 
-fn set(headers: &mut HeaderMap, name: &HeaderName, value: String) {
-    match HeaderValue::try_from(value) {
+fn set(headers: &mut HeaderMap, name: &HeaderName, value: Bytes) {
+    match HeaderValue::from_maybe_shared(value) {
         Ok(value) => headers.insert(name, value),
         // The client's own value must not stand where ours could not be written.
         Err(_) => headers.remove(name),
     };
 }
 
-fn forwarded(client: IpAddr, host: &str) -> String {
+// Who it is from and for which host, written once: `Forwarded` has all that the older headers say a part of each.
+fn forwarded(headers: &mut HeaderMap, origin: &Origin, host: &str) {
     // RFC 7239, 6: an IPv6 address is bracketed and quoted.
-    match client {
-        IpAddr::V4(address) => format!("for={address};host=\"{host}\";proto=https"),
-        IpAddr::V6(address) => format!("for=\"[{address}]\";host=\"{host}\";proto=https"),
-    }
+    let (before, after) = match origin.client {
+        IpAddr::V4(_) => ("for=", ";host=\""),
+        IpAddr::V6(_) => ("for=\"[", "]\";host=\""),
+    };
+    let mut text = String::with_capacity(FORWARDED_BYTES + host.len());
+    text.push_str(before);
+    // Nothing fails to be written to a string.
+    let _written = write!(text, "{}", origin.client);
+    let client = before.len()..text.len();
+    text.push_str(after);
+    let host = {
+        let from = text.len();
+        text.push_str(host);
+        from..text.len()
+    };
+    text.push_str("\";proto=https");
+    let text = Bytes::from(text);
+    let client = text.slice(client);
+    let chain = if origin.proxies.is_empty() { client.clone() } else { origin.chain().into() };
+    set(headers, &X_FORWARDED_FOR, chain);
+    set(headers, &X_REAL_IP, client);
+    set(headers, &X_FORWARDED_HOST, text.slice(host));
+    set(headers, &header::FORWARDED, text);
 }
+
+/// Room for all of `Forwarded` but the host: an IPv6 address has 39 bytes at most.
+const FORWARDED_BYTES: usize = 80;
 
 /// The request's id, to the upstream and to the client.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

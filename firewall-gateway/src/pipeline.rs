@@ -139,7 +139,7 @@ async fn stages(
         Rejection::AddressBusy
     })?;
     observation.seat(seat);
-    client.clients.rate(from, Instant::now(), &client.meter).map_err(|wait| {
+    client.clients.rate(from, observation.context.start, &client.meter).map_err(|wait| {
         observation.context.retry_after = Some(wait);
         Rejection::AddressRate
     })?;

@@ -178,7 +178,7 @@ impl Upstream {
         }
         // A second opening of another protocol is not the same again.
         let copy = repeatable(&request).filter(|_| sending.upgrade.is_none());
-        let spare = sending.whole.map(|whole| Spare::new(&request, whole));
+        let spare = sending.whole.map(|whole| Box::new(Spare::new(&request, whole)));
         let asked = self.asked(&request, copy.is_some(), &sending);
         let mut ticket = None;
         let found = shared.queue.wait(|| {
@@ -191,20 +191,21 @@ impl Upstream {
         shared.budget.earn();
         let waits = self.waits(sending.limits, sending.within);
         let deadline = Instant::now() + waits.request;
-        let attempt = Attempt::new(waits, deadline, sending, spare.as_ref(), &self.meter);
+        let attempt = Attempt::new(waits, deadline, sending, spare.as_deref(), &self.meter);
         let mut tried = Vec::new();
         let mut request = Some(request);
         loop {
-            let sent = match request.take().or_else(|| copy.as_ref().map(again)) {
-                Some(request) => request,
-                None => return Err(UpstreamFailure::Request),
-            };
+            if request.is_none() {
+                request = copy.as_ref().map(again);
+            }
             let outcome;
             match self.hedge(&tried, copy.as_ref()) {
-                None => outcome = attempt.run(&mut slot, sent, copy.as_ref()).await,
+                None => outcome = attempt.run(&mut slot, &mut request, copy.as_ref()).await,
                 Some((hedge, copy)) => {
                     // Boxed: no other request is to have room for a second one.
-                    let hedged = self.hedged(hedge, &attempt, slot, sent, copy, &asked, &mut tried);
+                    let request = &mut request;
+                    let hedged =
+                        self.hedged(hedge, &attempt, slot, request, copy, &asked, &mut tried);
                     (slot, outcome) = Box::pin(hedged).await;
                 }
             }
@@ -213,7 +214,7 @@ impl Upstream {
                     let status = response.status().as_u16();
                     copy.is_some() && shared.delivery.retries.statuses.contains(&status)
                 }
-                Err(failed) => failed.unsent.is_some() || copy.is_some(),
+                Err(_) => request.is_some() || copy.is_some(),
             };
             let next = if repeat {
                 tried.push(slot.server.address);
@@ -222,10 +223,7 @@ impl Upstream {
                 None
             };
             match (outcome, next) {
-                (outcome, Some(next)) => {
-                    request = outcome.err().and_then(|failed| failed.unsent);
-                    slot = next;
-                }
+                (_, Some(next)) => slot = next,
                 (Ok((response, mut lease)), None) => {
                     let (backend, cookie) = (slot.server.address, self.cookie(&slot, &asked));
                     if let Some(ticket) = ticket {
@@ -233,7 +231,7 @@ impl Upstream {
                     }
                     return Ok(Answer { response, lease, cookie, backend, wait: waits.response });
                 }
-                (Err(failed), None) => return Err(failed.failure),
+                (Err(failure), None) => return Err(failure),
             }
         }
     }

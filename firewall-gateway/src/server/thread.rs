@@ -17,7 +17,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     runtime,
     sync::watch,
-    task::{JoinSet, LocalSet},
+    task::JoinSet,
     time::{Instant, interval, sleep, timeout},
 };
 
@@ -84,13 +84,16 @@ pub fn run(
     drain: watch::Receiver<bool>,
     started: &mpsc::Sender<io::Result<()>>,
 ) {
-    let outcome = runtime::Builder::new_current_thread().enable_io().enable_time().build();
+    // Not a `LocalSet` in a runtime: that would be a second queue, behind a lock, for every wake-up.
+    let outcome = runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build_local(runtime::LocalOptions::default());
     let runtime = match outcome {
         Ok(runtime) => runtime,
         Err(error) => return report(started, Err(error)),
     };
-    let local = LocalSet::new();
-    local.block_on(&runtime, async move {
+    runtime.block_on(async move {
         let upstream = |upstream: &Arc<SharedUpstream>| {
             Upstream::new(upstream, shared.limits.clone(), meter.clone())
         };

@@ -4,7 +4,7 @@ use std::error::Error as _;
 
 use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use super::{Lease, Sending, SentBody, Spare, Waits, again, slot::Slot};
 use crate::{
@@ -26,14 +26,6 @@ pub struct Attempt<'a> {
     meter: &'a Meter,
 }
 
-/// An attempt that brought no answer.
-pub struct Failed {
-    /// Why.
-    pub failure: UpstreamFailure,
-    /// The request, where it may be tried elsewhere: nothing of it has left, or it may be repeated.
-    pub unsent: Option<Request<SentBody>>,
-}
-
 impl<'a> Attempt<'a> {
     /// Attempts until `deadline`.
     pub fn new(
@@ -47,15 +39,18 @@ impl<'a> Attempt<'a> {
         Self { waits, deadline, fate, upgrade, spare, meter }
     }
 
-    /// Sends a request to the backend of `slot`. `copy` is the same request, where it may be repeated.
+    /// Sends a request to the backend of `slot`. It is there again afterwards where it may be tried elsewhere:
+    /// nothing of it has left, or it may be repeated, of which `copy` is the same.
+    ///
+    /// Taken out of where it stands when it is sent, as each hand that it goes through by value has room for it.
     pub async fn run(
         &self,
         slot: &mut Slot,
-        request: Request<SentBody>,
+        request: &mut Option<Request<SentBody>>,
         copy: Option<&Request<SentBody>>,
-    ) -> Result<(Response<Incoming>, Lease), Failed> {
+    ) -> Result<(Response<Incoming>, Lease), UpstreamFailure> {
         let begun = Instant::now();
-        let outcome = self.sent(slot, request, copy).await;
+        let outcome = self.sent(slot, request, copy, begun).await;
         let latency_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         match &outcome {
             Ok((response, _)) => {
@@ -64,10 +59,10 @@ impl<'a> Attempt<'a> {
             }
             // That the client's body cannot be had, or that our own pool is empty, says nothing of the
             // backend.
-            Err(Failed { failure: UpstreamFailure::NoConnection, .. }) => {}
+            Err(UpstreamFailure::NoConnection) => {}
             Err(_) if self.fate.rejection().is_some() => {}
-            Err(failed) => {
-                if failed.failure == UpstreamFailure::ResponseTimeout {
+            Err(failure) => {
+                if *failure == UpstreamFailure::ResponseTimeout {
                     slot.server.answered(latency_us, slot.now_ms());
                 }
                 slot.judge(false);
@@ -79,14 +74,16 @@ impl<'a> Attempt<'a> {
     async fn sent(
         &self,
         slot: &Slot,
-        mut request: Request<SentBody>,
+        request: &mut Option<Request<SentBody>>,
         copy: Option<&Request<SentBody>>,
-    ) -> Result<(Response<Incoming>, Lease), Failed> {
+        mut now: Instant,
+    ) -> Result<(Response<Incoming>, Lease), UpstreamFailure> {
         let mut may_reuse = true;
         let mut left = UPSTREAM_SENDS_MAX;
         loop {
-            let (mut lease, sent) = self.lease(slot, request, may_reuse).await?;
-            let lost = match self.exchange(&mut lease, sent).await {
+            let deadline = self.deadline.min(now + self.waits.connect);
+            let mut lease = slot.backend.lease(now, deadline, may_reuse).await?;
+            let lost = match self.exchange(&mut lease, request).await {
                 Ok(response) => return Ok((response, lease)),
                 Err(lost) => lost,
             };
@@ -99,35 +96,25 @@ impl<'a> Attempt<'a> {
                 Kind::Answer | Kind::Time => false,
             };
             drop(lease);
-            request = match lost.unsent.or_else(|| copy.map(again)) {
-                Some(request) if again_here && left > 0 => request,
-                unsent => return Err(Failed { failure: lost.kind.failure(), unsent }),
-            };
+            if request.is_none() {
+                *request = copy.map(again);
+            }
+            if request.is_none() || !again_here || left == 0 {
+                return Err(lost.kind.failure());
+            }
             one(&self.meter.upstream_retries);
             may_reuse = false;
-        }
-    }
-
-    async fn lease(
-        &self,
-        slot: &Slot,
-        request: Request<SentBody>,
-        may_reuse: bool,
-    ) -> Result<(Lease, Request<SentBody>), Failed> {
-        let deadline = self.deadline.min(Instant::now() + self.waits.connect);
-        match slot.backend.lease(deadline, may_reuse).await {
-            Ok(lease) => Ok((lease, request)),
-            Err(failure) => Err(Failed { failure, unsent: Some(request) }),
+            now = Instant::now();
         }
     }
 
     async fn exchange(
         &self,
         lease: &mut Lease,
-        request: Request<SentBody>,
+        request: &mut Option<Request<SentBody>>,
     ) -> Result<Response<Incoming>, Lost> {
-        let mut outcome = self.answer(lease, request).await;
-        match &mut outcome {
+        let outcome = self.answer(lease, request).await;
+        match &outcome {
             Ok(answer) => lease.in_flight().answered(answer.status().as_u16()),
             // Where the client's body was the cause, the backend did nothing wrong.
             Err(_) if self.fate.rejection().is_some() => {}
@@ -135,7 +122,9 @@ impl<'a> Attempt<'a> {
                 lease.in_flight().failed();
                 if matches!(lost.kind, Kind::Refused) {
                     one(&self.meter.upstream_requests_refused);
-                    lost.unsent = lost.unsent.take().or_else(|| self.spare.map(Spare::request));
+                    if request.is_none() {
+                        *request = self.spare.map(Spare::request);
+                    }
                 }
                 if lost.leaves {
                     lease.leave();
@@ -148,19 +137,18 @@ impl<'a> Attempt<'a> {
     async fn answer(
         &self,
         lease: &mut Lease,
-        request: Request<SentBody>,
+        request: &mut Option<Request<SentBody>>,
     ) -> Result<Response<Incoming>, Lost> {
-        let sent = lease.send(request);
+        let lost = |kind| Lost { kind, leaves: false };
+        let Some(taken) = request.take() else { return Err(lost(Kind::Answer)) };
+        let sent = lease.send(taken);
         tokio::pin!(sent);
-        let lost = |kind| Lost { kind, unsent: None, leaves: false };
         let mut seen_bytes = 0;
         loop {
             // The body has its own deadline; that of all attempts begins to count after it.
-            let wait = match self.fate.is_complete() {
-                true => self.waits.response.min(self.deadline - Instant::now()),
-                false => self.waits.response,
-            };
-            match timeout(wait, &mut sent).await {
+            let latest = Instant::now() + self.waits.response;
+            let latest = if self.fate.is_complete() { latest.min(self.deadline) } else { latest };
+            match timeout_at(latest, &mut sent).await {
                 Ok(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                     let agreed =
                         |protocol: &&HeaderValue| upgrade::is_agreed(response.headers(), protocol);
@@ -171,11 +159,11 @@ impl<'a> Attempt<'a> {
                 }
                 Ok(Ok(response)) => return Ok(response),
                 Ok(Err(mut error)) => {
-                    let unsent = error.take_message();
+                    *request = error.take_message();
                     let (kind, leaves) = cause(error.error());
                     let error = error.into_error();
                     tracing::debug!(%error, "an upstream connection failed under a request");
-                    return Err(Lost { kind, unsent, leaves });
+                    return Err(Lost { kind, leaves });
                 }
                 // While the client's body moves the upstream owes no answer.
                 Err(_) if !self.fate.is_complete() && self.fate.bytes() > seen_bytes => {
@@ -189,7 +177,6 @@ impl<'a> Attempt<'a> {
 
 struct Lost {
     kind: Kind,
-    unsent: Option<Request<SentBody>>,
     /// The connection takes no further request.
     leaves: bool,
 }

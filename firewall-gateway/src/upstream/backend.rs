@@ -79,12 +79,13 @@ impl Backend {
     /// None was free before the deadline, or it could not be made.
     pub async fn lease(
         &self,
+        now: Instant,
         deadline: Instant,
         may_reuse: bool,
     ) -> Result<Lease, UpstreamFailure> {
         let in_flight = self.cells.begin();
         let line = match &self.ways {
-            Ways::Http1(pool) => self.own(pool, deadline, may_reuse).await,
+            Ways::Http1(pool) => self.own(pool, now, deadline, may_reuse).await,
             // One that failed a request is not among those there are.
             Ways::Http2(multiplex) => {
                 let connect = async || self.multiplexed().await;
@@ -102,13 +103,14 @@ impl Backend {
     async fn own(
         &self,
         pool: &Rc<Pool>,
+        now: Instant,
         deadline: Instant,
         may_reuse: bool,
     ) -> Result<(Line, bool), UpstreamFailure> {
         let permit =
             timeout_at(deadline, pool.permit()).await.map_err(|_| UpstreamFailure::NoConnection)?;
         if may_reuse {
-            while let Some(mut sender) = pool.idle(Instant::now()) {
+            while let Some(mut sender) = pool.idle(now) {
                 if timeout_at(deadline, sender.ready()).await.is_ok_and(|ready| ready.is_ok()) {
                     return Ok((Line::Own { sender, permit, pool: pool.clone() }, true));
                 }

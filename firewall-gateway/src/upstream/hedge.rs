@@ -13,13 +13,13 @@ use tokio::{select, time::timeout};
 
 use super::{
     Asked, Lease, SentBody, Upstream, again,
-    attempt::{Attempt, Failed, is_failure},
+    attempt::{Attempt, is_failure},
     server::Standing,
     slot::Slot,
 };
-use crate::{figures::one, policy::HedgePolicy};
+use crate::{figures::one, policy::HedgePolicy, rejection::UpstreamFailure};
 
-type Outcome = Result<(Response<Incoming>, Lease), Failed>;
+type Outcome = Result<(Response<Incoming>, Lease), UpstreamFailure>;
 
 impl Upstream {
     /// Whether the request may be sent to two backends, and its copy.
@@ -42,14 +42,14 @@ impl Upstream {
         hedge: HedgePolicy,
         attempt: &Attempt<'_>,
         mut slot: Slot,
-        request: Request<SentBody>,
+        request: &mut Option<Request<SentBody>>,
         copy: &Request<SentBody>,
         asked: &Asked,
         tried: &mut Vec<SocketAddr>,
     ) -> (Slot, Outcome) {
         let begun = Instant::now();
         let address = slot.server.address;
-        let mut other = None;
+        let (mut other, mut repeated) = (None, Some(again(copy)));
         let (outcome, of) = {
             let mut first = pin!(attempt.run(&mut slot, request, Some(copy)));
             let after = Duration::from_millis(hedge.after_ms);
@@ -59,7 +59,7 @@ impl Upstream {
                     None => (first.await, Of::First),
                     Some(place) => {
                         let place = other.insert(place);
-                        let mut second = pin!(attempt.run(place, again(copy), Some(copy)));
+                        let mut second = pin!(attempt.run(place, &mut repeated, Some(copy)));
                         select! {
                             outcome = first.as_mut() => match self.is_good(&outcome) {
                                 true => (outcome, Of::First),
