@@ -289,6 +289,27 @@ impl Families<'_> {
             figures.leaks_unscanned,
         );
         self.counters(
+            "gateway_sanitised",
+            "Requests whose texts were looked at, by what became of them",
+            figures.sanitised.iter().map(|row| (vec![("verdict", row.label.clone())], row.count)),
+        );
+        self.counters(
+            "gateway_sanitise_changes",
+            "Requests with texts that were changed, by kind of change",
+            figures
+                .sanitise_changes
+                .iter()
+                .map(|row| (vec![("kind", row.label.clone())], row.count)),
+        );
+        self.counters(
+            "gateway_sanitise_faults",
+            "Requests with texts that are not taken, by the first fault",
+            figures
+                .sanitise_faults
+                .iter()
+                .map(|row| (vec![("fault", row.label.clone())], row.count)),
+        );
+        self.counters(
             "gateway_validation_faults",
             "Requests that do not look as the document of their API says, by the first fault",
             figures

@@ -161,6 +161,9 @@ pub fn header(headers: &HeaderMap, name: HeaderName) -> Option<String> {
 /// What exactly is wrong with a request, beside the name of its refusal.
 #[must_use]
 pub fn why(context: &RequestContext) -> Option<String> {
+    if let Some(invalid) = context.sanitised.as_ref().and_then(|it| it.invalid.as_ref()) {
+        return Some(text(&invalid.text()));
+    }
     if let Some(invalid) = &context.invalid {
         return Some(text(&invalid.text()));
     }
@@ -228,6 +231,10 @@ fn value(field: AccessField, record: &Record<'_>) -> Option<String> {
         }
         AccessField::Rejection => quoted(context.rejection?.label()),
         AccessField::Denied => quoted(&why(context)?),
+        AccessField::Sanitised => {
+            let changes = context.sanitised.as_ref()?.changes;
+            quoted(&(!changes.is_empty()).then(|| changes.text())?)
+        }
         AccessField::Leaks => {
             quoted(&context.leaks.as_ref().filter(|leaks| !leaks.is_empty())?.text())
         }

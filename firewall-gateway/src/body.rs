@@ -144,6 +144,12 @@ impl<B: Body> RequestBody<B> {
             .then(|| Whole { data: self.gathered.clone(), trailers: self.trailers.clone() })
     }
 
+    /// Puts this in the place of what is here, which is all of it.
+    pub fn replace(&mut self, data: Bytes) {
+        self.gathered_bytes = data.len();
+        self.gathered = VecDeque::from([data]);
+    }
+
     /// Whether all of it is here.
     pub fn is_here(&self) -> bool {
         self.ended || self.inner.is_end_stream()

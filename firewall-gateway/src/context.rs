@@ -9,6 +9,7 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderValue, Method, Uri};
+use serde_json::Value;
 
 use crate::{
     access_log::Details,
@@ -23,6 +24,7 @@ use crate::{
     rejection::Rejection,
     rollout::Choice,
     route::Missing,
+    sanitise::{self, Sanitised},
     scrub::Leaks,
     tls::ClientCertificate,
     trace::TraceContext,
@@ -69,6 +71,8 @@ pub struct RequestContext {
     pub leaks: Option<Leaks>,
     /// Which limit it is over: for the log, and for the client, which is told of its limits anyway.
     pub limited: Option<Arc<str>>,
+    /// What became of its texts, where its route asks.
+    pub sanitised: Option<Box<Sanitised>>,
     /// Whether it looks as it should, where its route asks.
     pub validated: Option<Verdict>,
     /// What is wrong with its looks.
@@ -106,6 +110,15 @@ pub struct RequestContext {
 }
 
 impl RequestContext {
+    /// What is wrong with what it says, for the answer that refuses it.
+    #[must_use]
+    pub fn errors(&self) -> Option<Value> {
+        let sanitised = self.sanitised.as_ref();
+        let refused = sanitised.filter(|it| it.verdict == sanitise::Verdict::Refused);
+        let invalid = refused.and_then(|it| it.invalid.as_ref()).or(self.invalid.as_deref());
+        invalid.map(Invalid::errors)
+    }
+
     /// No route takes the request.
     pub fn unrouted(&mut self, missing: Missing) -> Rejection {
         if let Missing::Method(served) = missing {

@@ -63,6 +63,15 @@ pub struct Figures {
     pub forbidden: Vec<LabelCount>,
     /// Requests of pages that may not, by reason; the labels are those of `CrossSite`.
     pub cross_site: Vec<LabelCount>,
+    /// Requests whose texts were looked at, by what became of them; the labels are those of `sanitise::Verdict`.
+    #[serde(default)]
+    pub sanitised: Vec<LabelCount>,
+    /// Those that were changed, by kind; the labels are those of `sanitise::Change`.
+    #[serde(default)]
+    pub sanitise_changes: Vec<LabelCount>,
+    /// Those that were refused, by fault; the labels are those of `Fault`.
+    #[serde(default)]
+    pub sanitise_faults: Vec<LabelCount>,
     /// Requests that do not look as their API's document says, by fault; the labels are those of `Fault`.
     pub validation_faults: Vec<LabelCount>,
     /// Answers of upstreams that do not, likewise.
@@ -268,6 +277,9 @@ impl Figures {
         add_labels(&mut self.logins_failed, &other.logins_failed);
         add_labels(&mut self.denied, &other.denied);
         add_labels(&mut self.forbidden, &other.forbidden);
+        add_labels(&mut self.sanitised, &other.sanitised);
+        add_labels(&mut self.sanitise_changes, &other.sanitise_changes);
+        add_labels(&mut self.sanitise_faults, &other.sanitise_faults);
         add_labels(&mut self.validation_faults, &other.validation_faults);
         add_labels(&mut self.answer_faults, &other.answer_faults);
         add_labels(&mut self.cross_site, &other.cross_site);

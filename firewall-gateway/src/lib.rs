@@ -45,6 +45,7 @@ pub mod verdict;
 
 pub mod rate;
 
+pub mod sanitise;
 pub mod validate;
 
 mod rollout;

@@ -420,6 +420,15 @@ pub const VALIDATION_ALL_PROBLEMS_VALUES_MAX: u32 = 256;
 pub const VALIDATION_POINTER_BYTES_MAX: usize = 256;
 /// What was expected, in words: they may quote a schema.
 pub const VALIDATION_WORDS_BYTES_MAX: usize = 256;
+/// Pointers of one route to texts that are HTML.
+pub const SANITISE_HTML_POINTERS_MAX: usize = 16;
+/// `<` and `&` in the HTML of one body: what opens, closes or stands for something. Ordinary ones take about 1 us each.
+pub const SANITISE_HTML_MARKS_MAX: usize = 1_024;
+/// Of the processor, from the first byte of a body that is looked at until its last HTML is read; what was read by then is
+/// cleaned after that. Without optimisation everything takes many times as long.
+pub const SANITISE_HTML_US_MAX: u64 = if cfg!(debug_assertions) { 100_000 } else { 2_000 };
+/// Times that one HTML text is cleaned: what escapes hide in it comes out in the first.
+pub const SANITISE_ROUNDS_MAX: usize = 4;
 /// The boundary of a form in parts (RFC 2046, 5.1.1).
 pub const MULTIPART_BOUNDARY_BYTES_MAX: usize = 70;
 /// Headers of one part.

@@ -24,6 +24,7 @@ use crate::{
     rate::{Due, Limited},
     rejection::{Rejection, UpstreamFailure},
     route::Route,
+    sanitise::Sanitised,
     trace::export::Tracer,
     validate::{Verdict, fault::Invalid},
 };
@@ -89,6 +90,7 @@ impl Observation {
                 forbidden: None,
                 cross_site: None,
                 page: None,
+                sanitised: None,
                 validated: None,
                 invalid: None,
                 answer_invalid: None,
@@ -175,6 +177,16 @@ impl Observation {
         self.context.retry_after = Some(limited.after);
         self.context.limited = Some(limited.limit);
         Rejection::RateLimited
+    }
+
+    /// Its texts are in the form that they go on in.
+    ///
+    /// # Errors
+    /// They do not go on.
+    pub fn sanitised(&mut self, sanitised: Sanitised) -> Result<(), Rejection> {
+        let refusal = sanitised.refusal();
+        self.context.sanitised = Some(Box::new(sanitised));
+        refusal.map_or(Ok(()), Err)
     }
 
     /// It was looked at.
@@ -329,6 +341,9 @@ impl Drop for Observation {
         }
         if let Some(refused) = self.context.cross_site {
             self.meter.cross_site(refused);
+        }
+        if let Some(sanitised) = &self.context.sanitised {
+            self.meter.sanitised(sanitised);
         }
         if let Some(verdict) = self.context.validated {
             let fault = self.context.invalid.as_ref().map(|invalid| invalid.fault);

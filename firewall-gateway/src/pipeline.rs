@@ -144,7 +144,7 @@ async fn stages(
         Rejection::AddressRate
     })?;
     // 3. request: the head means the same to every reader
-    let target = request::inspect(&request, limits)?;
+    let mut target = request::inspect(&request, limits)?;
     // 4. route: what becomes of it; what no route takes goes nowhere
     if let Some((login, page)) = client.logins.page(&target) {
         let ours = Ours { login, page, target: &target };
@@ -282,7 +282,15 @@ async fn stages(
         .with_trailers(announced.clone());
     // A connection that ends for a flood breaks off its bodies.
     let broken = |rejection| client.activity.flood().map_or(rejection, |_| Rejection::Http2Flood);
-    // 13. validate: does it look as the API's document says
+    // 13. sanitise: its texts in one form, with nothing hidden in them
+    if let Some(sanitise) = &route.sanitise {
+        let (sanitised, cleaned) = Box::pin(sanitise.clean(&target.path, &head.headers, &mut body))
+            .await
+            .map_err(broken)?;
+        observation.sanitised(sanitised)?;
+        target.path = cleaned.unwrap_or(target.path);
+    }
+    // 14. validate: does it look as the API's document says
     if let Some(validation) = &route.validation {
         let asked = validate::Asked {
             method: &head.method,
@@ -301,7 +309,7 @@ async fn stages(
     // What HTTP/2 refuses unread can be sent once more.
     let multiplexed = upstream.protocol() == BackendProtocol::Http2;
     let whole = multiplexed.then(|| body.whole()).flatten();
-    // 14. headers: what ends here is removed, who asks is set by us
+    // 15. headers: what ends here is removed, who asks is set by us
     client.identifier.withhold(
         route.place,
         observation.context.identity.as_ref(),
@@ -331,7 +339,7 @@ async fn stages(
         None => mirrored(forwarded, forward, client, from),
         Some(_) => forwarded.map(BodyExt::boxed_unsync),
     };
-    // 15. upstream
+    // 16. upstream
     let sent = Instant::now();
     observation.context.upstream_sent = Some(sent);
     let sending = Sending {
@@ -349,7 +357,7 @@ async fn stages(
         observation.upstream_failed(failure);
         observation.context.rejection.unwrap_or(failure.rejection())
     })?;
-    // 16. response: nothing of the inside
+    // 17. response: nothing of the inside
     observation.context.backend = Some(answer.backend);
     let mut response = answer.response;
     if let Some(protocol) =

@@ -23,6 +23,7 @@ pub mod rate;
 
 pub mod rollout;
 
+pub mod sanitise;
 pub mod scrub;
 
 pub mod jwt;
@@ -69,6 +70,7 @@ pub use self::{
         AuthenticationPolicy, ClientCertificateUse, HeaderCondition, HeaderTest, RouteAction,
         RouteLimits, RoutePolicy,
     },
+    sanitise::{ControlCharacters, SanitisePolicy, UnicodeForm, Unwanted},
     scrub::{LeakAction, LeakKind, ScrubPolicy},
     tls::{
         CertificatePolicy, ChallengePolicy, ClientCertificatePolicy, TICKET_KEY_BYTES, TicketKey,

@@ -42,6 +42,7 @@ use crate::{
     rejection::Rejection,
     request::Target,
     rollout::Forward,
+    sanitise::{MarkError, Sanitise},
     scrub::Scrub,
     upgrade::Upgrades,
     validate::{
@@ -82,6 +83,8 @@ pub struct Route {
     pub cookies: Option<Cookies>,
     /// What its answers should not say.
     pub scrub: Option<Scrub>,
+    /// In which form the texts of its requests go on.
+    pub sanitise: Option<Sanitise>,
     /// What its requests must look like.
     pub validation: Option<Validation>,
     /// Statuses of the upstream that are offences of the client, where there are such.
@@ -305,6 +308,8 @@ impl Route {
         let csrf = policy.csrf.as_ref().map(Csrf::new).transpose().map_err(wrong("csrf"))?;
         let cookies = policy.cookies.as_ref().map(Cookies::new).transpose();
         let cookies = cookies.map_err(wrong("cookies"))?;
+        let sanitise = policy.sanitise.as_ref().map(Sanitise::new).transpose();
+        let sanitise = sanitise.map_err(|error| RouteError::Sanitise { name: name(), error })?;
         let validation = policy.validate.as_ref();
         let validation = validation
             .map(|validation| Validation::new(validation, &shape.path, known.documents))
@@ -328,6 +333,7 @@ impl Route {
             csrf,
             cookies,
             scrub: policy.scrub.as_ref().map(Scrub::new),
+            sanitise,
             validation,
             offences: (!policy.offences.is_empty()).then(|| policy.offences.as_slice().into()),
             own_limits,
@@ -374,6 +380,8 @@ pub enum RouteError {
     Browser { name: String, key: &'static str, error: BrowserError },
     #[error("gateway.openapi: document {name:?}: {error}")]
     Document { name: String, error: DocumentError },
+    #[error("gateway.routes: route {name:?}: sanitise: html: {error}")]
+    Sanitise { name: String, error: MarkError },
     #[error("gateway.routes: route {name:?}: validate: {error}")]
     Validation { name: String, error: ValidationError },
     #[error(transparent)]

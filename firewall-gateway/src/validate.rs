@@ -5,7 +5,7 @@
 
 pub mod fault;
 
-mod pointer;
+pub(crate) mod pointer;
 
 mod words;
 
@@ -19,11 +19,11 @@ mod shape;
 
 pub(crate) mod json;
 
-mod pairs;
+pub(crate) mod pairs;
 
 mod multipart;
 
-mod media;
+pub(crate) mod media;
 
 mod parameters;
 

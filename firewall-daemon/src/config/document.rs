@@ -23,6 +23,7 @@ pub mod rates;
 pub mod validate;
 pub mod clients;
 pub mod answers;
+pub mod sanitise;
 pub mod scrub;
 pub mod introspection;
 

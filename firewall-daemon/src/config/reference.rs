@@ -55,6 +55,7 @@ fn documents() -> String {
         include_str!("document/authorise.rs"),
         include_str!("document/browser.rs"),
         include_str!("document/rates.rs"),
+        include_str!("document/sanitise.rs"),
         include_str!("document/validate.rs"),
         include_str!("document/clients.rs"),
         include_str!("document/behaviour.rs"),

@@ -22,6 +22,7 @@ mod consumers;
 mod events;
 mod authorise;
 mod browser;
+mod sanitise;
 mod scrub;
 mod introspection;
 mod validate;

@@ -37,6 +37,10 @@ fn full() -> Snapshot {
     (gateway.figures.logouts_front, gateway.figures.logouts_back) = (21, 22);
     gateway.session_changes_lost = 23;
     gateway.figures.cross_site = vec![LabelCount { label: "origin".into(), count: 8 }];
+    gateway.figures.sanitised = vec![LabelCount { label: "changed".into(), count: 51 }];
+    gateway.figures.sanitise_changes = vec![LabelCount { label: "html".into(), count: 52 }];
+    let fault = LabelCount { label: "control_character".into(), count: 53 };
+    gateway.figures.sanitise_faults = vec![fault];
     gateway.figures.validation_faults = vec![LabelCount { label: "schema".into(), count: 6 }];
     gateway.figures.answer_faults = vec![LabelCount { label: "schema".into(), count: 9 }];
     (gateway.figures.preflights, gateway.figures.cookies_hardened) = (14, 15);
@@ -286,6 +290,9 @@ fn lines() {
         "seawall_gateway_logouts_total{channel=\"back\"} 22",
         "seawall_gateway_cross_site_total{reason=\"origin\"} 8",
         "seawall_gateway_validations_total{route=\"users\",verdict=\"refused\"} 32",
+        "seawall_gateway_sanitised_total{verdict=\"changed\"} 51",
+        "seawall_gateway_sanitise_changes_total{kind=\"html\"} 52",
+        "seawall_gateway_sanitise_faults_total{fault=\"control_character\"} 53",
         "seawall_gateway_validation_faults_total{fault=\"schema\"} 6",
         "seawall_gateway_answer_validations_total{route=\"users\",verdict=\"reported\"} 43",
         "seawall_gateway_answer_faults_total{fault=\"schema\"} 9",

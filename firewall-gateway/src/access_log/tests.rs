@@ -10,6 +10,7 @@ use crate::{
     clients::forwarded::Origin,
     context::RequestId,
     rejection::Rejection,
+    sanitise::{Change, Changes, Sanitised, Verdict},
 };
 
 #[test]
@@ -55,7 +56,7 @@ fn lines() {
              \"tls\":\"1.3\",\"ja4\":\"t13d\",\"bytes_in\":1,\"bytes_out\":2,\"duration_us\":3,\
              \"upstream_duration_us\":4,\"rejection\":\"upstream_failed\",\
              \"denied\":\"rule:1:claims:a=\\\\x22\",\
-             \"user_agent\":\"curl/8\\\\x20\\\\x22x\\\\x22\",\"referer\":\"https://a.example/reset\"}\n",
+             \"sanitised\":\"unicode,html\",\"user_agent\":\"curl/8\\\\x20\\\\x22x\\\\x22\",\"referer\":\"https://a.example/reset\"}\n",
         ),
         (
             log(AccessFormat::Json, &[AccessField::Status, AccessField::Path]),
@@ -75,6 +76,9 @@ fn lines() {
         (log(AccessFormat::Off, &AccessField::ALL), ""),
     ] {
         let id = RequestId::random().unwrap();
+        let mut changes = Changes::default();
+        changes.add(Change::Html);
+        changes.add(Change::Unicode);
         let context = RequestContext {
             id: id.clone(),
             peer: "192.0.2.1:9".parse().unwrap(),
@@ -95,6 +99,11 @@ fn lines() {
             cross_site: None,
             leaks: None,
             page: None,
+            sanitised: Some(Box::new(Sanitised {
+                verdict: Verdict::Changed,
+                changes,
+                invalid: None,
+            })),
             validated: None,
             invalid: None,
             answer_invalid: None,

@@ -16,7 +16,7 @@ use crate::{
         api_key::store::{KeyPolicy, KeyStore},
         consumers::shared,
     },
-    policy::{ClientCertificateUse, GatewayPolicy, RouteAction, RoutePolicy},
+    policy::{ClientCertificateUse, GatewayPolicy, RouteAction, RoutePolicy, ValidationMode},
     rejection::Rejection,
     request::{self, Target},
     route::{Action, Missing, Route, Router},
@@ -123,6 +123,7 @@ impl<'a> Path<'a> {
         self.browser(request, route, &target)?;
         let identity = self.identity(headers, route, policy, address)?;
         self.authorise(request.method(), route, &target, identity.as_ref(), address)?;
+        self.sanitise(route, policy, &target)?;
         self.action(route, policy, &target)
     }
 
@@ -269,6 +270,30 @@ impl<'a> Path<'a> {
         });
         self.ends("authorise", checked)?;
         self.say("authorise", "a rule holds");
+        Ok(())
+    }
+
+    fn sanitise(
+        &mut self,
+        route: &Route,
+        policy: &RoutePolicy,
+        target: &Target,
+    ) -> Result<(), Refusal> {
+        let (Some(sanitise), Some(policy)) = (&route.sanitise, &policy.sanitise) else {
+            return Ok(());
+        };
+        let reported = policy.mode == ValidationMode::Report;
+        let said = match sanitise.target(&target.path) {
+            Ok(None) => "path and query stay as they are".to_owned(),
+            Ok(Some(_)) if reported => "the query would be changed".to_owned(),
+            Ok(Some(cleaned)) => format!("goes on as {cleaned}"),
+            Err(invalid) if reported => format!("would be refused: {}", invalid.text()),
+            Err(invalid) => {
+                let (rejection, denied) = (invalid.fault.rejection(), Some(invalid.text()));
+                return self.ends("sanitise", Err(Refusal { rejection, denied }));
+            }
+        };
+        self.say("sanitise", format!("{said}; a body is not asked about"));
         Ok(())
     }
 

@@ -18,6 +18,7 @@ use crate::{
     login::LoginError,
     policy::LeakKind,
     rejection::{Flood, Rejection, UpstreamFailure},
+    sanitise::{self, Change, Sanitised},
     tls::HandshakeFailure,
     validate::{Verdict, fault::Fault},
 };
@@ -41,6 +42,9 @@ pub struct Meter {
     pub logouts_back: AtomicU64,
     forbidden: [AtomicU64; Kind::ALL.len()],
     cross_site: [AtomicU64; CrossSite::ALL.len()],
+    sanitised: [AtomicU64; sanitise::Verdict::ALL.len()],
+    sanitise_changes: [AtomicU64; Change::ALL.len()],
+    sanitise_faults: [AtomicU64; Fault::ALL.len()],
     validation_faults: [AtomicU64; Fault::ALL.len()],
     answer_faults: [AtomicU64; Fault::ALL.len()],
     pub preflights: AtomicU64,
@@ -107,6 +111,9 @@ impl Meter {
             logouts_back: AtomicU64::default(),
             forbidden: Default::default(),
             cross_site: Default::default(),
+            sanitised: Default::default(),
+            sanitise_changes: Default::default(),
+            sanitise_faults: Default::default(),
             validation_faults: Default::default(),
             answer_faults: Default::default(),
             preflights: AtomicU64::default(),
@@ -204,6 +211,15 @@ impl Meter {
         one(&self.leaks[kind as usize]);
     }
 
+    /// Counts one request whose texts were looked at.
+    pub fn sanitised(&self, sanitised: &Sanitised) {
+        one(&self.sanitised[sanitised.verdict as usize]);
+        sanitised.changes.all().for_each(|change| one(&self.sanitise_changes[change as usize]));
+        if let Some(invalid) = &sanitised.invalid {
+            one(&self.sanitise_faults[invalid.fault as usize]);
+        }
+    }
+
     /// Counts one request that was looked at; `route` is the route's place in the policy.
     pub fn validated(&self, route: Option<usize>, verdict: Verdict, fault: Option<Fault>) {
         if let Some((_, cells)) = route.and_then(|place| self.routes.get(place)) {
@@ -296,6 +312,18 @@ impl Meter {
             cross_site: labels(
                 &mut CrossSite::ALL.into_iter().map(CrossSite::label),
                 &self.cross_site,
+            ),
+            sanitised: labels(
+                &mut sanitise::Verdict::ALL.into_iter().map(sanitise::Verdict::label),
+                &self.sanitised,
+            ),
+            sanitise_changes: labels(
+                &mut Change::ALL.into_iter().map(Change::label),
+                &self.sanitise_changes,
+            ),
+            sanitise_faults: labels(
+                &mut Fault::ALL.into_iter().map(Fault::label),
+                &self.sanitise_faults,
             ),
             validation_faults: labels(
                 &mut Fault::ALL.into_iter().map(Fault::label),

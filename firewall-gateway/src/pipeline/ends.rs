@@ -82,7 +82,7 @@ pub(super) fn refuse(
         observation.answered();
     }
     let context = &observation.context;
-    let errors = context.invalid.as_ref().map(|invalid| invalid.errors());
+    let errors = context.errors();
     let answer = rejection.response(context.id.as_str(), context.detail.as_deref(), errors);
     let (mut head, body): (Parts, Bytes) = answer.into_parts();
     client.answers.of(observation.route()).apply(&mut head.headers);

@@ -59,6 +59,8 @@ pub enum AccessField {
     UpstreamDurationUs,
     Rejection,
     Denied,
+    /// What of its texts was changed.
+    Sanitised,
     /// What its answer says that it should not.
     Leaks,
     Consumer,
@@ -70,7 +72,7 @@ pub enum AccessField {
 
 impl AccessField {
     /// All of them.
-    pub const ALL: [AccessField; 26] = [
+    pub const ALL: [AccessField; 27] = [
         Self::RequestId,
         Self::TraceId,
         Self::Peer,
@@ -91,6 +93,7 @@ impl AccessField {
         Self::UpstreamDurationUs,
         Self::Rejection,
         Self::Denied,
+        Self::Sanitised,
         Self::Leaks,
         Self::Consumer,
         Self::Credential,
@@ -123,6 +126,7 @@ impl AccessField {
             Self::UpstreamDurationUs => "upstream_duration_us",
             Self::Rejection => "rejection",
             Self::Denied => "denied",
+            Self::Sanitised => "sanitised",
             Self::Leaks => "leaks",
             Self::Consumer => "consumer",
             Self::Credential => "credential",
@@ -134,7 +138,7 @@ impl AccessField {
 }
 
 /// Nothing here is more than an administrator needs to find a request again.
-pub const DEFAULT_FIELDS: [AccessField; 22] = [
+pub const DEFAULT_FIELDS: [AccessField; 23] = [
     AccessField::RequestId,
     AccessField::TraceId,
     AccessField::Peer,
@@ -153,6 +157,7 @@ pub const DEFAULT_FIELDS: [AccessField; 22] = [
     AccessField::UpstreamDurationUs,
     AccessField::Rejection,
     AccessField::Denied,
+    AccessField::Sanitised,
     AccessField::Leaks,
     AccessField::Consumer,
     AccessField::Credential,

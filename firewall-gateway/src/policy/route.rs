@@ -8,6 +8,7 @@ use super::{
     browser::{CookiePolicy, CorsPolicy, CsrfPolicy},
     rate::RouteRates,
     rollout::ForwardPolicy,
+    sanitise::SanitisePolicy,
     scrub::ScrubPolicy,
     validate::ValidationPolicy,
     verdict::VerdictPolicy,
@@ -55,6 +56,9 @@ pub struct RoutePolicy {
     /// How often.
     #[serde(default)]
     pub rates: RouteRates,
+    /// In which form the texts of its requests go on; as they came where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sanitise: Option<SanitisePolicy>,
     /// What its requests must look like; anything where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validate: Option<ValidationPolicy>,
@@ -95,6 +99,7 @@ impl RoutePolicy {
             csrf: None,
             cookies: None,
             rates: RouteRates::default(),
+            sanitise: None,
             validate: None,
             verdict: None,
             offences: Vec::new(),

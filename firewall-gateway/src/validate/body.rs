@@ -1,12 +1,12 @@
 //! Bodies: is there one, of a content type that is taken, and does it fit its schema.
 
-use http::{HeaderMap, header};
+use http::HeaderMap;
 use serde_json::{Map, Value};
 
 use super::{
     fault::{Fault, Invalid, Place},
     json::{self, Bounds},
-    media::{Format, MediaType},
+    media::{self, Format, MediaType},
     multipart::{self, MultipartError, Part},
     pairs::{self, PairsError},
     pointer,
@@ -42,16 +42,12 @@ impl Body {
     /// # Errors
     /// It has another one, or is encoded.
     pub fn content(&self, headers: &HeaderMap) -> Result<(&Content, MediaType), Invalid> {
-        let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
-        // Nobody has looked at what comes out of it, and a few bytes may become many.
-        if encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        if media::is_encoded(headers) {
             let expected = "a body without Content-Encoding";
             return Err(Invalid::whole_body(Fault::ContentEncoding, expected));
         }
         let unknown = || Invalid::whole_body(Fault::ContentType, self.taken());
-        let mut types = headers.get_all(header::CONTENT_TYPE).iter();
-        let (Some(given), None) = (types.next(), types.next()) else { return Err(unknown()) };
-        let given = given.to_str().ok().and_then(MediaType::parse).ok_or_else(unknown)?;
+        let given = media::given(headers).ok_or_else(unknown)?;
         let closest = self
             .content
             .iter()

@@ -24,11 +24,14 @@ pub enum Fault {
     BodyMissing,
     Schema,
     AnswerUnknown,
+    ControlCharacter,
+    DoubleEncoding,
+    TooMuchMarkup,
 }
 
 impl Fault {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::OperationUnknown,
         Self::ParameterMalformed,
         Self::ContentType,
@@ -44,6 +47,9 @@ impl Fault {
         Self::BodyMissing,
         Self::Schema,
         Self::AnswerUnknown,
+        Self::ControlCharacter,
+        Self::DoubleEncoding,
+        Self::TooMuchMarkup,
     ];
 
     /// The value of the metric label and of the access log's `denied`.
@@ -65,6 +71,9 @@ impl Fault {
             Self::BodyMissing => "body_missing",
             Self::Schema => "schema",
             Self::AnswerUnknown => "answer_unknown",
+            Self::ControlCharacter => "control_character",
+            Self::DoubleEncoding => "double_encoding",
+            Self::TooMuchMarkup => "too_much_markup",
         }
     }
 
@@ -74,14 +83,17 @@ impl Fault {
         match self {
             Self::OperationUnknown => Rejection::OperationUnknown,
             Self::ContentType | Self::ContentEncoding => Rejection::InputUnsupported,
-            Self::BodyTooLarge | Self::TooDeep | Self::TooManyValues => Rejection::InputTooLarge,
+            Self::BodyTooLarge | Self::TooDeep | Self::TooManyValues | Self::TooMuchMarkup => {
+                Rejection::InputTooLarge
+            }
             Self::ParameterMalformed
             | Self::NotUtf8
             | Self::Syntax
             | Self::TrailingBytes
             | Self::NumberRange
-            | Self::MemberRepeated => Rejection::InputMalformed,
-            Self::BodyMissing | Self::Schema => Rejection::InputInvalid,
+            | Self::MemberRepeated
+            | Self::DoubleEncoding => Rejection::InputMalformed,
+            Self::BodyMissing | Self::Schema | Self::ControlCharacter => Rejection::InputInvalid,
             Self::AnswerUnknown => Rejection::AnswerInvalid,
         }
     }

@@ -1,5 +1,7 @@
 //! Content types: which of those that an operation takes a body has, and how it is read.
 
+use http::{HeaderMap, header};
+
 /// `type/subtype`, in lower case, with what is said beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MediaType {
@@ -89,6 +91,22 @@ impl MediaType {
             charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("us-ascii")
         })
     }
+}
+
+/// What a body is said to be; nothing where that is not said once.
+#[must_use]
+pub fn given(headers: &HeaderMap) -> Option<MediaType> {
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(given), None) = (types.next(), types.next()) else { return None };
+    given.to_str().ok().and_then(MediaType::parse)
+}
+
+/// Whether a body has to be decoded before it is what it is said to be: nobody has looked at what comes out of it, and
+/// a few bytes may become many.
+#[must_use]
+pub fn is_encoded(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+    encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 // RFC 9110, 5.6.2.

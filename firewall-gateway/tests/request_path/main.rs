@@ -104,6 +104,8 @@ mod tls;
 
 mod client_certificates;
 
+mod sanitise;
+
 mod scrub;
 
 mod introspection;

@@ -47,8 +47,8 @@ const WHERE_CONFIGURED: [&str; 7] = [
     "seawall_gateway_denied_",
 ];
 /// Nothing is in shadow here, nobody is asked who it is, or may not, nobody is scored, there is no limit of rates and
-/// no document of an API, and nobody is told or asked anything.
-const WHERE_ANY: [&str; 13] = [
+/// no document of an API, no texts are changed, and nobody is told or asked anything.
+const WHERE_ANY: [&str; 14] = [
     "verdict=\"shadow\"",
     "seawall_gateway_authenticated_total",
     "seawall_gateway_denied_total",
@@ -62,6 +62,7 @@ const WHERE_ANY: [&str; 13] = [
     "seawall_gateway_events_",
     "seawall_gateway_verdicts_",
     "seawall_gateway_leaks_total",
+    "seawall_gateway_sanitise",
 ];
 
 #[test]

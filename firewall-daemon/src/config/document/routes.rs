@@ -12,6 +12,7 @@ use crate::config::{
         events::RouteVerdictDocument,
         gateway::WaitMs,
         jwt::AuthenticationDocument,
+        sanitise::SanitiseDocument,
         scrub::ScrubDocument,
         tls::ClientCertificateDocument,
         validate::ValidateDocument,
@@ -45,6 +46,7 @@ pub struct RouteDocument {
     #[serde(default)]
     pub rate_limits: Given<Entries<Name>>,
     pub cost: Option<Spanned<Number<1, 1_000_000>>>,
+    pub sanitise: Option<Spanned<SanitiseDocument>>,
     pub validate: Option<Spanned<ValidateDocument>>,
     #[serde(default)]
     pub verdict: Given<RouteVerdictDocument>,

@@ -1,6 +1,7 @@
 //! What one value of the `gateway` section alone cannot tell.
 
 mod answers;
+mod sanitise;
 mod scrub;
 
 mod ways;

@@ -122,6 +122,7 @@ impl Check<'_> {
             known.rates,
             !authentication.is_empty(),
         )?;
+        let sanitise = self.sanitise(route.sanitise, &action)?;
         let validate = self.validation(route.validate, &path, &action, known.openapi)?;
         let offences = self.offences(route.offences)?;
         if let RouteAction::Forward(forward) = &action
@@ -157,6 +158,7 @@ impl Check<'_> {
             cookies: self.cookies(route.cookies)?,
             scrub: route.scrub.map(|scrub| self.scrub(scrub)).transpose()?,
             rates,
+            sanitise,
             validate,
             verdict: self.route_verdict(route.verdict, known.services)?,
             offences,
