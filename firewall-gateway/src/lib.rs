@@ -37,6 +37,8 @@ pub mod route;
 
 pub mod identity;
 
+mod client_authentication;
+
 pub mod login;
 
 pub mod authorise;

@@ -61,7 +61,7 @@ pub use self::{
     identity::{ApiKeyPolicy, ConsumerPolicy, FailuresPolicy},
     introspection::IntrospectionPolicy,
     jwt::{ClaimHeader, JwtPolicy, KeyOrigin, KeyText},
-    login::{LoginPolicy, ProviderPolicy, SecretText},
+    login::{ClientAuthentication, LoginPolicy, ProviderPolicy, SecretText},
     rate::{Counted, KeyPart, RateAlgorithm, RatePolicy, RateStorePolicy, RouteRates},
     rollout::{
         CanaryPolicy, ForwardPolicy, MirrorPolicy, OverridePolicy, SharePolicy, Source, Sticky,

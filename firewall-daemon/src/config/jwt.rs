@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use firewall_gateway::policy::JwtPolicy;
+use firewall_gateway::policy::{ClientAuthentication, JwtPolicy};
 
 /// An entry of `gateway.jwt`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,12 @@ pub enum KeysConfig {
     /// At the issuer's endpoint.
     Url(KeysUrlConfig),
     /// Where a provider of logins says that they are.
-    Discovered(KeysUrlConfig),
+    Discovered {
+        /// Where it says it.
+        endpoint: KeysUrlConfig,
+        /// How the client proves itself there, where it has a secret.
+        client: Option<ClientAuthentication>,
+    },
 }
 
 /// An issuer's endpoint.
@@ -45,7 +50,7 @@ impl std::fmt::Debug for KeysConfig {
         match self {
             Self::Inline(text) => write!(formatter, "Inline({} bytes)", text.len()),
             Self::File(path) => write!(formatter, "File({})", path.display()),
-            Self::Url(url) | Self::Discovered(url) => write!(formatter, "{url:?}"),
+            Self::Url(url) | Self::Discovered { endpoint: url, .. } => write!(formatter, "{url:?}"),
         }
     }
 }

@@ -21,7 +21,8 @@ impl LoginConfig {
     /// The issuer of its ID tokens.
     #[must_use]
     pub fn issuer(&self) -> JwtConfig {
-        let keys = KeysConfig::Discovered(self.discovery.clone());
+        let client = self.client_secret.as_ref().map(|_| self.policy.client_authentication);
+        let keys = KeysConfig::Discovered { endpoint: self.discovery.clone(), client };
         JwtConfig { policy: self.policy.jwt.clone(), keys }
     }
 }

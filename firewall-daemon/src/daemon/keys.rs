@@ -248,7 +248,7 @@ fn endpoints(config: &Config) -> Vec<(JwtConfig, KeysUrlConfig)> {
         gateway.jwts.iter().cloned().chain(gateway.logins.iter().map(LoginConfig::issuer))
     });
     let endpoint = |jwt: JwtConfig| match &jwt.keys {
-        KeysConfig::Url(endpoint) | KeysConfig::Discovered(endpoint) => {
+        KeysConfig::Url(endpoint) | KeysConfig::Discovered { endpoint, .. } => {
             let endpoint = endpoint.clone();
             Some((jwt, endpoint))
         }

@@ -6,7 +6,7 @@ use firewall_gateway::{
     identity::jwt::keys::{KeySet, Source},
     limits::{DISCOVERY_BYTES_MAX, JWT_KEYS_TEXT_BYTES_MAX, LOGIN_ADDRESSES_MAX},
     login::provider,
-    policy::ProviderPolicy,
+    policy::{ClientAuthentication, ProviderPolicy},
 };
 
 use super::{Refusal, store::Copy};
@@ -40,7 +40,9 @@ pub fn ask(
     stopping: &AtomicBool,
 ) -> Result<Said, Refusal> {
     let provider = match &jwt.keys {
-        KeysConfig::Discovered(_) => Some(discovered(&jwt.policy.issuer, endpoint, stopping)?),
+        KeysConfig::Discovered { client, .. } => {
+            Some(discovered(&jwt.policy.issuer, endpoint, *client, stopping)?)
+        }
         KeysConfig::Url(_) | KeysConfig::File(_) | KeysConfig::Inline(_) => None,
     };
     let place = |provider: &Option<ProviderPolicy>| match provider {
@@ -96,6 +98,7 @@ fn wanted(
 fn discovered(
     issuer: &str,
     endpoint: &KeysUrlConfig,
+    client: Option<ClientAuthentication>,
     stopping: &AtomicBool,
 ) -> Result<ProviderPolicy, Refusal> {
     let wanted = wanted(&endpoint.url, endpoint, DISCOVERY_BYTES_MAX, fetch::Validators::default());
@@ -103,7 +106,7 @@ fn discovered(
         return Err(fetch::FetchError::Status { found: 304 }.into());
     };
     let (_, port) = provider::endpoint("issuer", issuer)?;
-    let mut found = provider::read(&bytes, issuer, port)?;
+    let mut found = provider::read(&bytes, issuer, port, client)?;
     let (host, port) = provider::endpoint("token_endpoint", &found.token_endpoint)?;
     let addresses = (host.as_str(), port).to_socket_addrs();
     let unknown = |found: String| Refusal::Address { host: host.clone(), found };

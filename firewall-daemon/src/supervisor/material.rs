@@ -378,7 +378,7 @@ fn jwt(config: &JwtConfig) -> Result<JwtPolicy, MaterialError> {
             Some(KeyText { text: text(&key, path, FILE_BYTES_MAX)?, confirmed_epoch_s: 0 })
         }
         // What is wrong with the copy is told where it is fetched anew.
-        KeysConfig::Url(endpoint) | KeysConfig::Discovered(endpoint) => {
+        KeysConfig::Url(endpoint) | KeysConfig::Discovered { endpoint, .. } => {
             let copy = store::read(&endpoint.copy, &endpoint.url).ok().flatten();
             copy.map(|copy| copy.keys())
         }

@@ -8,8 +8,7 @@ mod answer;
 
 use std::{cell::RefCell, net::IpAddr, sync::Arc, time::Duration};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use form_urlencoded::{Serializer, byte_serialize};
+use form_urlencoded::Serializer;
 use http::{HeaderMap, HeaderValue, StatusCode, header, uri::PathAndQuery};
 
 use super::{
@@ -21,6 +20,7 @@ use super::{
     },
 };
 use crate::{
+    client_authentication,
     figures::Meter,
     limits::INTROSPECTION_ANSWER_BYTES_MAX,
     policy::{GatewayPolicy, IntrospectionPolicy},
@@ -127,7 +127,9 @@ impl Services {
         let service = |one: &IntrospectionPolicy| {
             let path = one.path.parse().ok().filter(|_| one.upstream < policy.upstreams.len());
             let secret = one.client_secret.as_ref();
-            let authorization = match secret.map(|secret| basic(&one.client_id, &secret.0)) {
+            let authorization = match secret
+                .map(|secret| client_authentication::basic(&one.client_id, &secret.0))
+            {
                 None => Some(None),
                 Some(value) => value.map(Some),
             };
@@ -234,9 +236,7 @@ impl Service {
             Some(authorization) => {
                 headers.insert(header::AUTHORIZATION, authorization.clone());
             }
-            None => {
-                form.append_pair("client_id", &self.policy.client_id);
-            }
+            None => client_authentication::post(&mut form, &self.policy.client_id, None),
         }
         let message = Message {
             path: &self.path,
@@ -257,15 +257,6 @@ impl Service {
         let credential = answer::credential(&opaque.key.0);
         answer::read(&self.policy, &reply.body, credential, now_epoch_s).ok_or(Outcome::Malformed)
     }
-}
-
-/// RFC 6749, 2.3.1: both are encoded as in a form before they are joined.
-pub fn basic(id: &str, secret: &str) -> Option<HeaderValue> {
-    let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-    let pair = STANDARD.encode(format!("{}:{}", encoded(id), encoded(secret)));
-    let mut value = HeaderValue::try_from(format!("Basic {pair}")).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }
 
 /// There are no keys that could change.

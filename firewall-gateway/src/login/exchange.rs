@@ -15,12 +15,12 @@ use tokio_rustls::client::TlsStream;
 
 use super::{LoginError, Provider, progress::Progress};
 use crate::{
-    identity::introspection::basic,
+    client_authentication::{basic, post},
     limits::{
         JWT_TOKEN_BYTES_MAX, LOGIN_ANSWER_BYTES_MAX, LOGIN_EXCHANGE_TIMEOUT_MS,
         UPSTREAM_HEADER_BYTES_MAX,
     },
-    policy::LoginPolicy,
+    policy::{ClientAuthentication, LoginPolicy},
     read_ahead::ReadAhead,
 };
 
@@ -80,10 +80,13 @@ fn request(
         .append_pair("code", code)
         .append_pair("redirect_uri", redirect_uri)
         .append_pair("code_verifier", &progress.verifier);
-    let authorization = match &login.client_secret {
-        Some(secret) => Some(basic(&login.client_id, &secret.0).ok_or(LoginError::Connect)?),
-        None => {
-            form.append_pair("client_id", &login.client_id);
+    let secret = login.client_secret.as_ref().map(|secret| secret.0.as_str());
+    let authorization = match (login.client_authentication, secret) {
+        (ClientAuthentication::ClientSecretBasic, Some(secret)) => {
+            Some(basic(&login.client_id, secret).ok_or(LoginError::Connect)?)
+        }
+        (ClientAuthentication::ClientSecretPost, _) | (_, None) => {
+            post(&mut form, &login.client_id, secret);
             None
         }
     };
@@ -168,20 +171,7 @@ pub fn shown(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{basic, shown};
-
-    #[test]
-    fn a_client_proves_who_it_is_as_forms_are_encoded() {
-        for (id, secret, expected) in [
-            ("app", "secret", "Basic YXBwOnNlY3JldA=="),
-            // app%3A1:a+b%25%C3%A4
-            ("app:1", "a b%\u{e4}", "Basic YXBwJTNBMTphK2IlMjUlQzMlQTQ="),
-        ] {
-            let value = basic(id, secret).unwrap();
-            assert_eq!(value.to_str().unwrap(), expected);
-            assert!(value.is_sensitive());
-        }
-    }
+    use super::shown;
 
     #[test]
     fn words_of_others_are_short_and_plain() {

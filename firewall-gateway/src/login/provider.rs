@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::{
     limits::{DISCOVERY_BYTES_MAX, LOGIN_TEXT_BYTES_MAX},
-    policy::ProviderPolicy,
+    policy::{ClientAuthentication, ProviderPolicy},
 };
 
 /// Where a provider says it, behind its issuer's name.
@@ -20,6 +20,7 @@ struct Document {
     end_session_endpoint: Option<String>,
     response_types_supported: Option<Vec<String>>,
     code_challenge_methods_supported: Option<Vec<String>>,
+    token_endpoint_auth_methods_supported: Option<Vec<String>>,
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
 }
@@ -44,13 +45,24 @@ pub enum ProviderError {
     Port { expected: u16, found: u16 },
     #[error("{key}: expected {expected} among them, found none")]
     Unsupported { key: &'static str, expected: &'static str },
+    #[error(
+        "token_endpoint_auth_methods_supported: expected {} of the login's client_authentication among them, found {found}; choose one of those",
+        expected.label()
+    )]
+    Authentication { expected: ClientAuthentication, found: String },
 }
 
-/// Reads a discovery document; the addresses of the token endpoint are not there yet.
+/// Reads a discovery document; the addresses of the token endpoint are not there yet. `client` is how we prove who we
+/// are there, where we have a secret.
 ///
 /// # Errors
 /// It is none of this issuer, or the provider lacks what we need.
-pub fn read(bytes: &[u8], issuer: &str, port: u16) -> Result<ProviderPolicy, ProviderError> {
+pub fn read(
+    bytes: &[u8],
+    issuer: &str,
+    port: u16,
+    client: Option<ClientAuthentication>,
+) -> Result<ProviderPolicy, ProviderError> {
     if bytes.len() > DISCOVERY_BYTES_MAX {
         return Err(ProviderError::TooLarge(bytes.len()));
     }
@@ -66,6 +78,15 @@ pub fn read(bytes: &[u8], issuer: &str, port: u16) -> Result<ProviderPolicy, Pro
     ] {
         if list.as_ref().is_some_and(|list| !list.iter().any(|one| one == expected)) {
             return Err(ProviderError::Unsupported { key, expected });
+        }
+    }
+    if let Some(expected) = client {
+        // What holds where it says nothing (Discovery 1.0, 3).
+        let basic = || vec![ClientAuthentication::default().label().to_owned()];
+        let found = document.token_endpoint_auth_methods_supported.unwrap_or_else(basic);
+        if !found.iter().any(|one| one == expected.label()) {
+            let found = found.join(", ").chars().take(200).collect();
+            return Err(ProviderError::Authentication { expected, found });
         }
     }
     endpoint("authorization_endpoint", &document.authorization_endpoint)?;
@@ -110,7 +131,7 @@ const HTTPS_PORT: u16 = 443;
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{DISCOVERY_BYTES_MAX, ProviderError, endpoint, read};
+    use super::{ClientAuthentication, DISCOVERY_BYTES_MAX, ProviderError, endpoint, read};
 
     const ISSUER: &str = "https://id.example/realms/shop";
 
@@ -136,7 +157,7 @@ mod tests {
 
     #[test]
     fn documents_that_are_taken() {
-        let read = |changes| read(&document(changes), ISSUER, 443).unwrap();
+        let read = |changes| read(&document(changes), ISSUER, 443, None).unwrap();
         let provider = read(json!({}));
         assert_eq!(provider.token_endpoint, "https://id.example/token");
         assert_eq!(provider.end_session_endpoint.as_deref(), Some("https://id.example/logout"));
@@ -171,12 +192,37 @@ mod tests {
             (json!({"code_challenge_methods_supported": ["plain"]}), "expected S256 among them"),
             (large, "at most"),
         ] {
-            let refused = read(&document(changes.clone()), ISSUER, 443).unwrap_err().to_string();
+            let refused =
+                read(&document(changes.clone()), ISSUER, 443, None).unwrap_err().to_string();
             assert!(refused.contains(expected), "{changes}: {refused}");
         }
         for text in ["", "null", "[]", "<html>", "{"] {
-            let refused = read(text.as_bytes(), ISSUER, 443);
+            let refused = read(text.as_bytes(), ISSUER, 443, None);
             assert!(matches!(refused, Err(ProviderError::Document(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_client_proves_itself_as_the_provider_takes_it() {
+        use ClientAuthentication::{ClientSecretBasic as Basic, ClientSecretPost as Post};
+        let key = "token_endpoint_auth_methods_supported";
+        for (list, client, expected) in [
+            (json!(null), Some(Basic), None),
+            (json!(null), Some(Post), Some("found client_secret_basic; choose")),
+            (json!(["client_secret_post", "private_key_jwt"]), Some(Post), None),
+            (json!(["private_key_jwt", "none"]), Some(Post), Some("found private_key_jwt, none;")),
+            (json!(["client_secret_post"]), Some(Basic), Some("expected client_secret_basic of")),
+            // Nothing is proved without a secret.
+            (json!(["client_secret_post"]), None, None),
+            (json!([]), Some(Basic), Some("found ;")),
+        ] {
+            let said = read(&document(json!({key: list.clone()})), ISSUER, 443, client);
+            let said = said.err().map(|error| error.to_string());
+            let as_expected = match (&said, expected) {
+                (Some(said), Some(expected)) => said.starts_with(key) && said.contains(expected),
+                (said, expected) => said.is_none() && expected.is_none(),
+            };
+            assert!(as_expected, "{list} {client:?}: {said:?}");
         }
     }
 

@@ -17,6 +17,9 @@ pub struct LoginPolicy {
     /// How we prove it; nothing where we are a public client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<SecretText>,
+    /// In which way.
+    #[serde(default)]
+    pub client_authentication: ClientAuthentication,
     /// What is asked for, `openid` among it.
     pub scopes: Vec<String>,
     /// Where people find us, such as `https://app.example`: logins happen there alone.
@@ -45,6 +48,28 @@ impl LoginPolicy {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.jwt.name
+    }
+}
+
+/// How a client proves to a token endpoint who it is (OpenID Connect Core 1.0, 9).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ClientAuthentication {
+    /// With its secret in `Authorization: Basic`.
+    #[default]
+    ClientSecretBasic,
+    /// With its secret in the form.
+    ClientSecretPost,
+}
+
+impl ClientAuthentication {
+    /// As discovery documents and the configuration have it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+        }
     }
 }
 

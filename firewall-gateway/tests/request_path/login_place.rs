@@ -8,8 +8,8 @@ use std::{
 use firewall_gateway::{
     identity::jwt::Algorithm,
     policy::{
-        AuthenticationPolicy, ClaimHeader, FailuresPolicy, GatewayPolicy, JwtPolicy, KeyOrigin,
-        KeyText, LoginPolicy, ProviderPolicy, RoutePolicy, SecretText,
+        AuthenticationPolicy, ClaimHeader, ClientAuthentication, FailuresPolicy, GatewayPolicy,
+        JwtPolicy, KeyOrigin, KeyText, LoginPolicy, ProviderPolicy, RoutePolicy, SecretText,
     },
 };
 use serde_json::{Value, json};
@@ -64,6 +64,7 @@ pub fn login(name: &str, provider: &Provider, keys: &str) -> LoginPolicy {
         },
         client_id: "app".to_owned(),
         client_secret: Some(SecretText("s3cret:1".to_owned())),
+        client_authentication: ClientAuthentication::ClientSecretBasic,
         scopes: vec!["openid".to_owned(), "profile".to_owned()],
         origin: ORIGIN.to_owned(),
         cookie: format!("__Host-session-{name}"),

@@ -9,7 +9,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use firewall_gateway::{
     login::LoginError,
-    policy::{KeyText, ProviderPolicy},
+    policy::{ClientAuthentication, KeyText, ProviderPolicy, SecretText},
 };
 use serde_json::{Value, json};
 
@@ -86,6 +86,30 @@ fn a_login_leads_to_a_session() {
     // Nor does it on a route that asks nobody.
     place.get("/open", &format!("Cookie: {cookie}\r\n"));
     assert_eq!(header(&place.world.upstream.seen().remove(0), "cookie"), None);
+}
+
+#[test]
+fn a_client_proves_itself_as_it_is_told() {
+    use ClientAuthentication::{ClientSecretBasic as Basic, ClientSecretPost as Post};
+    let secret = || Some(SecretText("s3cret:1".to_owned()));
+    for (how, secret, header_expected, form_expected) in [
+        (Basic, secret(), Some("Basic YXBwOnMzY3JldCUzQTE="), [None, None]),
+        (Post, secret(), None, [Some("app"), Some("s3cret:1")]),
+        (Basic, None, None, [Some("app"), None]),
+    ] {
+        let place = Place::with(|policy| {
+            policy.logins[0].client_authentication = how;
+            policy.logins[0].client_secret = secret;
+        });
+        place.log_in(&json!({}));
+        let exchange = place.provider.asked().remove(0);
+        assert_eq!(header(&exchange, "authorization"), header_expected, "{exchange}");
+        let (_, body) = exchange.split_once("\r\n\r\n").unwrap();
+        let form: BTreeMap<String, String> =
+            form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+        let found = ["client_id", "client_secret"].map(|name| form.get(name).map(String::as_str));
+        assert_eq!(found, form_expected, "{how:?}");
+    }
 }
 
 /// What is wrong with a login.

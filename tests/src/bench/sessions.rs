@@ -16,7 +16,7 @@ use firewall_gateway::{
             store::SessionStore,
         },
     },
-    policy::{LoginPolicy, SecretText},
+    policy::{ClientAuthentication, LoginPolicy, SecretText},
 };
 use http::{HeaderMap, HeaderValue, header};
 
@@ -148,6 +148,7 @@ fn login(keys: &str) -> LoginPolicy {
         jwt: tokens::policy(keys, Algorithm::RS256),
         client_id: "api".to_owned(),
         client_secret: None,
+        client_authentication: ClientAuthentication::default(),
         scopes: vec!["openid".to_owned()],
         origin: "https://app.example".to_owned(),
         cookie: "__Host-session".to_owned(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use firewall_gateway::policy::ClientAuthentication;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
@@ -17,6 +18,7 @@ pub struct LoginDocument {
     pub issuer: Spanned<Url>,
     pub client_id: Spanned<String>,
     pub client_secret_file: Option<FilePath>,
+    pub client_authentication: Option<Spanned<ClientAuthentication>>,
     pub origin: Spanned<String>,
     #[serde(default)]
     pub scopes: Given<Entries<String>>,

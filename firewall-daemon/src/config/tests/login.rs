@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use firewall_gateway::{
     identity::jwt::Algorithm,
-    policy::{AuthenticationPolicy, ClaimHeader, KeyOrigin},
+    policy::{AuthenticationPolicy, ClaimHeader, ClientAuthentication, KeyOrigin},
 };
 
 use super::*;
@@ -41,6 +41,7 @@ fn what_is_left_out_has_its_default() {
     let algorithms = [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::EdDSA];
     assert_eq!(jwt.algorithms, algorithms);
     assert_eq!(login.client_secret, None);
+    assert_eq!(policy.client_authentication, ClientAuthentication::ClientSecretBasic);
     let discovery = &login.discovery;
     let url = "https://id.example/realms/a/.well-known/openid-configuration";
     assert_eq!((discovery.url.as_str(), discovery.interval), (url, Duration::from_secs(600)));
@@ -61,6 +62,7 @@ fn every_key_of_a_login_acts() {
       issuer: https://id.example:8443/
       client_id: a b
       client_secret_file: secret
+      client_authentication: client_secret_post
       origin: https://app.example:444
       scopes: [openid, profile]
       ca: ca.pem
@@ -82,6 +84,7 @@ fn every_key_of_a_login_acts() {
     let (policy, jwt) = (&login.policy, &login.policy.jwt);
     assert_eq!((policy.port, policy.client_id.as_str()), (8_443, "a b"));
     assert_eq!(login.client_secret, Some("/etc/seawall/secret".into()));
+    assert_eq!(policy.client_authentication, ClientAuthentication::ClientSecretPost);
     assert_eq!(policy.origin, "https://app.example:444");
     assert_eq!(policy.scopes, ["openid", "profile"]);
     assert_eq!(login.discovery.ca, Some("/etc/seawall/ca.pem".into()));
@@ -138,6 +141,14 @@ fn what_is_wrong_with_a_login_is_said() {
         (least("idle_timeout_s: 600, absolute_timeout_s: 300"), "idle_timeout_s: expected at most"),
         (least("idle_timeout_s: 1"), "expected a whole number from 60"),
         (least("client_secret: x"), "unknown field `client_secret`"),
+        (
+            least("client_secret_file: x, client_authentication: private_key_jwt"),
+            "unknown variant `private_key_jwt`, expected one of client_secret_basic, client_secret_post",
+        ),
+        (
+            least("client_authentication: client_secret_post"),
+            "client_authentication: expected client_secret_file beside it, found none",
+        ),
         (routes(""), "logins: expected a route that asks for \"main\", found none"),
         (
             routes(", authentication: [{session: other}]"),

@@ -9,8 +9,8 @@ use firewall_gateway::{
     limits::LOGINS_MAX,
     login::{is_own_path, provider},
     policy::{
-        AuthenticationPolicy, CsrfPolicy, JwtPolicy, KeyOrigin, LoginPolicy, RoutePolicy,
-        SecretText,
+        AuthenticationPolicy, ClientAuthentication, CsrfPolicy, JwtPolicy, KeyOrigin, LoginPolicy,
+        RoutePolicy, SecretText,
     },
 };
 use serde_saphyr::{Location, Spanned};
@@ -94,6 +94,13 @@ impl Check<'_> {
         };
         let stale_max_s = login.stale_max_s.map_or(STALE_MAX_S, |max| max.cast());
         let client_id = self.text("client_id", login.client_id)?;
+        if let Some(how) = &login.client_authentication
+            && login.client_secret_file.is_none()
+        {
+            let message = "client_authentication: expected client_secret_file beside it, found none; \
+                           a public client proves nothing";
+            return self.error(how.referenced, message.to_owned());
+        }
         let claim = |key: &str, claim: Option<Spanned<String>>| {
             claim.map(|claim| self.text(key, claim)).transpose()
         };
@@ -129,6 +136,9 @@ impl Check<'_> {
         let policy = LoginPolicy {
             client_id,
             client_secret: None,
+            client_authentication: login
+                .client_authentication
+                .map_or_else(ClientAuthentication::default, |how| how.value),
             scopes: self.login_scopes(self.given("scopes", login.scopes)?, place)?,
             origin: self.origin(login.origin)?,
             cookie: self.session_cookie(&jwt.name, login.cookie)?,
