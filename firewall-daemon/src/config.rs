@@ -37,7 +37,7 @@ pub use limits::{
     ByteRate, LimitScope, LimitsConfig, PacketRate, PortLimit, PortProtocol, RateConfig,
     SynCookiesConfig,
 };
-pub use login::LoginConfig;
+pub use login::{LoginConfig, SessionStoreConfig};
 pub use packet::{
     EventsConfig, Fate, GeoConfig, KernelLog, ListConfig, PacketConfig, ProtectConfig, ShadowConfig,
 };

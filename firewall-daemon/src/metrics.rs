@@ -420,6 +420,7 @@ impl Families<'_> {
         );
         self.rollouts(&figures.rollouts);
         self.rates(&figures.rates, figures.rate_store);
+        self.session_store(figures.session_store);
         self.events(&figures.events);
         self.verdicts(&figures.verdicts);
         let direction = |direction: &str, bytes| (vec![("direction", direction.to_owned())], bytes);

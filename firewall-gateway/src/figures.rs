@@ -21,7 +21,7 @@ pub(crate) use cells::{BackendCells, InFlight};
 pub use events::{SinkFigures, VerdictFigures};
 pub use meter::Meter;
 pub(crate) use meter::one;
-pub use rate::{RateFigures, RateStoreFigures};
+pub use rate::{RateFigures, StoreFigures};
 pub(crate) use red::add_rows;
 pub use red::{BackendFigures, NO_ROUTE, OTHER, RouteFigures, STATUS_CLASSES, replace_rows};
 pub use rollout::{CanaryFigures, MirrorFigures, RolloutFigures, SplitFigures};
@@ -138,7 +138,9 @@ pub struct Figures {
     /// What each limit has decided; at most `RATE_LIMITS_MAX` of them.
     pub rates: Vec<RateFigures>,
     /// How the store of limits is, where there is one.
-    pub rate_store: Option<RateStoreFigures>,
+    pub rate_store: Option<StoreFigures>,
+    /// How the store of sessions is, where hosts share them.
+    pub session_store: Option<StoreFigures>,
     /// What clients did, and what it led to.
     pub behaviour: BehaviourFigures,
     /// Body bytes from clients.
@@ -289,6 +291,7 @@ impl Figures {
         self.rollouts.add(&other.rollouts);
         rate::add(&mut self.rates, &other.rates);
         rate::add_store(&mut self.rate_store, other.rate_store);
+        rate::add_store(&mut self.session_store, other.session_store);
         self.behaviour.add(&other.behaviour);
         events::add_sinks(&mut self.events, &other.events);
         events::add_verdicts(&mut self.verdicts, &other.verdicts);
@@ -349,7 +352,7 @@ impl Figures {
         self.rollouts.retire();
         self.rates.iter_mut().for_each(RateFigures::retire);
         self.events.iter_mut().for_each(SinkFigures::retire);
-        if let Some(store) = &mut self.rate_store {
+        for store in [&mut self.rate_store, &mut self.session_store].into_iter().flatten() {
             store.up = 0;
         }
         self.behaviour.addresses = 0;

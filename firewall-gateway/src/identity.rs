@@ -24,7 +24,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
 use self::{
-    api_key::{Carriers, Found, Presented, store::KeyStore},
+    api_key::{Carriers, Found, Presented, store::KeyStore, text::KeyHash},
     certificate::Certificates,
     consumers::Consumers,
     failures::Failures,
@@ -390,6 +390,30 @@ impl Identifier {
         self.introspector.ask(opaque, upstreams, address, now.as_secs()).await
     }
 
+    /// The session that the store which hosts share has to be asked about first, where there is one.
+    #[must_use]
+    pub fn unconfirmed(
+        &self,
+        route: usize,
+        headers: &HeaderMap,
+        address: IpAddr,
+        now: Duration,
+    ) -> Option<KeyHash> {
+        let sessions = &self.identities.sessions;
+        sessions.sharing()?;
+        let asked = self.identities.routes.get(route)?.session.as_ref()?;
+        let hash = asked.cookie.find(headers).ok()?.hash();
+        sessions.asks(&hash, now.as_secs())?;
+        self.identities.may_try(address, now).is_ok().then_some(hash)
+    }
+
+    /// Asks it: the table of sessions has the answer, if there is one.
+    pub async fn confirm(&self, hash: KeyHash) {
+        if let Some(sharing) = self.identities.sessions.sharing() {
+            sharing.find(hash).await;
+        }
+    }
+
     fn certificate(
         &self,
         asks: &Asks,
@@ -420,6 +444,11 @@ impl Identifier {
             Err(Denied::Missing) => return Err(Refused::Denied(Denied::Missing)),
             found => {
                 identities.may_try(address, now)?;
+                if let Ok(text) = &found
+                    && identities.sessions.is_unconfirmed(&text.hash(), now.as_secs())
+                {
+                    return Err(Refused::Unconfirmed);
+                }
                 let at = (&*identities.sessions, &*identities.issuers, asked.place);
                 found.map_err(|denied| (denied, None)).and_then(|text| {
                     let read = self.sessions.read(at, &text.hash(), now.as_secs());

@@ -39,6 +39,8 @@ pub mod identity;
 
 mod client_authentication;
 
+mod redis;
+
 pub mod login;
 
 pub mod authorise;

@@ -151,6 +151,9 @@ impl Observation {
         if let Refused::Failures(wait) = refused {
             self.context.retry_after = Some(wait);
         }
+        if refused == Refused::Unconfirmed {
+            self.context.login = Some(LoginError::StoreAway);
+        }
         refused.rejection()
     }
 

@@ -200,6 +200,10 @@ async fn stages(
         let asked = client.identifier.introspect(&opaque, &client.upstreams, from, now);
         Box::pin(asked).await.map_err(|_| Rejection::IntrospectionUnavailable)?;
     }
+    let shared = client.identifier.unconfirmed(route.place, request.headers(), from, now);
+    if let Some(session) = shared {
+        Box::pin(client.identifier.confirm(session)).await;
+    }
     let certificate = client.certificate.as_deref();
     let recognised =
         client.identifier.recognise(route.place, request.headers(), certificate, from, now);

@@ -61,7 +61,7 @@ pub use self::{
     identity::{ApiKeyPolicy, ConsumerPolicy, FailuresPolicy},
     introspection::IntrospectionPolicy,
     jwt::{ClaimHeader, JwtPolicy, KeyOrigin, KeyText},
-    login::{ClientAuthentication, LoginPolicy, ProviderPolicy, SecretText},
+    login::{ClientAuthentication, LoginPolicy, ProviderPolicy, SecretText, SessionStorePolicy},
     rate::{Counted, KeyPart, RateAlgorithm, RatePolicy, RateStorePolicy, RouteRates},
     rollout::{
         CanaryPolicy, ForwardPolicy, MirrorPolicy, OverridePolicy, SharePolicy, Source, Sticky,
@@ -114,6 +114,9 @@ pub struct GatewayPolicy {
     /// Where hosts count together, where some of them do.
     #[serde(default)]
     pub rate_store: Option<RateStorePolicy>,
+    /// Where hosts share sessions, where they do.
+    #[serde(default)]
+    pub session_store: Option<SessionStorePolicy>,
     /// What APIs take; a route names one of them.
     #[serde(default)]
     pub openapi: Vec<DocumentPolicy>,

@@ -49,7 +49,7 @@ use self::{
 };
 pub use self::{due::Due, key::Asked};
 use crate::{
-    figures::{RateFigures, RateStoreFigures, one},
+    figures::{RateFigures, StoreFigures, one},
     limits::RATE_LIMITS_OF_ROUTE_MAX,
     policy::{GatewayPolicy, KeyPart, RatePolicy, RateStorePolicy, RouteRates},
 };
@@ -250,7 +250,7 @@ impl Rates {
 
     /// How the store is, where there is one.
     #[must_use]
-    pub fn store_figures(&self) -> Option<RateStoreFigures> {
+    pub fn store_figures(&self) -> Option<StoreFigures> {
         self.store.get().map(Store::figures)
     }
 

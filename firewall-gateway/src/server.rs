@@ -24,7 +24,7 @@ use crate::{
         Identities, IdentityError,
         api_key::{handed, store::KeyStore},
         jwt::Issuers,
-        session::{self, store::SessionStore},
+        session::{self, shared::Sharing, store::SessionStore},
     },
     limits::LimitError,
     listener::BoundListener,
@@ -88,6 +88,9 @@ pub fn serve_handed(
     }
     if let Some(store) = &policy.rate_store {
         shared.rates.connect(store).map_err(ServeError::Thread)?;
+    }
+    if let Some(store) = &policy.session_store {
+        shared.identities.sessions.share(store).map_err(ServeError::Thread)?;
     }
     let acceptor = shared.acceptor.clone();
     let traces = Arc::new(TraceCounts::default());
@@ -233,6 +236,7 @@ impl Gateway {
         sum.rollouts = self.router.rollouts();
         sum.rates = self.rates.figures();
         sum.rate_store = self.rates.store_figures();
+        sum.session_store = self.identities.sessions.sharing().map(Sharing::figures);
         if let Some(behaviour) = &self.behaviour {
             sum.behaviour = behaviour.figures();
         }

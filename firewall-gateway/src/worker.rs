@@ -110,6 +110,7 @@ fn attend(
         channel.set_receive_timeout(wait)?;
         match channel.receive::<ToWorker>() {
             Ok(Some((ToWorker::Drain, _))) => {
+                gateway.sessions().hand_on();
                 gateway.drain();
                 draining = true;
             }

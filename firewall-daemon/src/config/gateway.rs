@@ -12,7 +12,7 @@ use firewall_gateway::{
 };
 
 use super::{
-    BehaviourConfig, JwtConfig, LoginConfig,
+    BehaviourConfig, JwtConfig, LoginConfig, SessionStoreConfig,
     tls::{AcmeConfig, CertificateConfig, TlsConfig},
 };
 
@@ -57,6 +57,8 @@ pub struct GatewayConfig {
     pub rates: Vec<RatePolicy>,
     /// Where hosts count together, where some do.
     pub rate_store: Option<RateStoreConfig>,
+    /// Where hosts share sessions, where they do.
+    pub session_store: Option<SessionStoreConfig>,
     /// What APIs take.
     pub openapi: Vec<OpenApiConfig>,
     /// Whom to believe about a client's address, and what one address may have.

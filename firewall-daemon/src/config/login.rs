@@ -2,9 +2,18 @@
 
 use std::path::PathBuf;
 
-use firewall_gateway::policy::LoginPolicy;
+use firewall_gateway::policy::{LoginPolicy, SessionStorePolicy};
 
 use super::{JwtConfig, KeysConfig, KeysUrlConfig};
+
+/// `gateway.session_store`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionStoreConfig {
+    /// What the worker is told; the password is not in it.
+    pub policy: SessionStorePolicy,
+    /// Where the password stands.
+    pub password: Option<PathBuf>,
+}
 
 /// An entry of `gateway.logins`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -46,7 +46,7 @@ impl Daemon {
     /// What ends is told before a disk is waited for. What opens is on the disk before it is told: so a worker that
     /// starts meanwhile finds it there, or hears of it.
     fn take_sessions(&self, changes: &[SessionChange]) {
-        let ends = |change: &&SessionChange| matches!(change, SessionChange::End(_));
+        let ends = |change: &&SessionChange| !matches!(change, SessionChange::Open(_));
         let ends: Vec<SessionChange> = changes.iter().filter(ends).cloned().collect();
         self.tell_sessions(&ends);
         if let Err(error) = self.sessions.take(changes) {

@@ -1,12 +1,12 @@
 //! Metrics of limits of rates.
 
-use firewall_gateway::figures::{RateFigures, RateStoreFigures};
+use firewall_gateway::figures::{RateFigures, StoreFigures};
 
 use super::{Families, Labels};
 
 impl Families<'_> {
     /// Labels are names of limits, which the configuration bounds.
-    pub(super) fn rates(&mut self, rates: &[RateFigures], store: Option<RateStoreFigures>) {
+    pub(super) fn rates(&mut self, rates: &[RateFigures], store: Option<StoreFigures>) {
         let of = |row: &RateFigures| -> Labels { vec![("limit", row.limit.clone())] };
         let results = rates.iter().flat_map(|row| {
             let result = |result: &str, count| {
@@ -57,6 +57,26 @@ impl Families<'_> {
         self.counter(
             "gateway_rate_store_unasked",
             "Requests that the store of limits was not asked about, as too many waited",
+            store.unasked,
+        );
+    }
+
+    pub(super) fn session_store(&mut self, store: Option<StoreFigures>) {
+        let Some(store) = store else { return };
+        self.gauge("gateway_session_store_up", "1 while the store of sessions answers", store.up);
+        self.counter(
+            "gateway_session_store_calls",
+            "What the store of sessions was asked or told",
+            store.calls,
+        );
+        self.counter(
+            "gateway_session_store_failures",
+            "Times that the store of sessions was not there, failed, or did not answer in time",
+            store.failures,
+        );
+        self.counter(
+            "gateway_session_store_unasked",
+            "What the store of sessions was not asked or told, as too much waited",
             store.unasked,
         );
     }

@@ -8,8 +8,8 @@ use std::{
 
 use firewall_gateway::figures::{
     BackendFigures, BackendStanding, BehaviourFigures, CanaryFigures, LabelCount, MirrorFigures,
-    RateFigures, RateStoreFigures, RequestCount, RolloutFigures, RouteFigures, SinkFigures,
-    SplitFigures, UpstreamStanding, VerdictFigures,
+    RateFigures, RequestCount, RolloutFigures, RouteFigures, SinkFigures, SplitFigures,
+    StoreFigures, UpstreamStanding, VerdictFigures,
 };
 use serde_json::Value;
 
@@ -69,8 +69,9 @@ fn full() -> Snapshot {
         service: "fraud".into(),
         outcomes: vec![label("allow", 36), label("timeout", 37)],
     }];
-    gateway.figures.rate_store =
-        Some(RateStoreFigures { up: 1, calls: 21, failures: 22, unasked: 23 });
+    gateway.figures.rate_store = Some(StoreFigures { up: 1, calls: 21, failures: 22, unasked: 23 });
+    gateway.figures.session_store =
+        Some(StoreFigures { up: 1, calls: 41, failures: 42, unasked: 43 });
     (gateway.figures.tokens_cached, gateway.figures.tokens_verified) = (10, 9);
     gateway.figures.token_keys_wanted = 3;
     gateway.figures.behaviour = BehaviourFigures {
@@ -311,6 +312,10 @@ fn lines() {
         "seawall_gateway_events_waiting{sink=\"webhook\"} 34",
         "seawall_gateway_verdicts_total{service=\"fraud\",outcome=\"timeout\"} 37",
         "seawall_gateway_rate_store_failures_total 22",
+        "seawall_gateway_session_store_up 1",
+        "seawall_gateway_session_store_calls_total 41",
+        "seawall_gateway_session_store_failures_total 42",
+        "seawall_gateway_session_store_unasked_total 43",
         "seawall_gateway_rate_limit_keys{limit=\"hourly\"} 16",
         "seawall_gateway_authenticated_total{method=\"api_key\"} 5",
         "seawall_gateway_offences_total{signal=\"not_found\"} 4",

@@ -91,7 +91,9 @@ impl SessionFile {
             for change in changes {
                 match change {
                     SessionChange::Open(record) => insert(&transaction, record)?,
-                    SessionChange::End(ending) => ended += end(&transaction, ending)?,
+                    SessionChange::End(ending) | SessionChange::EndElsewhere(ending) => {
+                        ended += end(&transaction, ending)?;
+                    }
                 }
             }
             transaction.commit()?;

@@ -11,8 +11,8 @@ use firewall_gateway::{
     policy::{
         AuthenticationPolicy, CertificatePolicy, ClientCertificatePolicy, ClientCertificateUse,
         DocumentPolicy, EventsPolicy, GatewayPolicy, IntrospectionPolicy, JwtPolicy, KeyText,
-        LogPolicy, LoginPolicy, RateStorePolicy, RoutePolicy, SecretText, TlsPolicy,
-        UpstreamPolicy, UpstreamTlsPolicy,
+        LogPolicy, LoginPolicy, RateStorePolicy, RoutePolicy, SecretText, SessionStorePolicy,
+        TlsPolicy, UpstreamPolicy, UpstreamTlsPolicy,
     },
     server::ServeError,
     tls::{CertificateFacts, TlsError},
@@ -23,8 +23,8 @@ use crate::{
     acme::{AcmeError, Store},
     config::{
         CertificateConfig, EventsSinks, GatewayConfig, IntrospectionConfig, JwtConfig, KeysConfig,
-        LogConfig, LoginConfig, OpenApiConfig, RateStoreConfig, TlsConfig, UpstreamConfig,
-        yaml_options,
+        LogConfig, LoginConfig, OpenApiConfig, RateStoreConfig, SessionStoreConfig, TlsConfig,
+        UpstreamConfig, yaml_options,
     },
     fetch,
     jwks::store,
@@ -147,6 +147,7 @@ pub fn material(config: &GatewayConfig, log: LogConfig) -> Result<Material, Mate
         authentication_failures: config.authentication_failures,
         rates: config.rates.clone(),
         rate_store: config.rate_store.as_ref().map(rate_store).transpose()?,
+        session_store: config.session_store.as_ref().map(session_store).transpose()?,
         openapi: config.openapi.iter().map(openapi).collect::<Result<_, _>>()?,
         answers: config.answers.clone(),
         access_log: config.access_log.clone(),
@@ -344,6 +345,14 @@ fn rate_store(config: &RateStoreConfig) -> Result<RateStorePolicy, MaterialError
         Ok::<_, MaterialError>(text.trim_end_matches(['\r', '\n']).to_owned())
     });
     Ok(RateStorePolicy { password: password.transpose()?, ..config.policy.clone() })
+}
+
+fn session_store(config: &SessionStoreConfig) -> Result<SessionStorePolicy, MaterialError> {
+    let password = config.password.as_ref().map(|path| {
+        let text = text("gateway.session_store.password", path, FILE_BYTES_MAX)?;
+        Ok::<_, MaterialError>(SecretText(text.trim_end_matches(['\r', '\n']).to_owned()))
+    });
+    Ok(SessionStorePolicy { password: password.transpose()?, ..config.policy.clone() })
 }
 
 fn logins(config: &GatewayConfig) -> Result<Vec<LoginPolicy>, MaterialError> {

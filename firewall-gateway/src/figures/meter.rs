@@ -380,6 +380,7 @@ impl Meter {
             // Likewise: see `Rates`.
             rates: Vec::new(),
             rate_store: None,
+            session_store: None,
             behaviour: BehaviourFigures::default(),
             bytes_in: read(&self.bytes_in),
             bytes_out: read(&self.bytes_out),

@@ -28,22 +28,22 @@ pub struct RateFigures {
     pub untracked: u64,
 }
 
-/// How the store is where hosts count together.
+/// How a store is that hosts share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RateStoreFigures {
+pub struct StoreFigures {
     /// 1 while it answers (a gauge).
     pub up: u64,
-    /// Calls: requests of one limit, key and cost that came together are one.
+    /// Calls; in the store of limits, requests of one limit, key and cost that came together are one.
     pub calls: u64,
     /// Times that it was not there, failed, or did not answer in time.
     pub failures: u64,
-    /// Requests that it was not asked about, as too many waited.
+    /// What it was not asked or told, as too much waited.
     pub unasked: u64,
 }
 
 /// Adds another worker's.
-pub fn add_store(ours: &mut Option<RateStoreFigures>, theirs: Option<RateStoreFigures>) {
+pub fn add_store(ours: &mut Option<StoreFigures>, theirs: Option<StoreFigures>) {
     let Some(theirs) = theirs else { return };
     let ours = ours.get_or_insert_default();
     ours.up = ours.up.max(theirs.up);

@@ -8,7 +8,7 @@ use super::{
     api_key::error::KeyError, certificate::CertificateError, introspection::IntrospectionError,
     jwt, session::error::SessionError,
 };
-use crate::rejection::Rejection;
+use crate::{login::LoginError, rejection::Rejection};
 
 /// Why nobody was recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub enum Refused {
     Uncertified(Denied),
     /// Too many did not: 429, and again after this time.
     Failures(Duration),
+    /// Nobody can say whether a session holds, as the store that hosts share is away: 503.
+    Unconfirmed,
 }
 
 impl Refused {
@@ -30,6 +32,7 @@ impl Refused {
             Self::Uncertified(Denied::Missing) => Rejection::ClientCertificateMissing,
             Self::Uncertified(_) => Rejection::Forbidden,
             Self::Failures(_) => Rejection::AuthenticationFailures,
+            Self::Unconfirmed => LoginError::StoreAway.rejection(),
         }
     }
 
@@ -38,7 +41,7 @@ impl Refused {
     pub fn denied(self) -> Option<Denied> {
         match self {
             Self::Denied(denied) | Self::Uncertified(denied) => Some(denied),
-            Self::Failures(_) => None,
+            Self::Failures(_) | Self::Unconfirmed => None,
         }
     }
 }

@@ -9,6 +9,8 @@ pub mod store;
 
 pub mod handed;
 
+pub mod shared;
+
 use std::{cell::RefCell, fmt, sync::Arc};
 
 use aws_lc_rs::rand;
@@ -245,6 +247,9 @@ impl Reader {
             }
         };
         found.used(now_epoch_s);
+        if let Some(sharing) = store.sharing() {
+            sharing.used(found, now_epoch_s);
+        }
         Ok(recognised)
     }
 }

@@ -69,7 +69,15 @@ impl Logins {
         let session = SessionText::generate().ok_or(LoginError::Randomness)?;
         let record = record(&login.policy, claims, token, &session, &visit)?;
         let given = login.cookie.given(&session).ok_or(LoginError::Randomness)?;
+        let shared = self.sessions.sharing().map(|sharing| (sharing, record.clone()));
         self.sessions.open(record, visit.now.as_secs()).map_err(|_| LoginError::SessionsFull)?;
+        if let Some((sharing, record)) = shared {
+            let hash = record.hash;
+            if sharing.open(record).await.is_err() {
+                self.end(Ending::One(hash));
+                return Err(LoginError::StoreAway);
+            }
+        }
         // Whoever logs in has another session from here on: one that was put into the browser before is worth
         // nothing.
         if let Ok(earlier) = login.cookie.find(visit.headers) {

@@ -29,13 +29,14 @@ pub enum LoginError {
     SubjectInvalid,
     SessionsFull,
     Randomness,
+    StoreAway,
     LogoutTokenInvalid,
     LogoutTokenForeign,
 }
 
 impl LoginError {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::ParametersWrong,
         Self::StateMissing,
         Self::StateInvalid,
@@ -59,6 +60,7 @@ impl LoginError {
         Self::SubjectInvalid,
         Self::SessionsFull,
         Self::Randomness,
+        Self::StoreAway,
         Self::LogoutTokenInvalid,
         Self::LogoutTokenForeign,
     ];
@@ -90,6 +92,7 @@ impl LoginError {
             Self::SubjectInvalid => "login_subject_invalid",
             Self::SessionsFull => "login_sessions_full",
             Self::Randomness => "login_randomness",
+            Self::StoreAway => "session_store_away",
             Self::LogoutTokenInvalid => "logout_token_invalid",
             Self::LogoutTokenForeign => "logout_token_foreign",
         }
@@ -107,7 +110,8 @@ impl LoginError {
             | Self::TooLarge
             | Self::Malformed
             | Self::SessionsFull
-            | Self::Randomness => Rejection::LoginUnavailable,
+            | Self::Randomness
+            | Self::StoreAway => Rejection::LoginUnavailable,
             Self::ParametersWrong
             | Self::StateMissing
             | Self::StateInvalid

@@ -92,6 +92,22 @@ pub struct ProviderPolicy {
     pub addresses: Vec<SocketAddr>,
 }
 
+/// Where hosts share sessions: Redis or Valkey.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionStorePolicy {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its password, where it asks for one.
+    pub password: Option<SecretText>,
+    /// What its keys begin with.
+    pub prefix: String,
+    /// How long it is waited for.
+    pub timeout_ms: u32,
+    /// For how long sessions that it confirmed hold without it.
+    pub away_max_s: u32,
+}
+
 /// A text that stays out of logs.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -9,8 +9,6 @@ mod connection;
 
 mod refused;
 
-mod resp;
-
 use std::{
     io,
     sync::{
@@ -29,7 +27,7 @@ use tokio::{
 use self::{connection::Connection, refused::Refused};
 use super::clock::Clock;
 use crate::{
-    figures::{RateStoreFigures, one},
+    figures::{StoreFigures, one},
     limits::{
         RATE_STORE_BATCH_MAX, RATE_STORE_QUEUE_MAX, RATE_STORE_RETRY_MAX_MS, RATE_STORE_RETRY_MS,
     },
@@ -125,8 +123,8 @@ impl Store {
 
     /// How it is.
     #[must_use]
-    pub fn figures(&self) -> RateStoreFigures {
-        RateStoreFigures {
+    pub fn figures(&self) -> StoreFigures {
+        StoreFigures {
             up: self.state.up.load(Relaxed).into(),
             calls: self.state.calls.load(Relaxed),
             failures: self.state.failures.load(Relaxed),

@@ -48,6 +48,7 @@ fn router(routes: Vec<RoutePolicy>) -> Result<Router, String> {
         authentication_failures: Default::default(),
         rates: Vec::new(),
         rate_store: None,
+        session_store: None,
         openapi: Vec::new(),
         behaviour: None,
         clients: ClientsPolicy::default(),

@@ -96,6 +96,8 @@ fn landlock(policy: &GatewayPolicy) -> String {
     let collector = policy.traces.iter().map(|traces| traces.collector.port());
     let backends = policy.upstreams.iter().flat_map(UpstreamPolicy::ways);
     let store = policy.rate_store.iter().map(|store| store.address.port());
+    let sessions = policy.session_store.iter().map(|store| store.address.port());
+    let store = store.chain(sessions);
     let syslog = policy.events.iter().flat_map(|events| &events.syslog);
     let syslog = syslog.map(|syslog| syslog.address.port());
     let providers = policy.logins.iter().map(|login| login.port);

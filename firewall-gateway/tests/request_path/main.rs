@@ -57,6 +57,8 @@ mod verdicts;
 mod rates;
 
 mod rate_store;
+mod redis;
+mod shared_sessions;
 
 mod http2_hygiene;
 

@@ -3,7 +3,6 @@
 use std::{
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    process::{Child, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -15,68 +14,16 @@ use std::{
 use firewall_gateway::policy::{
     Counted, KeyPart, RateAlgorithm, RatePolicy, RateStorePolicy, RouteAction, RoutePolicy,
 };
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use crate::{
-    requirement,
+    redis::{PASSWORD, Redis},
     world::{PATIENCE, World, read_answer, status},
 };
 
-const PASSWORD: &str = "not-a-secret";
 const TIMEOUT_MS: u32 = 50;
 /// Where a machine that is busy with other tests is not to be taken for a store that is away.
 const PATIENT_MS: u32 = 1_000;
-
-/// A Redis of this test.
-struct Redis {
-    address: SocketAddr,
-    child: Child,
-}
-
-impl Redis {
-    /// None where there is no Redis, which is said.
-    fn start(test: &str) -> Option<Redis> {
-        if Command::new(SERVER).arg("--version").stdout(Stdio::null()).status().is_err() {
-            requirement::skip(test, "needs redis-server");
-            return None;
-        }
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
-        Some(Redis::at(free))
-    }
-
-    fn at(address: SocketAddr) -> Redis {
-        let mut command = Command::new(SERVER);
-        command.args(["--bind", "127.0.0.1", "--port", &address.port().to_string()]);
-        command.args(["--save", "", "--appendonly", "no", "--requirepass", PASSWORD]);
-        let child = command.current_dir("/tmp").stdout(Stdio::null()).stderr(Stdio::null());
-        let redis = Redis { address, child: child.spawn().unwrap() };
-        let end = Instant::now() + PATIENCE;
-        while TcpStream::connect(address).is_err() {
-            assert!(Instant::now() < end, "redis-server does not listen");
-            thread::sleep(Duration::from_millis(5));
-        }
-        redis
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        // One that was killed already is gone.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-const SERVER: &str = "redis-server";
 
 /// What stands between gateways and Redis, and may take its time.
 struct Line {

@@ -172,6 +172,7 @@ pub fn gateway_policy(upstream: UpstreamPolicy, limits: Limits) -> GatewayPolicy
         authentication_failures: Default::default(),
         rates: Vec::new(),
         rate_store: None,
+        session_store: None,
         openapi: Vec::new(),
         behaviour: None,
         clients: ClientsPolicy::default(),

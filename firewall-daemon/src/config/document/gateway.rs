@@ -20,7 +20,7 @@ use crate::config::{
         events::{GatewayEventsDocument, VerdictServiceDocument},
         introspection::IntrospectionDocument,
         jwt::JwtDocument,
-        login::LoginDocument,
+        login::{LoginDocument, SessionStoreDocument},
         rates::{RateLimitDocument, RateStoreDocument},
         routes::RouteDocument,
         tls::{AcmeDocument, CertificateDocument, TlsDocument},
@@ -56,6 +56,7 @@ pub struct GatewayDocument {
     pub routes: Option<Entries<RouteDocument>>,
     pub jwt: Option<Spanned<BTreeMap<Name, JwtDocument>>>,
     pub logins: Option<Spanned<BTreeMap<Name, LoginDocument>>>,
+    pub session_store: Option<Spanned<SessionStoreDocument>>,
     pub consumers: Option<Entries<ConsumerDocument>>,
     pub authentication_failures: Option<Spanned<FailuresDocument>>,
     #[serde(default)]

@@ -8,8 +8,19 @@ use serde_saphyr::Spanned;
 
 use crate::config::{
     document::Entries,
-    scalar::{FilePath, Given, Number, Url},
+    scalar::{Address, FilePath, Given, Name, Number, Url},
 };
+
+/// `gateway.session_store`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionStoreDocument {
+    pub address: Address,
+    pub password: Option<FilePath>,
+    pub prefix: Option<Name>,
+    pub timeout_ms: Option<Number<1, 1_000>>,
+    pub away_max_s: Option<Number<5, 86_400>>,
+}
 
 /// An entry of `gateway.logins`.
 #[derive(Debug, Deserialize)]

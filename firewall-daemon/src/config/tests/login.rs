@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use firewall_gateway::{
     identity::jwt::Algorithm,
-    policy::{AuthenticationPolicy, ClaimHeader, ClientAuthentication, KeyOrigin},
+    policy::{
+        AuthenticationPolicy, ClaimHeader, ClientAuthentication, KeyOrigin, SessionStorePolicy,
+    },
 };
 
 use super::*;
@@ -106,6 +108,34 @@ fn every_key_of_a_login_acts() {
 }
 
 #[test]
+fn sessions_are_shared_where_there_is_a_store() {
+    let with = |store: &str| {
+        gateway(&format!(
+            "{ROUTES}  logins: {{main: {{{LEAST_LOGIN}}}}}\n  session_store: {{{store}}}\n"
+        ))
+    };
+    let store = with("address: '127.0.0.1:6379'").session_store.expect("a store");
+    let policy = SessionStorePolicy {
+        address: "127.0.0.1:6379".parse().unwrap(),
+        password: None,
+        prefix: "seawall".to_owned(),
+        timeout_ms: 50,
+        away_max_s: 300,
+    };
+    assert_eq!((store.policy, store.password), (policy.clone(), None));
+    let all = "address: '[::1]:1', password: p, prefix: x, timeout_ms: 7, away_max_s: 60";
+    let store = with(all).session_store.expect("a store");
+    let expected = SessionStorePolicy {
+        address: "[::1]:1".parse().unwrap(),
+        prefix: "x".to_owned(),
+        timeout_ms: 7,
+        away_max_s: 60,
+        ..policy
+    };
+    assert_eq!((store.policy, store.password), (expected, Some("/etc/seawall/p".into())));
+}
+
+#[test]
 fn what_is_wrong_with_a_login_is_said() {
     let login = |text: &str| format!("{ROUTES}  logins: {{main: {{{text}}}}}\n");
     let least = |text: &str| login(&format!("{LEAST_LOGIN}, {text}"));
@@ -148,6 +178,14 @@ fn what_is_wrong_with_a_login_is_said() {
         (
             least("client_authentication: client_secret_post"),
             "client_authentication: expected client_secret_file beside it, found none",
+        ),
+        (
+            "  routes: [{name: r, path: /, upstream: a}]\n  session_store: {address: '127.0.0.1:1'}\n".to_owned(),
+            "session_store: expected gateway.logins beside it, found none",
+        ),
+        (
+            format!("{}  session_store: {{address: '127.0.0.1:1', away_max_s: 4}}\n", login(LEAST_LOGIN)),
+            "expected a whole number from 5",
         ),
         (routes(""), "logins: expected a route that asks for \"main\", found none"),
         (

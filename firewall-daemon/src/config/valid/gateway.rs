@@ -68,6 +68,7 @@ impl Check<'_> {
         let jwts = self.jwts(gateway.jwt, state)?;
         let logins_place = gateway.logins.as_ref().map_or(place, |logins| logins.referenced);
         let logins = self.logins(gateway.logins, &jwts, state)?;
+        let session_store = self.session_store(gateway.session_store, &logins)?;
         let rates_place = gateway.rate_limits.0.as_ref().map_or(place, |list| list.referenced);
         let rates = self.rate_limits(gateway.rate_limits, gateway.rate_store.is_some())?;
         let rate_store = self.rate_store(gateway.rate_store, &rates)?;
@@ -123,6 +124,7 @@ impl Check<'_> {
             logins,
             rates,
             rate_store,
+            session_store,
             openapi,
             countries,
             consumers,

@@ -121,4 +121,6 @@ pub enum SessionChange {
     Open(Box<SessionRecord>),
     /// Some have ended.
     End(Ending),
+    /// Some have ended on another host, which has told those with which it shares them.
+    EndElsewhere(Ending),
 }

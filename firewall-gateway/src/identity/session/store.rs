@@ -1,9 +1,12 @@
 //! The sessions of a worker. Requests read them without a lock; logins and ends of sessions change them.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-    mpsc::{Receiver, SyncSender, sync_channel},
+use std::{
+    io,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
 };
 
 use arc_swap::{ArcSwap, Guard};
@@ -11,6 +14,7 @@ use arc_swap::{ArcSwap, Guard};
 use super::{
     error::SessionError,
     record::{Ending, SessionChange, SessionRecord, id},
+    shared::Sharing,
 };
 use crate::{
     identity::{
@@ -18,6 +22,7 @@ use crate::{
         table::{Hashed, Tables},
     },
     limits::{KEY_USES_AT_ONCE, SESSION_CHANGES_WAITING_MAX},
+    policy::SessionStorePolicy,
 };
 
 /// A session, and what changes of it.
@@ -26,6 +31,10 @@ pub struct Session {
     record: SessionRecord,
     used_epoch_s: AtomicU64,
     ended: AtomicBool,
+    /// The connection to the store that hosts share on which it was confirmed last.
+    confirmed: AtomicU32,
+    /// When its use was told there last.
+    told_epoch_s: AtomicU64,
 }
 
 impl Hashed for Session {
@@ -39,7 +48,13 @@ impl Session {
     #[must_use]
     pub fn new(record: SessionRecord) -> Self {
         let used_epoch_s = AtomicU64::new(record.used_epoch_s);
-        Self { record, used_epoch_s, ended: AtomicBool::new(false) }
+        Self {
+            record,
+            used_epoch_s,
+            ended: AtomicBool::new(false),
+            confirmed: AtomicU32::new(0),
+            told_epoch_s: AtomicU64::new(0),
+        }
     }
 
     /// What does not change of it.
@@ -73,6 +88,20 @@ impl Session {
         }
     }
 
+    /// The connection to the store that hosts share on which it was confirmed last; 0 for none.
+    #[must_use]
+    pub fn confirmed(&self) -> u32 {
+        self.confirmed.load(Relaxed)
+    }
+
+    /// Whether others are to be told that it is used, once in a period.
+    #[must_use]
+    pub fn told_use(&self, now_epoch_s: u64, period_s: u64) -> bool {
+        let told = self.told_epoch_s.load(Relaxed);
+        now_epoch_s >= told.saturating_add(period_s)
+            && self.told_epoch_s.compare_exchange(told, now_epoch_s, Relaxed, Relaxed).is_ok()
+    }
+
     // Bytes that its texts take.
     fn text_bytes(&self) -> usize {
         let record = &self.record;
@@ -97,6 +126,8 @@ pub struct SessionStore {
     /// What the supervisor is to be told.
     waiting: SyncSender<SessionChange>,
     told: Mutex<Option<Receiver<SessionChange>>>,
+    /// The store that hosts share.
+    sharing: OnceLock<Sharing>,
 }
 
 impl SessionStore {
@@ -111,6 +142,93 @@ impl SessionStore {
             refused: AtomicU64::new(0),
             waiting,
             told: Mutex::new(Some(told)),
+            sharing: OnceLock::new(),
+        }
+    }
+
+    /// Begins to share sessions with other hosts.
+    ///
+    /// # Errors
+    /// The thread for it cannot be started.
+    pub fn share(self: &Arc<Self>, policy: &SessionStorePolicy) -> io::Result<()> {
+        // There is one, and it is begun once.
+        let _second = self.sharing.set(Sharing::start(policy, Arc::downgrade(self))?);
+        Ok(())
+    }
+
+    /// The store that hosts share, where they do.
+    #[must_use]
+    pub fn sharing(&self) -> Option<&Sharing> {
+        self.sharing.get()
+    }
+
+    /// The store that hosts share, where it has to be asked about a session first. One that was idle here may have
+    /// been used elsewhere.
+    #[must_use]
+    pub fn asks(&self, hash: &KeyHash, now_epoch_s: u64) -> Option<&Sharing> {
+        let sharing = self.sharing()?;
+        let tables = self.tables.load();
+        match tables.find(hash) {
+            Some(found) => match found.holds(now_epoch_s) {
+                Ok(()) => !sharing.is_confirmed(found),
+                Err(SessionError::Idle) => true,
+                Err(_) => false,
+            },
+            None => true,
+        }
+        .then_some(sharing)
+    }
+
+    /// Whether nobody can say that a session holds which has not ended here.
+    #[must_use]
+    pub fn is_unconfirmed(&self, hash: &KeyHash, now_epoch_s: u64) -> bool {
+        self.sharing().is_some_and(|sharing| match self.tables.load().find(hash) {
+            Some(found) => found.holds(now_epoch_s).is_ok() && !sharing.is_confirmed(found),
+            None => sharing.is_away(),
+        })
+    }
+
+    /// The store that hosts share has a session: it is used now.
+    pub(super) fn confirm(&self, record: SessionRecord, connection: u32, now_epoch_s: u64) {
+        let confirmed = |session: &Session| {
+            session.confirmed.store(connection, Relaxed);
+            session.used(now_epoch_s);
+        };
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = self.tables.load().find(&record.hash) {
+            confirmed(found);
+            return;
+        }
+        if self.tables.load().count() >= self.max {
+            self.drop_ended(now_epoch_s);
+        }
+        let record = SessionRecord { used_epoch_s: now_epoch_s, ..record };
+        let told = SessionChange::Open(Box::new(record.clone()));
+        if self.tables.load().count() >= self.max || self.waiting.try_send(told).is_err() {
+            self.refused.fetch_add(1, Relaxed);
+            return;
+        }
+        let session = Arc::new(Session::new(record));
+        confirmed(&session);
+        self.tables.store(Arc::new(self.tables.load().with([session])));
+    }
+
+    /// Sessions have ended on another host.
+    pub(super) fn end_elsewhere(&self, ending: Ending) {
+        if self.end(&ending) > 0
+            && self.waiting.try_send(SessionChange::EndElsewhere(ending)).is_err()
+        {
+            tracing::error!("an end of sessions could not be told: too much waits to be told");
+        }
+    }
+
+    /// Others are told of what other hosts were not told yet: another worker takes this one's place.
+    pub fn hand_on(&self) {
+        let untold = self.sharing().map(Sharing::untold).unwrap_or_default();
+        for ending in untold {
+            if self.waiting.try_send(SessionChange::End(ending)).is_err() {
+                tracing::error!("an end of sessions could not be handed on: too much waits");
+            }
         }
     }
 
@@ -150,6 +268,7 @@ impl SessionStore {
     /// Too much waits to be told: they have ended here alone, and whoever asked for it should ask again.
     pub fn close(&self, ending: Ending) -> Result<usize, Full> {
         let ended = self.end(&ending);
+        self.tell(&ending);
         self.waiting.try_send(SessionChange::End(ending)).map_err(|_| Full)?;
         Ok(ended)
     }
@@ -159,6 +278,10 @@ impl SessionStore {
         for change in changes {
             match change {
                 SessionChange::End(ending) => {
+                    self.end(&ending);
+                    self.tell(&ending);
+                }
+                SessionChange::EndElsewhere(ending) => {
                     self.end(&ending);
                 }
                 SessionChange::Open(record) => {
@@ -220,7 +343,14 @@ impl SessionStore {
         (tables.count(), tables.bytes() + texts)
     }
 
-    fn end(&self, ending: &Ending) -> usize {
+    fn tell(&self, ending: &Ending) {
+        if let Some(sharing) = self.sharing() {
+            sharing.end(ending.clone());
+        }
+    }
+
+    /// Ends sessions here, and says how many.
+    pub(super) fn end(&self, ending: &Ending) -> usize {
         // One that is being added is found once it is there.
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let tables = self.tables.load();

@@ -13,8 +13,11 @@ use tokio::{
     sync::oneshot,
 };
 
-use super::{About, Answer, refused::Refused, resp};
-use crate::policy::{RateAlgorithm, RateStorePolicy};
+use super::{About, Answer, refused::Refused};
+use crate::{
+    policy::{RateAlgorithm, RateStorePolicy},
+    redis::{self, resp},
+};
 
 /// See above.
 pub struct Connection {
@@ -29,18 +32,10 @@ impl Connection {
     /// # Errors
     /// It is not there, or refuses.
     pub async fn open(policy: &RateStorePolicy) -> io::Result<Self> {
-        let stream = TcpStream::connect(policy.address).await?;
-        stream.set_nodelay(true)?;
-        let mut stream = BufReader::new(stream);
+        let mut stream = redis::connect(policy.address, policy.password.as_deref()).await?;
         let mut bytes = BytesMut::new();
-        if let Some(password) = &policy.password {
-            resp::command(&mut bytes, &[b"AUTH", password.as_bytes()]);
-        }
         resp::command(&mut bytes, &[b"SCRIPT", b"LOAD", SCRIPT.as_bytes()]);
         stream.write_all(&bytes).await?;
-        if policy.password.is_some() {
-            resp::text(&mut stream).await?;
-        }
         let script = resp::text(&mut stream).await?;
         Ok(Self { stream, script, prefix: policy.prefix.clone() })
     }

@@ -191,6 +191,7 @@ fn policy(certificates: usize, chain: &str) -> GatewayPolicy {
         authentication_failures: Default::default(),
         rates: Vec::new(),
         rate_store: None,
+        session_store: None,
         openapi: Vec::new(),
         behaviour: None,
         clients: crate::policy::ClientsPolicy::default(),

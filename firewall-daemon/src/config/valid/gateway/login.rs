@@ -10,15 +10,15 @@ use firewall_gateway::{
     login::{is_own_path, provider},
     policy::{
         AuthenticationPolicy, ClientAuthentication, CsrfPolicy, JwtPolicy, KeyOrigin, LoginPolicy,
-        RoutePolicy, SecretText,
+        RoutePolicy, SecretText, SessionStorePolicy,
     },
 };
 use serde_saphyr::{Location, Spanned};
 
 use super::jwt::{CONSUMER_CLAIM, LEEWAY_S, REFRESH, STALE_MAX_S, fingerprint};
 use crate::config::{
-    ConfigError, JwtConfig, KeysUrlConfig, LoginConfig,
-    document::login::LoginDocument,
+    ConfigError, JwtConfig, KeysUrlConfig, LoginConfig, SessionStoreConfig,
+    document::login::{LoginDocument, SessionStoreDocument},
     scalar::{Name, Url},
     valid::Check,
 };
@@ -34,6 +34,10 @@ const ALGORITHMS: [Algorithm; 4] =
     [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::EdDSA];
 /// Without it there is no ID token (OpenID Connect Core 1.0, 3.1.2.1).
 const OPENID: &str = "openid";
+const STORE_TIMEOUT_MS: u32 = 50;
+const STORE_PREFIX: &str = "seawall";
+/// Without the store, one that was taken back elsewhere may go on for so long.
+const STORE_AWAY_MAX_S: u32 = 300;
 
 impl Check<'_> {
     pub(super) fn logins(
@@ -67,6 +71,29 @@ impl Check<'_> {
             checked.push(login);
         }
         Ok(checked)
+    }
+
+    /// The store of sessions, which some login needs.
+    pub(super) fn session_store(
+        &self,
+        store: Option<Spanned<SessionStoreDocument>>,
+        logins: &[LoginConfig],
+    ) -> Result<Option<SessionStoreConfig>, ConfigError> {
+        let Some(store) = store else { return Ok(None) };
+        if logins.is_empty() {
+            let message = "session_store: expected gateway.logins beside it, found none";
+            return self.error(store.referenced, message.to_owned());
+        }
+        let SessionStoreDocument { address, password, prefix, timeout_ms, away_max_s } =
+            store.value;
+        let policy = SessionStorePolicy {
+            address: address.0,
+            password: None,
+            prefix: prefix.map_or_else(|| STORE_PREFIX.to_owned(), |prefix| prefix.0),
+            timeout_ms: timeout_ms.map_or(STORE_TIMEOUT_MS, |timeout| timeout.cast()),
+            away_max_s: away_max_s.map_or(STORE_AWAY_MAX_S, |time| time.cast()),
+        };
+        Ok(Some(SessionStoreConfig { policy, password: password.map(|path| self.file(path)) }))
     }
 
     fn login(
