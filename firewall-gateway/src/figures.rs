@@ -57,6 +57,8 @@ pub struct Figures {
     pub logouts_front: u64,
     /// Logouts that a provider told of.
     pub logouts_back: u64,
+    /// Those that a frame of a provider's page asked for.
+    pub logouts_frame: u64,
     /// Requests without a good credential, by reason; the labels are those of `Denied`.
     pub denied: Vec<LabelCount>,
     /// Requests that no rule of their route lets pass, by what did not hold; the labels are those of `Kind`.
@@ -307,6 +309,7 @@ impl Figures {
             (&mut self.logins_completed, other.logins_completed),
             (&mut self.logouts_front, other.logouts_front),
             (&mut self.logouts_back, other.logouts_back),
+            (&mut self.logouts_frame, other.logouts_frame),
             (&mut self.tokens_cached, other.tokens_cached),
             (&mut self.tokens_verified, other.tokens_verified),
             (&mut self.token_keys_wanted, other.token_keys_wanted),

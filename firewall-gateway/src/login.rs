@@ -1,5 +1,5 @@
 //! Logins of people at a provider, and their way out again: pages that the gateway serves itself (OpenID Connect
-//! Core 1.0 with RFC 7636; RP-Initiated and Back-Channel Logout 1.0).
+//! Core 1.0 with RFC 7636; RP-Initiated, Back-Channel and Front-Channel Logout 1.0).
 
 pub mod provider;
 
@@ -65,21 +65,25 @@ pub enum Page {
     Logout,
     /// The provider says that somebody has logged out elsewhere.
     BackChannel,
+    /// A page of the provider's says it, in a frame.
+    FrontChannel,
 }
 
 impl Page {
-    const ALL: [(&str, Self); 4] = [
+    const ALL: [(&str, Self); 5] = [
         ("login", Self::Login),
         ("callback", Self::Callback),
         ("logout", Self::Logout),
         ("backchannel", Self::BackChannel),
+        ("frontchannel", Self::FrontChannel),
     ];
 
-    /// The only method that it is asked with: a link of another site logs nobody out.
+    /// The only method that it is asked with: a link of another site logs nobody out, unless it knows the name of the
+    /// provider's session.
     #[must_use]
     pub fn method(self) -> Method {
         match self {
-            Self::Login | Self::Callback => Method::GET,
+            Self::Login | Self::Callback | Self::FrontChannel => Method::GET,
             Self::Logout | Self::BackChannel => Method::POST,
         }
     }
@@ -163,6 +167,9 @@ impl Logins {
         let (word, name) = target.path.path().strip_prefix(PREFIX)?.split_once('/')?;
         let (_, page) = Page::ALL.into_iter().find(|(known, _)| *known == word)?;
         let login = self.all.iter().find(|login| login.name() == name)?;
+        if page == Page::FrontChannel && !login.policy.front_channel_logout {
+            return None;
+        }
         is_own(&login.policy.origin, &target.host).then_some((login, page))
     }
 

@@ -43,7 +43,11 @@ impl Families<'_> {
         self.counters(
             "gateway_logouts",
             "Logouts by the browser itself, and those that the provider told of",
-            [channel("front", figures.logouts_front), channel("back", figures.logouts_back)],
+            [
+                channel("front", figures.logouts_front),
+                channel("back", figures.logouts_back),
+                channel("frame", figures.logouts_frame),
+            ],
         );
     }
 }

@@ -35,6 +35,7 @@ fn full() -> Snapshot {
     let failed = LabelCount { label: "login_timeout".into(), count: 20 };
     gateway.figures.logins_failed = vec![failed];
     (gateway.figures.logouts_front, gateway.figures.logouts_back) = (21, 22);
+    gateway.figures.logouts_frame = 23;
     gateway.session_changes_lost = 23;
     gateway.figures.cross_site = vec![LabelCount { label: "origin".into(), count: 8 }];
     gateway.figures.sanitised = vec![LabelCount { label: "changed".into(), count: 51 }];
@@ -289,6 +290,7 @@ fn lines() {
         "seawall_gateway_logins_failed_total{reason=\"login_timeout\"} 20",
         "seawall_gateway_logouts_total{channel=\"front\"} 21",
         "seawall_gateway_logouts_total{channel=\"back\"} 22",
+        "seawall_gateway_logouts_total{channel=\"frame\"} 23",
         "seawall_gateway_cross_site_total{reason=\"origin\"} 8",
         "seawall_gateway_validations_total{route=\"users\",verdict=\"refused\"} 32",
         "seawall_gateway_sanitised_total{verdict=\"changed\"} 51",

@@ -40,6 +40,7 @@ pub struct Meter {
     pub logins_completed: AtomicU64,
     pub logouts_front: AtomicU64,
     pub logouts_back: AtomicU64,
+    pub logouts_frame: AtomicU64,
     forbidden: [AtomicU64; Kind::ALL.len()],
     cross_site: [AtomicU64; CrossSite::ALL.len()],
     sanitised: [AtomicU64; sanitise::Verdict::ALL.len()],
@@ -109,6 +110,7 @@ impl Meter {
             logins_completed: AtomicU64::default(),
             logouts_front: AtomicU64::default(),
             logouts_back: AtomicU64::default(),
+            logouts_frame: AtomicU64::default(),
             forbidden: Default::default(),
             cross_site: Default::default(),
             sanitised: Default::default(),
@@ -309,6 +311,7 @@ impl Meter {
             logins_completed: read(&self.logins_completed),
             logouts_front: read(&self.logouts_front),
             logouts_back: read(&self.logouts_back),
+            logouts_frame: read(&self.logouts_frame),
             cross_site: labels(
                 &mut CrossSite::ALL.into_iter().map(CrossSite::label),
                 &self.cross_site,

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use super::{Denied, Identifier, Refused, session::error::SessionError};
 use crate::{limits::FAILURE_SLOTS, policy::FailuresPolicy};
 
 /// A bounded table: who finds no slot displaces the one of its row that failed longest ago.
@@ -152,6 +153,22 @@ impl std::fmt::Debug for Failures {
 /// Two cache lines.
 const ROW_SLOTS: usize = 8;
 const MINUTE_MS: u64 = 60_000;
+
+impl Identifier {
+    /// Whether an address may try once more to name what nobody else knows.
+    ///
+    /// # Errors
+    /// Too often it was nothing.
+    pub fn may_try(&self, address: IpAddr, now: Duration) -> Result<(), Refused> {
+        self.identities.may_try(address, now)
+    }
+
+    /// It was nothing.
+    pub fn tried(&self, address: IpAddr, now: Duration) {
+        let denied = Denied::Session(SessionError::Unknown);
+        self.identities.failed(denied, None, address, now);
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,11 +1,11 @@
 //! The ways out: a browser's own, on which it takes the provider along (RP-Initiated Logout 1.0), and the
-//! provider's word that somebody has logged out elsewhere (Back-Channel Logout 1.0).
+//! provider's word that somebody has logged out elsewhere (Back-Channel and Front-Channel Logout 1.0).
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde_json::Value;
 
-use super::{Login, LoginError, Logins, Visit, sent_to, with_query};
+use super::{Login, LoginError, Logins, Visit, parameters, sent_to, with_query};
 use crate::{
     browser::CrossSite,
     figures::{Meter, one},
@@ -105,6 +105,38 @@ impl Logins {
         let headers = answer.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Ok(answer)
+    }
+}
+
+impl Logins {
+    /// The page `frontchannel`, in a frame of the provider's page. The frame's request has no cookie of ours, as it comes from
+    /// another site: the session is found by the provider's name for it, which nobody else knows.
+    ///
+    /// # Errors
+    /// It names another provider, or no session of the provider's.
+    pub fn see(
+        &self,
+        login: &Login,
+        visit: Visit<'_>,
+        meter: &Meter,
+    ) -> Result<(Response<Bytes>, usize), LoginError> {
+        let given = parameters(visit.query)?;
+        let (issuer, sid) = (given.get("iss"), given.get("sid").filter(|sid| !sid.is_empty()));
+        // Front-Channel Logout 1.0, 2: with one comes the other.
+        let (Some(issuer), Some(sid)) = (issuer, sid) else {
+            return Err(LoginError::ParametersWrong);
+        };
+        if *issuer != login.policy.jwt.issuer {
+            return Err(LoginError::IssuerWrong);
+        }
+        let login_name = login.name().to_owned();
+        let ended = self.end(Ending::ProviderSession { login: login_name, sid: sid.clone() });
+        one(&meter.logouts_frame);
+        tracing::info!(login = login.name(), ended, "a page of the provider's logs somebody out");
+        // The answer says nothing of whether there was one.
+        let mut answer = Response::new(Bytes::new());
+        answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        Ok((answer, ended))
     }
 }
 

@@ -67,6 +67,15 @@ impl Ours<'_> {
                     .map_err(|refused| observation.cross_site(refused))?;
                 logins.leave(self.login, visit, meter)
             }
+            Page::FrontChannel => {
+                let may = client.identifier.may_try(address, now);
+                may.map_err(|refused| observation.nobody(refused))?;
+                let seen = logins.see(self.login, visit, meter);
+                if !matches!(seen, Ok((_, 1..))) {
+                    client.identifier.tried(address, now);
+                }
+                seen.map(|(answer, _)| answer)
+            }
             Page::BackChannel => {
                 let form = form(body, client, fate).await?;
                 logins.hear(self.login, &form, visit, &client.identifier, meter)

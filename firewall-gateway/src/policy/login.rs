@@ -28,6 +28,9 @@ pub struct LoginPolicy {
     pub cookie: String,
     /// A path of ours that a browser is sent to after a logout.
     pub after_logout: String,
+    /// Whether a frame of the provider's page ends sessions.
+    #[serde(default)]
+    pub front_channel_logout: bool,
     /// A session ends that was not used for so long...
     pub idle_timeout_s: u32,
     /// ...and each after so long.

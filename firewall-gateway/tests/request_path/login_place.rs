@@ -69,6 +69,7 @@ pub fn login(name: &str, provider: &Provider, keys: &str) -> LoginPolicy {
         origin: ORIGIN.to_owned(),
         cookie: format!("__Host-session-{name}"),
         after_logout: "/bye".to_owned(),
+        front_channel_logout: false,
         idle_timeout_s: 60,
         absolute_timeout_s: 3_600,
         ca_pem: provider.certificate_pem.clone(),

@@ -47,6 +47,96 @@ fn a_page_of_ours_logs_out_and_no_other() {
 }
 
 #[test]
+fn a_frame_of_the_provider_logs_out_whom_it_names_and_nobody_else() {
+    let place = Place::with(|policy| policy.logins[0].front_channel_logout = true);
+    let cookie = place.log_in(&json!({}));
+    let bystander = place.log_in(&json!({"sid": "p-2", "sub": "u-2"}));
+    let holds =
+        |cookie: &str| status(&place.get("/app/a", &format!("Cookie: {cookie}\r\n"))) == 200;
+    let good = format!("iss={ISSUER}&sid=p-1");
+    // As a frame of another site is fetched, which has no cookie of ours.
+    let frame =
+        "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: iframe\r\n";
+    for (name, method, path, expected, reason) in [
+        ("nothing", "GET", "main".to_owned(), 400, "login_parameters_wrong"),
+        ("no session", "GET", format!("main?iss={ISSUER}"), 400, "login_parameters_wrong"),
+        (
+            "an empty session",
+            "GET",
+            format!("main?iss={ISSUER}&sid="),
+            400,
+            "login_parameters_wrong",
+        ),
+        ("no issuer", "GET", "main?sid=p-1".to_owned(), 400, "login_parameters_wrong"),
+        ("two sessions", "GET", format!("main?{good}&sid=p-2"), 400, "login_parameters_wrong"),
+        (
+            "a long session",
+            "GET",
+            format!("main?iss={ISSUER}&sid={}", "x".repeat(2_049)),
+            400,
+            "login_parameters_wrong",
+        ),
+        (
+            "another issuer",
+            "GET",
+            "main?iss=https://o.test&sid=p-1".to_owned(),
+            400,
+            "login_issuer_wrong",
+        ),
+        (
+            "almost the issuer",
+            "GET",
+            format!("main?iss={ISSUER}/&sid=p-1"),
+            400,
+            "login_issuer_wrong",
+        ),
+        ("posted", "POST", format!("main?{good}"), 405, ""),
+        ("a session that is not there", "GET", format!("main?iss={ISSUER}&sid=p-3"), 200, ""),
+        // Its login does not have it: a path like any other.
+        ("of another login", "GET", format!("names?{good}"), 200, ""),
+    ] {
+        let before = place.world.settled();
+        let answer = place.send(method, &format!("/.seawall/frontchannel/{path}"), frame, "");
+        assert_eq!(status(&answer), expected, "{name}: {answer}");
+        let after = place.world.settled();
+        if !reason.is_empty() {
+            one_request(&before, &after, 400, "h1", "login_failed");
+            let failed = label(&after.logins_failed, reason) - label(&before.logins_failed, reason);
+            assert_eq!(failed, 1, "{name}: {:?}", after.logins_failed);
+        }
+        assert!(holds(&cookie) && holds(&bystander), "{name}");
+    }
+    assert_eq!(
+        place.world.upstream.seen().iter().filter(|seen| seen.contains("frontchannel")).count(),
+        1
+    );
+    let answer = place.send("GET", &format!("/.seawall/frontchannel/main?{good}"), frame, "");
+    assert_eq!(
+        (status(&answer), header(&answer, "cache-control")),
+        (200, Some("no-store")),
+        "{answer}"
+    );
+    assert_eq!([holds(&cookie), holds(&bystander)], [false, true]);
+    let figures = place.world.settled();
+    assert_eq!((figures.logouts_frame, figures.logouts_front, figures.logouts_back), (2, 0, 0));
+}
+
+#[test]
+fn names_of_sessions_are_not_guessed_in_frames() {
+    let place = Place::with(|policy| {
+        policy.logins[0].front_channel_logout = true;
+        policy.authentication_failures.address_per_min = 3;
+    });
+    let ask = |sid: &str| {
+        let path = format!("/.seawall/frontchannel/main?iss={ISSUER}&sid={sid}");
+        status(&place.get(&path, ""))
+    };
+    let cookie = place.log_in(&json!({}));
+    assert_eq!(["a", "b", "c", "d", "p-1"].map(ask), [200, 200, 200, 429, 429]);
+    drop(cookie);
+}
+
+#[test]
 fn a_provider_logs_out_whom_it_names_and_nobody_else() {
     const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
     let place = Place::new();

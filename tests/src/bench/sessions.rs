@@ -153,6 +153,7 @@ fn login(keys: &str) -> LoginPolicy {
         origin: "https://app.example".to_owned(),
         cookie: "__Host-session".to_owned(),
         after_logout: "/".to_owned(),
+        front_channel_logout: false,
         idle_timeout_s: 1_800,
         absolute_timeout_s: 43_200,
         ca_pem: String::new(),

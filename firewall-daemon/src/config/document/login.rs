@@ -8,7 +8,7 @@ use serde_saphyr::Spanned;
 
 use crate::config::{
     document::Entries,
-    scalar::{Address, FilePath, Given, Name, Number, Url},
+    scalar::{Address, FilePath, Flag, Given, Name, Number, Url},
 };
 
 /// `gateway.session_store`.
@@ -45,6 +45,8 @@ pub struct LoginDocument {
     pub headers: Option<Spanned<BTreeMap<String, String>>>,
     pub cookie: Option<Spanned<String>>,
     pub after_logout: Option<Spanned<String>>,
+    #[serde(default)]
+    pub front_channel_logout: Flag,
     pub idle_timeout_s: Option<Number<60, 2_592_000>>,
     pub absolute_timeout_s: Option<Number<300, 2_592_000>>,
 }

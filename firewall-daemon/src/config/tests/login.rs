@@ -38,6 +38,7 @@ fn what_is_left_out_has_its_default() {
         (policy.cookie.as_str(), policy.after_logout.as_str()),
         ("__Host-session-main", "/")
     );
+    assert!(!policy.front_channel_logout);
     assert_eq!((policy.idle_timeout_s, policy.absolute_timeout_s), (1_800, 43_200));
     assert_eq!((jwt.consumer_claim.as_str(), jwt.leeway_s), ("sub", 60));
     let algorithms = [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::EdDSA];
@@ -78,6 +79,7 @@ fn every_key_of_a_login_acts() {
       headers: {X-Mail: email}
       cookie: __Host-me
       after_logout: /bye
+      front_channel_logout: true
       idle_timeout_s: 60
       absolute_timeout_s: 300
 ",
@@ -103,6 +105,7 @@ fn every_key_of_a_login_acts() {
     assert_eq!(jwt.roles_claim.as_deref(), Some("realm_access.roles"));
     assert_eq!(jwt.headers, [ClaimHeader { name: "x-mail".into(), claim: "email".into() }]);
     assert_eq!((policy.cookie.as_str(), policy.after_logout.as_str()), ("__Host-me", "/bye"));
+    assert!(policy.front_channel_logout);
     assert_eq!((policy.idle_timeout_s, policy.absolute_timeout_s), (60, 300));
     assert_eq!(gateway.authentication_failures.address_per_min, 1);
 }

@@ -170,6 +170,7 @@ impl Check<'_> {
             origin: self.origin(login.origin)?,
             cookie: self.session_cookie(&jwt.name, login.cookie)?,
             after_logout: self.after_logout(login.after_logout)?,
+            front_channel_logout: login.front_channel_logout.0,
             idle_timeout_s: login
                 .idle_timeout_s
                 .map_or(IDLE_TIMEOUT_S.min(absolute_timeout_s), |time| time.cast()),
