@@ -1,9 +1,11 @@
-//! What policies add to a request: keys, tokens that are verified and remembered, limits, a schema, all of it.
+//! What policies add to a request: keys, sessions, tokens that are verified and remembered, limits, a schema, all of it.
 //!
 //! A second Seawall with the policies stands in a world of its own, with a backend of its own; within each round
 //! its routes take turns with the plain one. A row is the difference, median of the rounds: what the route costs
 //! less what the same request costs on a route without a policy. `behaviour` is the second one's own plain route
 //! beside the first one's, as it watches all of its routes.
+
+mod session;
 
 use std::{fs, path::PathBuf};
 
@@ -54,6 +56,7 @@ pub fn measure(plain: &Ground, table: &mut Comparison) -> Result<()> {
     let guarded = Guarded::lay()?;
     let mut rows = vec![Pair::of("behaviour_cpu_added", guarded.get("/plain", None))];
     rows.push(Pair::of("api_key_cpu_added", guarded.get("/key", Some(&guarded.key))));
+    rows.push(Pair::of("session_cpu_added", guarded.get("/session", Some(&guarded.session))));
     for ((name, _, cached, _), signer) in ALGORITHMS.iter().zip(&guarded.signers) {
         let header = format!("authorization: Bearer {}", token(signer, name, 0));
         rows.push(Pair::of(
@@ -129,6 +132,8 @@ struct Guarded {
     signers: Vec<Signer>,
     /// A header with a key.
     key: String,
+    /// A header with the cookie of a session.
+    session: String,
     posted: PathBuf,
     authority: Authority,
     world: World,
@@ -146,9 +151,10 @@ impl Guarded {
         let backend = servers::backend(&world, &authority)?;
         let signers: Vec<Signer> =
             ALGORITHMS.iter().map(|(name, kind, ..)| Signer::new(name, *kind)).collect();
+        let session = session::opened(&world, &token(&signers[0], ALGORITHMS[0].0, 0))?;
         let seawall = servers::seawall(&world, &front, PORT, &ways(&signers))?;
         let key = format!("x-api-key: {}", made(&world)?);
-        Ok(Self { seawall, _backend: backend, signers, key, posted, authority, world })
+        Ok(Self { seawall, _backend: backend, signers, key, session, posted, authority, world })
     }
 
     fn get(&self, path: &str, header: Option<&str>) -> Load {
@@ -250,6 +256,7 @@ fn ways(signers: &[Signer]) -> String {
             name = algorithm.to_lowercase()
         ));
     }
+    text.push_str(&session::login());
     text.push_str("  rate_limits:\n");
     for (algorithm, _) in LIMITS {
         // A log remembers what it took: it holds what a second brings.
@@ -270,6 +277,7 @@ fn ways(signers: &[Signer]) -> String {
         "    - {name: consumer, limit: 100000000, window_s: 60, key: [consumer]}\n  routes:\n    \
          - {name: plain, path: /plain, rewrite: /small, upstream: api}\n    \
          - {name: key, path: /key, rewrite: /small, upstream: api, authentication: [{api_key: {}}]}\n    \
+         - {name: session, path: /session, rewrite: /small, upstream: api, authentication: [{session: people}]}\n    \
          - {name: everything, path: /everything, methods: [POST], rewrite: /posted, upstream: api, authentication: [{api_key: {}}], \
          authorise: [{scopes: [orders.write]}], rate_limits: [token_bucket, consumer], validate: {body: ORDER}}\n    \
          - {name: validated, path: /validated, methods: [POST], rewrite: /posted, upstream: api, validate: {body: ORDER}}\n    \

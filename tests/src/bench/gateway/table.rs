@@ -19,8 +19,9 @@ const ASKED: [(&str, f64, Option<f64>); 5] = [
 ];
 
 /// What is asked of a row that no rival has: its value at most.
-const ASKED_ALONE: [(&str, f64); 6] = [
+const ASKED_ALONE: [(&str, f64); 7] = [
     ("api_key_cpu_added", 3.0),
+    ("session_cpu_added", 5.0),
     ("jwt_rs256_cached_cpu_added", 5.0),
     ("jwt_es256_cached_cpu_added", 5.0),
     ("jwt_eddsa_cached_cpu_added", 5.0),
