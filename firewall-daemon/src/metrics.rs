@@ -451,6 +451,11 @@ impl Families<'_> {
             figures.tunnels_idle_closed,
         );
         self.counter(
+            "gateway_tunnels_revoked",
+            "Tunnels closed because the key or session of their client was taken back or is over",
+            figures.tunnels_revoked,
+        );
+        self.counter(
             "gateway_responses_compressed",
             "Answers sent compressed",
             figures.responses_compressed,

@@ -157,6 +157,8 @@ pub struct Figures {
     pub tunnels_active: u64,
     /// Those closed because neither side said anything for too long.
     pub tunnels_idle_closed: u64,
+    /// Those closed because the credential of their client was taken back or is over.
+    pub tunnels_revoked: u64,
     /// Answers sent compressed.
     pub responses_compressed: u64,
     /// Lines of the access log that could not be written.
@@ -333,6 +335,7 @@ impl Figures {
             (&mut self.tunnels_opened, other.tunnels_opened),
             (&mut self.tunnels_active, other.tunnels_active),
             (&mut self.tunnels_idle_closed, other.tunnels_idle_closed),
+            (&mut self.tunnels_revoked, other.tunnels_revoked),
             (&mut self.responses_compressed, other.responses_compressed),
             (&mut self.access_lines_lost, other.access_lines_lost),
             (&mut self.spans_exported, other.spans_exported),

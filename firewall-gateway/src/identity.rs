@@ -16,6 +16,8 @@ pub mod table;
 
 mod denied;
 
+pub mod held;
+
 mod failures;
 
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};

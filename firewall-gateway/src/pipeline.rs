@@ -220,6 +220,11 @@ async fn stages(
         observation.context.identity = Some(recognised.identity);
         told = recognised.headers;
     }
+    // Where no request follows that could be refused.
+    let identity = observation.context.identity.as_ref();
+    let held = protocol
+        .as_ref()
+        .and_then(|_| client.identifier.held(route.place, identity, request.headers()));
     // 8. authorise: may they
     if let Some(authorise) = &route.authorise {
         let asked = authorise::Asked {
@@ -372,10 +377,8 @@ async fn stages(
         headers::to_client(&mut head.headers);
         upgrade::set(&mut head.headers, &protocol);
         let idle = Duration::from_millis(limits.tunnel_idle_timeout_ms);
-        return Ok(Outcome::Tunnel(
-            head,
-            Box::new(Opening { upgraded, lease: answer.lease, idle }),
-        ));
+        let opening = Opening { upgraded, lease: answer.lease, idle, held };
+        return Ok(Outcome::Tunnel(head, Box::new(opening)));
     }
     let (mut head, body) = response.into_parts();
     let follows = takes_trailers || client.protocol == Protocol::Http2;

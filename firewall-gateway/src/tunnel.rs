@@ -1,8 +1,9 @@
 //! Two connections that have left HTTP behind, such as a WebSocket: bytes go both ways until one side
-//! ends, or neither has said anything for too long.
+//! ends, neither has said anything for too long, or the client's credential is taken back.
 
 use std::{
     cell::Cell,
+    future::pending,
     io,
     pin::Pin,
     rc::Rc,
@@ -21,6 +22,7 @@ use tokio::{
 
 use crate::{
     figures::{Meter, one},
+    identity::held::Held,
     limits::TUNNEL_BUFFER_BYTES,
     observe::Observation,
     upstream::Lease,
@@ -34,6 +36,8 @@ pub struct Opening {
     pub lease: Lease,
     /// Without a byte either way.
     pub idle: Duration,
+    /// What its client was recognised by, where that can be taken back.
+    pub held: Option<Box<Held>>,
 }
 
 /// What waits for the client's connection to say its last word of HTTP.
@@ -54,7 +58,7 @@ impl Tunnel {
     /// Carries bytes to the end. `first` came from the client already.
     pub async fn carry<IO: AsyncRead + AsyncWrite + Unpin>(self, client: IO, first: Bytes) {
         let Self { opening, mut observation, active: _active } = self;
-        let Opening { upgraded, lease: _lease, idle } = opening;
+        let Opening { upgraded, lease: _lease, idle, mut held } = opening;
         let Ok(upstream) = upgraded.await else { return };
         let moved = Rc::new(Moved {
             at: Cell::new(Instant::now()),
@@ -66,13 +70,23 @@ impl Tunnel {
         let size = TUNNEL_BUFFER_BYTES;
         {
             let carried = copy_bidirectional_with_sizes(&mut client, &mut upstream, size, size);
-            tokio::pin!(carried);
+            let taken_back = async {
+                match &mut held {
+                    Some(held) => held.taken_back().await,
+                    None => pending().await,
+                }
+            };
+            tokio::pin!(carried, taken_back);
             loop {
                 let deadline = moved.at.get() + idle;
                 tokio::select! {
                     biased;
                     // How it ended says nothing that either side has not seen.
                     _ended = &mut carried => break,
+                    () = &mut taken_back => {
+                        one(&observation.meter().tunnels_revoked);
+                        break;
+                    }
                     () = sleep_until(deadline) => {
                         if moved.at.get() + idle <= Instant::now() {
                             one(&observation.meter().tunnels_idle_closed);

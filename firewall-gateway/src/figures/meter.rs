@@ -79,6 +79,7 @@ pub struct Meter {
     pub tunnels_opened: AtomicU64,
     pub tunnels_active: AtomicU64,
     pub tunnels_idle_closed: AtomicU64,
+    pub tunnels_revoked: AtomicU64,
     pub responses_compressed: AtomicU64,
     pub access_lines_lost: AtomicU64,
 }
@@ -149,6 +150,7 @@ impl Meter {
             tunnels_opened: AtomicU64::default(),
             tunnels_active: AtomicU64::default(),
             tunnels_idle_closed: AtomicU64::default(),
+            tunnels_revoked: AtomicU64::default(),
             responses_compressed: AtomicU64::default(),
             access_lines_lost: AtomicU64::default(),
         }
@@ -391,6 +393,7 @@ impl Meter {
             tunnels_opened: read(&self.tunnels_opened),
             tunnels_active: read(&self.tunnels_active),
             tunnels_idle_closed: read(&self.tunnels_idle_closed),
+            tunnels_revoked: read(&self.tunnels_revoked),
             responses_compressed: read(&self.responses_compressed),
             access_lines_lost: read(&self.access_lines_lost),
             // Likewise: see `Events` and `Router`.

@@ -5,15 +5,26 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     sync::mpsc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use firewall_gateway::{
     figures::Figures,
+    identity::{
+        api_key::store::KeyChange,
+        session::record::{Ending, SessionChange},
+    },
     limits::Limits,
-    policy::{BackendPolicy, DeliveryPolicy},
+    policy::{
+        ApiKeyPolicy, AuthenticationPolicy, BackendPolicy, ConsumerPolicy, DeliveryPolicy,
+        RoutePolicy, UpstreamPolicy,
+    },
 };
 
+use serde_json::json;
+
+use crate::keys::{give, grant};
+use crate::login_place::{Place, now};
 use crate::upstream::Upstream;
 use crate::world::{
     Client, World, gateway_policy, header, read_answer, read_head, route_policy, status,
@@ -88,6 +99,113 @@ fn a_tunnel_in_which_nobody_speaks_is_closed() {
     assert_eq!(world.gateway.figures().tunnels_idle_closed, 1);
 }
 
+/// What a tunnel may take to end that is no longer anybody's.
+const CUT: Duration = Duration::from_millis(100);
+
+#[test]
+fn a_tunnel_ends_with_the_credential_of_its_client() {
+    let (address, _seen) = backend(AGREES);
+    let place = Place::with(|policy| {
+        policy.upstreams = vec![way(address)];
+        let keys = ApiKeyPolicy {
+            header: Some("x-api-key".to_owned()),
+            bearer: false,
+            basic: false,
+            keep: false,
+        };
+        let by_key = RoutePolicy {
+            authentication: vec![AuthenticationPolicy::ApiKey(keys)],
+            ..RoutePolicy::to_upstream("keys", "/keys/*", 0)
+        };
+        policy.routes.insert(0, by_key);
+        policy.routes.iter_mut().for_each(|route| route.upgrades = vec!["websocket".to_owned()]);
+        policy.consumers = vec![ConsumerPolicy {
+            name: "shop".to_owned(),
+            scopes: vec![],
+            roles: vec![],
+            networks: vec![],
+            certificates: vec![],
+        }];
+    });
+    let open = |path: &str, line: &str| {
+        let mut client = place.world.connect();
+        let ask = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+        let head = format!("GET {path} HTTP/1.1\r\nHost: gateway.test\r\n{ask}{line}\r\n");
+        client.write_all(head.as_bytes()).unwrap();
+        let answer = read_head(&mut client);
+        assert_eq!(status(&answer), 101, "{answer}");
+        client
+    };
+    let speaks = |client: &mut Client| {
+        client.write_all(b"a word").unwrap();
+        let mut back = [0; 6];
+        client.read_exact(&mut back).is_ok_and(|()| &back == b"a word")
+    };
+    let keys = [(); 3].map(|()| give(&place.world, grant("shop"), None));
+    let key_line = |place: usize| format!("X-API-Key: {}\r\n", keys[place].reveal());
+    let session = |sid: &str, subject: &str| {
+        let claims = json!({"sid": sid, "sub": subject, "preferred_username": subject});
+        format!("Cookie: {}\r\n", place.log_in(&claims))
+    };
+    let gateway = &place.world.gateway;
+    let sid = |sid: &str| Ending::ProviderSession { login: "main".to_owned(), sid: sid.to_owned() };
+    let ends_at = now() + 2;
+    let mut bystanders =
+        [open("/keys/a", &key_line(2)), open("/app/a", &session("p-3", "eve")), open("/open", "")];
+    for (number, (what, path, line, end, cut)) in [
+        (
+            "a key that is revoked",
+            "/keys/a",
+            key_line(0),
+            &(|| gateway.keys().change(&[KeyChange::Revoke { hash: keys[0].hash() }]))
+                as &dyn Fn(),
+            CUT,
+        ),
+        (
+            "a key whose time is over",
+            "/keys/a",
+            key_line(1),
+            &|| {
+                let hash = keys[1].hash();
+                gateway.keys().change(&[KeyChange::End { hash, ends_epoch_s: ends_at }]);
+            },
+            Duration::from_secs(5),
+        ),
+        (
+            "a session that is taken back",
+            "/app/a",
+            session("p-1", "ada"),
+            &|| gateway.sessions().change(vec![SessionChange::End(Ending::Consumer("ada".into()))]),
+            CUT,
+        ),
+        (
+            "a session that the provider ended",
+            "/app/a",
+            session("p-2", "bob"),
+            &|| gateway.sessions().change(vec![SessionChange::End(sid("p-2"))]),
+            CUT,
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut client = open(path, &line);
+        assert!(speaks(&mut client), "{what}");
+        let begun = Instant::now();
+        end();
+        let mut rest = Vec::new();
+        // The end may come as a reset.
+        let _ended = client.read_to_end(&mut rest);
+        let took = begun.elapsed();
+        eprintln!("{what}: cut after {took:?}");
+        assert!(rest.is_empty() && took < cut, "{what}: {took:?}");
+        until(&place.world, |figures| figures.tunnels_revoked == number as u64 + 1);
+        assert!(bystanders.iter_mut().all(speaks), "{what}");
+    }
+    until(&place.world, |figures| figures.tunnels_active == 3);
+    assert_eq!(place.world.gateway.figures().tunnels_idle_closed, 0);
+}
+
 fn until(world: &World, mut is_so: impl FnMut(&Figures) -> bool) {
     let met = (0..500).any(|_| {
         thread::sleep(Duration::from_millis(10));
@@ -107,6 +225,25 @@ fn world(
     answer: &'static str,
     limits: Limits,
 ) -> (World, mpsc::Receiver<String>) {
+    let (address, seen) = backend(answer);
+    let mut policy = gateway_policy(way(address), limits);
+    let mut route = route_policy("/*");
+    route.upgrades = upgrades.iter().map(|name| (*name).to_owned()).collect();
+    policy.routes = vec![route];
+    (World::serving(Upstream::start("api.internal"), &policy), seen)
+}
+
+fn way(address: SocketAddr) -> UpstreamPolicy {
+    UpstreamPolicy {
+        tls: None,
+        backends: vec![BackendPolicy::new(address)],
+        delivery: DeliveryPolicy::default(),
+        ..upstream_policy(address, "", 16)
+    }
+}
+
+/// Answers each head so, and sends back whatever follows.
+fn backend(answer: &'static str) -> (SocketAddr, mpsc::Receiver<String>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address: SocketAddr = listener.local_addr().unwrap();
     let (heads, seen) = mpsc::channel();
@@ -134,13 +271,5 @@ fn world(
             });
         }
     });
-    let mut way = upstream_policy(address, "", 4);
-    way.tls = None;
-    way.backends = vec![BackendPolicy::new(address)];
-    way.delivery = DeliveryPolicy::default();
-    let mut policy = gateway_policy(way, limits);
-    let mut route = route_policy("/*");
-    route.upgrades = upgrades.iter().map(|name| (*name).to_owned()).collect();
-    policy.routes = vec![route];
-    (World::serving(Upstream::start("api.internal"), &policy), seen)
+    (address, seen)
 }

@@ -11,6 +11,7 @@ use std::{
 use arc_swap::{ArcSwap, Guard};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use super::{
     table::{Grant, Key, NEVER, REVOKED},
@@ -93,6 +94,8 @@ pub struct KeyStore {
     consumers: Consumers,
     grants: Mutex<HashMap<GrantPolicy, Arc<Grant>>>,
     refused: AtomicU64,
+    /// Told when some end.
+    changed: watch::Sender<()>,
 }
 
 impl KeyStore {
@@ -144,6 +147,12 @@ impl KeyStore {
         self.tables.load()
     }
 
+    /// Told when some end.
+    #[must_use]
+    pub fn changed(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
     /// Takes changes over: the next request of any connection meets them. One thread calls it.
     pub fn change(&self, changes: &[KeyChange]) {
         let tables = self.tables.load_full();
@@ -171,6 +180,7 @@ impl KeyStore {
             };
             if let Some(key) = found(hash, &added) {
                 key.end(ends_epoch_s);
+                self.changed.send_replace(());
             }
         }
         if !added.is_empty() {

@@ -75,6 +75,12 @@ impl Key {
         }
     }
 
+    /// When it ends; [`NEVER`] and [`REVOKED`] are no times.
+    #[must_use]
+    pub fn ends_epoch_s(&self) -> u64 {
+        self.ends_epoch_s.load(Relaxed)
+    }
+
     /// It ends at this time; a key never ends later than it was said before.
     pub fn end(&self, ends_epoch_s: u64) {
         self.ends_epoch_s.fetch_min(ends_epoch_s, Relaxed);

@@ -10,6 +10,7 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, Guard};
+use tokio::sync::watch;
 
 use super::{
     error::SessionError,
@@ -128,6 +129,8 @@ pub struct SessionStore {
     told: Mutex<Option<Receiver<SessionChange>>>,
     /// The store that hosts share.
     sharing: OnceLock<Sharing>,
+    /// Told when some end.
+    changed: watch::Sender<()>,
 }
 
 impl SessionStore {
@@ -143,7 +146,14 @@ impl SessionStore {
             waiting,
             told: Mutex::new(Some(told)),
             sharing: OnceLock::new(),
+            changed: watch::Sender::default(),
         }
+    }
+
+    /// Told when some end.
+    #[must_use]
+    pub fn changed(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// Begins to share sessions with other hosts.
@@ -355,10 +365,14 @@ impl SessionStore {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let tables = self.tables.load();
         let end = |session: &Arc<Session>| !session.ended.swap(true, Relaxed);
-        match ending {
+        let ended = match ending {
             Ending::One(hash) => tables.find(hash).map_or(0, |found| usize::from(end(found))),
             all => tables.iter().filter(|one| all.takes(&one.record) && end(one)).count(),
+        };
+        if ended > 0 {
+            self.changed.send_replace(());
         }
+        ended
     }
 
     fn add(&self, record: SessionRecord) {
