@@ -241,6 +241,7 @@ fn every_way_in_which_a_login_fails() {
         E::Timeout,
         E::SessionsFull,
         E::Randomness,
+        E::StoreAway,
         E::LogoutTokenInvalid,
         E::LogoutTokenForeign,
     ] {
