@@ -22,7 +22,7 @@ use crate::{
 /// What an end on one host may take to be met on the other, while the store is there.
 const TOLD: Duration = Duration::from_millis(100);
 /// The whole of an answer that waits for a store that is away: its time-out, and a machine that is busy.
-const ANSWERED: Duration = Duration::from_millis(1_000);
+const ANSWERED: Duration = Duration::from_millis(3_000);
 const TIMEOUT_MS: u32 = 200;
 const AWAY_MAX_S: u32 = 5;
 
