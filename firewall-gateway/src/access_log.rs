@@ -241,6 +241,7 @@ fn value(field: AccessField, record: &Record<'_>) -> Option<String> {
         AccessField::Credential => quoted(&text(&context.identity.as_ref()?.credential)),
         AccessField::Consumer => quoted(&text(&context.identity.as_ref()?.consumer)),
         AccessField::Score => number(context.score?.into()),
+        AccessField::ConsumerScore => number(context.consumer_score?.into()),
         AccessField::UserAgent => quoted(context.details.user_agent.as_deref()?),
         AccessField::Referer => quoted(context.details.referer.as_deref()?),
     })

@@ -1,7 +1,11 @@
-//! What clients are up to: offences of an address are scored with decay, and a score leads to a refusal or a ban.
+//! What clients are up to: offences of an address, and of the consumer that it is, are scored with decay, and a score
+//! leads to a refusal or a ban.
 //!
 //! Scored where every request ends (`observe`), asked before anything is done for the next one. The kernel
-//! bans whom the supervisor says; who came through a proxy cannot be banned alone and is refused here.
+//! bans whom the supervisor says; who came through a proxy cannot be banned alone and is refused here, and so is a
+//! consumer. A consumer answers for requests that were authenticated as its own, and for nothing that merely names it.
+
+pub mod board;
 
 pub mod offence;
 
@@ -17,49 +21,40 @@ use std::{
         Arc, Mutex, PoisonError,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use ipnetwork::IpNetwork;
 
 use self::{
+    board::{Board, Standing},
     offence::{Offence, SignalCount},
-    scores::{Added, Scores},
+    scores::{Added, Refusals, Scores, Whose},
     signal::Signal,
-    tally::{Tally, Verdict},
+    tally::Verdict,
 };
 use crate::{
     events::Events,
     figures::BehaviourFigures,
     identity::Denied,
-    limits::{OFFENCE_PAUSE_MS, OFFENCES_WAITING_MAX},
-    policy::{BehaviourPolicy, ClientsPolicy},
+    limits::{BEHAVIOUR_SLOTS, CONSUMER_SCORE_SLOTS, OFFENCE_PAUSE_MS, OFFENCES_WAITING_MAX},
+    policy::{BehaviourPolicy, ClientsPolicy, RefusalPolicy},
     rejection::Rejection,
 };
 
-/// What is known of all addresses; threads share it.
+/// What is known of all addresses and consumers; threads share it.
 #[derive(Debug)]
 pub struct Behaviour {
     policy: BehaviourPolicy,
     /// Whose offences count for nothing: who is exempt, and proxies, which bring those of others.
     spared: Vec<IpNetwork>,
-    scores: Scores,
+    addresses: Board,
+    consumers: Board,
+    refusals: Refusals,
     started: Instant,
-    tally: Tally,
     offences: SyncSender<Offence>,
     told: Mutex<Option<Receiver<Offence>>>,
     events: Option<Arc<Events>>,
-}
-
-/// How an address stands before a request of it is served.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// Its score, where that is one to watch.
-    pub score: Option<u32>,
-    /// It is refused, and may come again after this time.
-    pub wait: Option<Duration>,
-    /// It would be, in shadow mode.
-    pub would_wait: bool,
 }
 
 /// Who did something.
@@ -71,6 +66,8 @@ pub struct Source<'a> {
     pub direct: bool,
     /// The request; empty where there was none.
     pub request: &'a str,
+    /// Whose credential it showed, where that held.
+    pub consumer: Option<&'a str>,
 }
 
 /// A request that has ended.
@@ -100,9 +97,18 @@ impl Behaviour {
         Self {
             policy: policy.clone(),
             spared: policy.exempt.iter().chain(&clients.trusted_proxies).copied().collect(),
-            scores: Scores::new(policy.half_life_s),
+            addresses: Board::new(
+                Scores::new(policy.half_life_s, BEHAVIOUR_SLOTS),
+                policy.thresholds,
+                policy.shadow,
+            ),
+            consumers: Board::new(
+                Scores::new(policy.half_life_s, CONSUMER_SCORE_SLOTS),
+                policy.consumers.thresholds,
+                policy.shadow,
+            ),
+            refusals: refusals(&policy.refusals),
             started: Instant::now(),
-            tally: Tally::default(),
             offences,
             told: Mutex::new(Some(told)),
             events,
@@ -112,24 +118,13 @@ impl Behaviour {
     /// How an address stands.
     #[must_use]
     pub fn standing(&self, address: IpAddr) -> Standing {
-        let now_ms = self.now_ms();
-        let known = self.scores.known(address, now_ms);
-        let refused_ms = known.until_ms.saturating_sub(now_ms);
-        let score =
-            (known.score >= f64::from(self.policy.watch)).then_some(known.score.round() as u32);
-        let challenge = f64::from(self.policy.challenge);
-        if refused_ms == 0 && known.score < challenge {
-            return Standing { score, wait: None, would_wait: false };
-        }
-        if self.policy.shadow {
-            self.tally.verdict(Verdict::WouldChallenge);
-            return Standing { score, wait: None, would_wait: true };
-        }
-        self.tally.verdict(Verdict::Challenged);
-        // A moment later it is below.
-        let falls_ms = self.scores.falls_in_ms(known.score, challenge).saturating_add(1);
-        let wait = Some(Duration::from_millis(refused_ms.max(falls_ms)));
-        Standing { score, wait, would_wait: false }
+        self.addresses.standing(Whose::Address(address), self.now_ms())
+    }
+
+    /// How a consumer stands, whose credential a request showed.
+    #[must_use]
+    pub fn consumer_standing(&self, consumer: &str) -> Standing {
+        self.consumers.standing(Whose::Consumer(consumer), self.now_ms())
     }
 
     /// A request has ended, in whatever way: most of them say nothing of their client.
@@ -139,58 +134,78 @@ impl Behaviour {
             None if ended.offences.contains(&ended.status) => Signal::of_status(ended.status),
             None => None,
         };
-        if let Some(signal) = signal {
-            self.did(source, signal);
+        let refused =
+            matches!(ended.rejection, Some(Rejection::Challenged | Rejection::ConsumerRefused));
+        match signal {
+            // The address does nothing wrong by that: others of the consumer brought it there.
+            Some(signal) if ended.rejection == Some(Rejection::ConsumerRefused) => {
+                self.consumer_did(source, signal);
+            }
+            Some(signal) => self.did(source, signal),
+            None => {}
         }
         // A path that we serve is no scanner's.
-        if (400..500).contains(&ended.status)
-            && ended.rejection != Some(Rejection::Challenged)
-            && self.is_scanned(ended.path)
-        {
+        if (400..500).contains(&ended.status) && !refused && self.is_scanned(ended.path) {
             self.did(source, Signal::ScannerPath);
         }
     }
 
-    /// A client did something.
+    /// A client did something. Where it is known whose it is, that consumer answers for it, and the address beside it
+    /// where it is its own: behind a proxy it may be anyone's.
     pub fn did(&self, source: &Source<'_>, signal: Signal) {
+        if source.consumer.is_none() {
+            return self.address_did(source, signal);
+        }
+        let scored = self.consumer_did(source, signal);
+        if scored && source.direct {
+            self.address_did(source, signal);
+        }
+    }
+
+    /// Whether it counts: not of a consumer that is exempt, nor of an address that is.
+    fn consumer_did(&self, source: &Source<'_>, signal: Signal) -> bool {
+        let Some(consumer) = source.consumer else { return false };
+        let weight = self.weight(signal);
+        let exempt = self.policy.consumers.exempt.iter().any(|exempt| exempt == consumer);
+        if weight == 0 || exempt || self.is_exempt(source.address) {
+            return false;
+        }
+        let (whose, now_ms) = (Whose::Consumer(consumer), self.now_ms());
+        let Some(added) = self.consumers.add(whose, signal, weight, now_ms) else { return true };
+        if let Some(signals) = self.consumers.decide(&added, now_ms, &self.refusals) {
+            let verdict = if self.policy.shadow { Verdict::WouldRefuse } else { Verdict::Refused };
+            self.consumers.verdict(verdict);
+            if let Some(events) = &self.events {
+                let offence = offence(source, &added, signals);
+                events.offended(&offence, Some(consumer), verdict.label());
+            }
+            tracing::debug!(consumer, shadow = self.policy.shadow, "refused for what it did");
+        }
+        true
+    }
+
+    fn address_did(&self, source: &Source<'_>, signal: Signal) {
         let address = source.address.to_canonical();
-        let weight = self.policy.weights.get(signal as usize).copied().unwrap_or_default();
+        let weight = self.weight(signal);
         if weight == 0 || self.spared.iter().any(|network| network.contains(address)) {
             return;
         }
-        self.tally.signal(signal);
         let now_ms = self.now_ms();
-        let Some(added) = self.scores.add(address, signal, weight, now_ms) else { return };
-        let crosses = |threshold: u32| {
-            added.before < f64::from(threshold) && added.after >= f64::from(threshold)
-        };
-        if crosses(self.policy.watch) {
-            self.tally.verdict(Verdict::Watched);
-        }
-        if added.after >= f64::from(self.policy.ban) {
+        if let Some(added) = self.addresses.add(Whose::Address(address), signal, weight, now_ms) {
             self.decide(source, &added, now_ms);
         }
     }
 
     fn decide(&self, source: &Source<'_>, added: &Added, now_ms: u64) {
         // Where the ban comes no packet arrives; where it does not, the next offences ask again after this.
-        let for_ms = if source.direct {
-            OFFENCE_PAUSE_MS
-        } else {
-            self.policy.refuse_s.saturating_mul(1_000)
-        };
-        let Some(seen) = self.scores.decide(added, now_ms, for_ms) else { return };
-        let signals = seen.into_iter().map(|(signal, count)| SignalCount { signal, count });
-        let offence = Offence {
-            address: source.address.to_canonical(),
-            score: added.after.round() as u32,
-            signals: signals.collect(),
-            request: source.request.to_owned(),
-        };
+        let pause = Refusals::of(OFFENCE_PAUSE_MS);
+        let refusals = if source.direct { &pause } else { &self.refusals };
+        let Some(signals) = self.addresses.decide(added, now_ms, refusals) else { return };
+        let offence = offence(source, added, signals);
         let tell = |verdict: Verdict| {
-            self.tally.verdict(verdict);
+            self.addresses.verdict(verdict);
             if let Some(events) = &self.events {
-                events.offended(&offence, verdict.label());
+                events.offended(&offence, None, verdict.label());
             }
         };
         if !source.direct {
@@ -204,6 +219,15 @@ impl Behaviour {
         tell(if told { Verdict::Reported } else { Verdict::Lost });
     }
 
+    fn weight(&self, signal: Signal) -> u32 {
+        self.policy.weights.get(signal as usize).copied().unwrap_or_default()
+    }
+
+    fn is_exempt(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.policy.exempt.iter().any(|network| network.contains(address))
+    }
+
     /// Whom the supervisor is to be told of; once.
     pub fn offences(&self) -> Option<Receiver<Offence>> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).take()
@@ -212,8 +236,10 @@ impl Behaviour {
     /// What was counted.
     #[must_use]
     pub fn figures(&self) -> BehaviourFigures {
-        let (addresses, displaced) = self.scores.counts();
-        self.tally.figures(addresses, displaced)
+        BehaviourFigures {
+            addresses: self.addresses.figures(),
+            consumers: self.consumers.figures(),
+        }
     }
 
     fn is_scanned(&self, path: &str) -> bool {
@@ -227,6 +253,25 @@ impl Behaviour {
 
     fn now_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+fn refusals(policy: &RefusalPolicy) -> Refusals {
+    let ms = |time_s: u64| time_s.saturating_mul(1_000);
+    Refusals {
+        first_ms: ms(policy.first_s),
+        factor: policy.factor,
+        longest_ms: ms(policy.longest_s),
+        remember_ms: ms(policy.remember_s),
+    }
+}
+
+fn offence(source: &Source<'_>, added: &Added, signals: Vec<SignalCount>) -> Offence {
+    Offence {
+        address: source.address.to_canonical(),
+        score: added.after.round() as u32,
+        signals,
+        request: source.request.to_owned(),
     }
 }
 

@@ -101,6 +101,8 @@ pub struct RequestContext {
     pub rejection: Option<Rejection>,
     /// The score of its address, where that is one to watch.
     pub score: Option<u32>,
+    /// That of its consumer, likewise.
+    pub consumer_score: Option<u32>,
     /// When the client may try again, where that is known.
     pub retry_after: Option<Duration>,
     /// Methods that are served where this one is not.

@@ -161,10 +161,10 @@ impl Events {
         }
     }
 
-    /// A client has the score of a ban; `outcome` says what that leads to.
-    pub fn offended(&self, offence: &Offence, outcome: &'static str) {
+    /// A client has the score of a ban, or the consumer that it is; `outcome` says what that leads to.
+    pub fn offended(&self, offence: &Offence, consumer: Option<&str>, outcome: &'static str) {
         if self.decisions.contain(Decision::Offended) {
-            self.queue.push(Event::of_client(offence.clone(), outcome));
+            self.queue.push(Event::of_client(offence.clone(), consumer, outcome));
         }
     }
 

@@ -16,7 +16,7 @@ mod standing;
 
 use serde::{Deserialize, Serialize};
 
-pub use behaviour::BehaviourFigures;
+pub use behaviour::{BehaviourFigures, ScoreFigures};
 pub(crate) use cells::{BackendCells, InFlight};
 pub use events::{SinkFigures, VerdictFigures};
 pub use meter::Meter;
@@ -361,7 +361,7 @@ impl Figures {
         for store in [&mut self.rate_store, &mut self.session_store].into_iter().flatten() {
             store.up = 0;
         }
-        self.behaviour.addresses = 0;
+        self.behaviour.retire();
         for backend in &mut self.backends {
             backend.in_flight = 0;
         }

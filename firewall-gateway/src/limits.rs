@@ -533,6 +533,8 @@ pub const CREDENTIAL_BYTES_MAX: usize = 1_024;
 pub const FAILURE_SLOTS: usize = 65_536;
 /// Slots of the table of scores: 40 bytes each, 5 MiB, where behaviour is scored.
 pub const BEHAVIOUR_SLOTS: usize = 131_072;
+/// Slots of the table of consumers' scores: 40 bytes each, 640 KiB.
+pub const CONSUMER_SCORE_SLOTS: usize = 16_384;
 /// Offences that wait for the supervisor: some 300 bytes each. Of one more it is not told; who offends again is
 /// told of again.
 pub const OFFENCES_WAITING_MAX: usize = 4_096;
@@ -546,6 +548,8 @@ pub const SCANNER_PATHS_MAX: usize = 64;
 pub const SCANNER_PATH_BYTES_MAX: usize = 128;
 /// Networks whose offences count for nothing: each offence is held against all of them.
 pub const EXEMPT_MAX: usize = 64;
+/// The longest name of a consumer that is exempt.
+pub const EXEMPT_CONSUMER_BYTES_MAX: usize = 256;
 /// How often a worker that drains looks whether it has.
 pub const DRAIN_BEAT_MS: u64 = 10;
 /// Limits of rates in a configuration: their figures travel each second.

@@ -11,7 +11,10 @@ use http::{Method, Uri};
 use crate::{
     access_log::{AccessLog, Details, Record},
     authorise::Forbidden,
-    behaviour::{Behaviour, Ended, Source},
+    behaviour::{
+        Behaviour, Ended, Source,
+        board::{Standing, Turn},
+    },
     body::BodyFate,
     browser::CrossSite,
     clients::{addresses::Seat, forwarded::Origin},
@@ -104,6 +107,7 @@ impl Observation {
                 upstream_duration: None,
                 rejection: None,
                 score: None,
+                consumer_score: None,
                 retry_after: None,
                 allow: None,
                 detail: None,
@@ -225,6 +229,24 @@ impl Observation {
         if verdict == Verdict::Refused { Err(Rejection::AnswerInvalid) } else { Ok(()) }
     }
 
+    /// Its address or its consumer stands so.
+    ///
+    /// # Errors
+    /// It is refused for that, as `rejection` says.
+    pub fn stands(&mut self, standing: &Standing, rejection: Rejection) -> Result<(), Rejection> {
+        match standing.turn {
+            Turn::Served => Ok(()),
+            Turn::Spared => {
+                self.due.shadow("behaviour".into());
+                Ok(())
+            }
+            Turn::Challenged(wait) | Turn::Refused(wait) => {
+                self.context.retry_after = Some(wait);
+                Err(rejection)
+            }
+        }
+    }
+
     /// The status of the answer is known.
     pub fn status(&mut self, status: u16) {
         self.status = Some(status);
@@ -286,6 +308,7 @@ impl Observation {
             address: context.origin.client,
             direct: self.direct && context.origin.proxies.is_empty(),
             request: context.id.as_str(),
+            consumer: context.identity.as_ref().map(|identity| &*identity.consumer),
         };
         behaviour.ended(
             &source,

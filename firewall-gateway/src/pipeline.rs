@@ -126,13 +126,7 @@ async fn stages(
     if let Some(behaviour) = &client.behaviour {
         let standing = behaviour.standing(from);
         observation.context.score = standing.score;
-        if standing.would_wait {
-            observation.due.shadow("behaviour".into());
-        }
-        if let Some(wait) = standing.wait {
-            observation.context.retry_after = Some(wait);
-            return Err(Rejection::Challenged);
-        }
+        observation.stands(&standing, Rejection::Challenged)?;
     }
     let seat = client.clients.request(from, &client.meter).map_err(|_| {
         observation.context.retry_after = Some(Duration::ZERO);
@@ -217,7 +211,15 @@ async fn stages(
     let recognised = recognised.map_err(|refused| observation.nobody(refused))?;
     let mut told = Vec::new();
     if let Some(recognised) = recognised {
-        observation.context.identity = Some(recognised.identity);
+        // behaviour: what was done as this consumer before, from whatever address
+        if let Some(behaviour) = &client.behaviour {
+            let standing = behaviour.consumer_standing(&recognised.identity.consumer);
+            observation.context.consumer_score = standing.score;
+            observation.context.identity = Some(recognised.identity);
+            observation.stands(&standing, Rejection::ConsumerRefused)?;
+        } else {
+            observation.context.identity = Some(recognised.identity);
+        }
         told = recognised.headers;
     }
     // Where no request follows that could be refused.

@@ -50,7 +50,7 @@ pub use self::{
     access_log::AccessLogPolicy,
     answer::AnswerPolicy,
     authorise::{Day, OwnerPolicy, RulePolicy, TimePolicy},
-    behaviour::BehaviourPolicy,
+    behaviour::{BehaviourPolicy, ConsumerScorePolicy, RefusalPolicy, Thresholds},
     browser::{CookiePolicy, CorsPolicy, CsrfPolicy, CsrfTokenPolicy, SameSite},
     clients::{AddressHeader, ClientsPolicy, ProxyProtocol, RequestRate},
     delivery::{

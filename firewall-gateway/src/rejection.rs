@@ -59,11 +59,12 @@ pub enum Rejection {
     LoginFailed,
     LoginUnavailable,
     IntrospectionUnavailable,
+    ConsumerRefused,
 }
 
 impl Rejection {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Rejection; 51] = [
+    pub const ALL: [Rejection; 52] = [
         Rejection::RequestMalformed,
         Rejection::FramingAmbiguous,
         Rejection::HostMissing,
@@ -115,6 +116,7 @@ impl Rejection {
         Rejection::LoginFailed,
         Rejection::LoginUnavailable,
         Rejection::IntrospectionUnavailable,
+        Rejection::ConsumerRefused,
     ];
 
     /// The value of the metric label and of the access log's `rejection`.
@@ -395,6 +397,12 @@ impl Rejection {
                 "introspection_unavailable",
                 "Service unavailable",
                 "The credential could not be checked. Try again shortly.",
+            ),
+            Self::ConsumerRefused => (
+                429,
+                "consumer_refused",
+                "Too many requests",
+                "Too many of your requests could not be served. Try again later.",
             ),
             Self::Forbidden => {
                 (403, "forbidden", "Forbidden", "You may not do this at this address.")

@@ -7,29 +7,50 @@ use crate::status::{GatewayStatus, Snapshot};
 
 impl Families<'_> {
     pub(super) fn behaviour(&mut self, snapshot: &Snapshot, gateway: &GatewayStatus) {
-        let behaviour = &gateway.figures.behaviour;
+        let (addresses, consumers) =
+            (&gateway.figures.behaviour.addresses, &gateway.figures.behaviour.consumers);
         let rows = |name: &'static str, rows: &[LabelCount]| -> Vec<(Labels, u64)> {
             rows.iter().map(|row| (vec![(name, row.label.clone())], row.count)).collect()
         };
         self.counters(
             "gateway_offences",
             "Offences of clients whose behaviour is scored",
-            rows("signal", &behaviour.signals),
+            rows("signal", &addresses.signals),
         );
         self.counters(
             "gateway_offenders",
             "What scores led to: addresses that are watched, requests that were refused, bans that were asked for",
-            rows("verdict", &behaviour.verdicts),
+            rows("verdict", &addresses.verdicts),
         );
         self.gauge(
             "gateway_offender_addresses",
             "Slots of the table of scores that are in use",
-            behaviour.addresses,
+            addresses.scored,
         );
         self.counter(
             "gateway_offenders_displaced",
             "Addresses with a score that had to leave the full table for others",
-            behaviour.displaced,
+            addresses.displaced,
+        );
+        self.counters(
+            "gateway_consumer_offences",
+            "Offences in requests that were authenticated as a consumer's",
+            rows("signal", &consumers.signals),
+        );
+        self.counters(
+            "gateway_consumer_offenders",
+            "What scores of consumers led to: consumers that are watched or refused for a time, requests that were refused",
+            rows("verdict", &consumers.verdicts),
+        );
+        self.gauge(
+            "gateway_offender_consumers",
+            "Slots of the table of consumers' scores that are in use",
+            consumers.scored,
+        );
+        self.counter(
+            "gateway_offender_consumers_displaced",
+            "Consumers with a score that had to leave the full table for others",
+            consumers.displaced,
         );
         self.counters(
             "gateway_bans",

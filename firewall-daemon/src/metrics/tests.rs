@@ -8,8 +8,8 @@ use std::{
 
 use firewall_gateway::figures::{
     BackendFigures, BackendStanding, BehaviourFigures, CanaryFigures, LabelCount, MirrorFigures,
-    RateFigures, RequestCount, RolloutFigures, RouteFigures, SinkFigures, SplitFigures,
-    StoreFigures, UpstreamStanding, VerdictFigures,
+    RateFigures, RequestCount, RolloutFigures, RouteFigures, ScoreFigures, SinkFigures,
+    SplitFigures, StoreFigures, UpstreamStanding, VerdictFigures,
 };
 use serde_json::Value;
 
@@ -75,12 +75,13 @@ fn full() -> Snapshot {
         Some(StoreFigures { up: 1, calls: 41, failures: 42, unasked: 43 });
     (gateway.figures.tokens_cached, gateway.figures.tokens_verified) = (10, 9);
     gateway.figures.token_keys_wanted = 3;
-    gateway.figures.behaviour = BehaviourFigures {
+    let scores = ScoreFigures {
         signals: vec![LabelCount { label: "not_found".into(), count: 4 }],
         verdicts: vec![LabelCount { label: "challenged".into(), count: 3 }],
-        addresses: 2,
+        scored: 2,
         displaced: 1,
     };
+    gateway.figures.behaviour = BehaviourFigures { addresses: scores.clone(), consumers: scores };
     gateway.figures.http2_floods = vec![LabelCount { label: "ping".into(), count: 2 }];
     gateway.figures.upstream_failures = vec![LabelCount { label: "refused".into(), count: 1 }];
     gateway.figures.upstreams =

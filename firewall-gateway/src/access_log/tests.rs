@@ -117,6 +117,7 @@ fn lines() {
             upstream_duration: Some(Duration::from_micros(4)),
             rejection: Some(Rejection::UpstreamFailed),
             score: None,
+            consumer_score: None,
             retry_after: None,
             allow: None,
             detail: None,

@@ -1,4 +1,4 @@
-//! The scores of addresses: one bounded table for all threads, and no lock.
+//! Scores of addresses, or of consumers: a bounded table for all threads, and no lock.
 //!
 //! A score is one word, its time and its value together, so that decay and the next offence are one change. Whose
 //! a slot is stands apart, eight in a cache line: a client that never offended costs a look at one.
@@ -10,7 +10,6 @@ use std::{
 };
 
 use super::signal::Signal;
-use crate::limits::BEHAVIOUR_SLOTS;
 
 /// A bounded table: who finds no slot displaces the one of its row with the lowest score.
 pub struct Scores {
@@ -27,13 +26,49 @@ struct Row {
     /// Whose each slot is; 0 is nobody's.
     owners: [AtomicU64; ROW_SLOTS],
     scores: [AtomicU64; ROW_SLOTS],
-    /// Until when its address is refused whatever its score, in milliseconds.
-    until_ms: [AtomicU64; ROW_SLOTS],
+    /// Until when it is refused whatever its score, and the how manieth time in a row that is.
+    refused: [AtomicU64; ROW_SLOTS],
     /// How often each signal was seen, a byte each.
     seen: [[AtomicU64; SEEN_WORDS]; ROW_SLOTS],
 }
 
-/// What is known of an address.
+/// Whose a score is.
+#[derive(Clone, Copy, Debug)]
+pub enum Whose<'a> {
+    /// An IPv4 address', or an IPv6 /64's.
+    Address(IpAddr),
+    /// A consumer's, by its name.
+    Consumer(&'a str),
+}
+
+/// For how long somebody is refused: longer each time in a row.
+#[derive(Clone, Copy, Debug)]
+pub struct Refusals {
+    /// The first time.
+    pub first_ms: u64,
+    /// Each further time takes so many times as long as the one before...
+    pub factor: u32,
+    /// ...and no longer than this.
+    pub longest_ms: u64,
+    /// So long after its end a time still counts as one before.
+    pub remember_ms: u64,
+}
+
+impl Refusals {
+    /// The same time each time.
+    #[must_use]
+    pub const fn of(for_ms: u64) -> Self {
+        Self { first_ms: for_ms, factor: 1, longest_ms: for_ms, remember_ms: 0 }
+    }
+
+    fn for_ms(&self, before: u64) -> u64 {
+        let times = u32::try_from(before).unwrap_or(u32::MAX);
+        let factor = u64::from(self.factor).saturating_pow(times);
+        self.first_ms.saturating_mul(factor).min(self.longest_ms)
+    }
+}
+
+/// What is known of somebody.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Known {
     /// Its score at this moment.
@@ -59,13 +94,9 @@ struct Place {
 }
 
 impl Scores {
-    /// Nobody has offended yet.
+    /// Nobody has offended yet; so many have room.
     #[must_use]
-    pub fn new(half_life_s: u32) -> Self {
-        Self::sized(half_life_s, BEHAVIOUR_SLOTS)
-    }
-
-    fn sized(half_life_s: u32, slots: usize) -> Self {
+    pub fn new(half_life_s: u32, slots: usize) -> Self {
         Self {
             half_life_ms: f64::from(half_life_s.max(1)) * 1e3,
             rows: (0..slots / ROW_SLOTS).map(|_| Row::default()).collect(),
@@ -75,20 +106,20 @@ impl Scores {
         }
     }
 
-    /// What is known of an address; nothing of most, which costs a look at one cache line.
+    /// What is known of somebody; nothing of most, which costs a look at one cache line.
     #[must_use]
-    pub fn known(&self, address: IpAddr, now_ms: u64) -> Known {
+    pub fn known(&self, whose: Whose<'_>, now_ms: u64) -> Known {
         if self.used.load(Relaxed) == 0 {
             return Known::default();
         }
-        let (row, owner) = self.row(address);
+        let (row, owner) = self.row(whose);
         let Some(slots) = self.rows.get(row) else { return Known::default() };
         let Some(slot) = slots.owners.iter().position(|one| one.load(Relaxed) == owner) else {
             return Known::default();
         };
         let word =
             |words: &[AtomicU64; ROW_SLOTS]| words.get(slot).map_or(0, |it| it.load(Relaxed));
-        let until_ms = word(&slots.until_ms);
+        let until_ms = at_ms(word(&slots.refused));
         Known {
             score: self.decayed(word(&slots.scores), now_ms),
             until_ms: if until_ms > now_ms { until_ms } else { 0 },
@@ -96,8 +127,8 @@ impl Scores {
     }
 
     /// Adds an offence of this weight.
-    pub fn add(&self, address: IpAddr, signal: Signal, weight: u32, now_ms: u64) -> Option<Added> {
-        let place = self.place(address, now_ms)?;
+    pub fn add(&self, whose: Whose<'_>, signal: Signal, weight: u32, now_ms: u64) -> Option<Added> {
+        let place = self.place(whose, now_ms)?;
         let row = self.rows.get(place.row)?;
         let score = row.scores.get(place.slot)?;
         let next = |word: u64| {
@@ -119,13 +150,25 @@ impl Scores {
         Some(Added { before, after: before + f64::from(weight), place })
     }
 
-    /// Refuses the address from now on for a time, and begins its score anew. Says what it did where it was not
-    /// refused yet: one of many threads that see the same score decides.
-    pub fn decide(&self, added: &Added, now_ms: u64, for_ms: u64) -> Option<Vec<(Signal, u8)>> {
+    /// Refuses from now on for a time, and begins the score anew. Says what was done where it was not refused
+    /// yet: one of many threads that see the same score decides.
+    pub fn decide(
+        &self,
+        added: &Added,
+        now_ms: u64,
+        refusals: &Refusals,
+    ) -> Option<Vec<(Signal, u8)>> {
         let row = self.rows.get(added.place.row)?;
-        let until = row.until_ms.get(added.place.slot)?;
-        let next = |until_ms: u64| (until_ms <= now_ms).then(|| now_ms.saturating_add(for_ms));
-        until.fetch_update(Relaxed, Relaxed, next).ok()?;
+        let refused = row.refused.get(added.place.slot)?;
+        let next = |word: u64| {
+            let (until_ms, times) = (at_ms(word), word & VALUE_MASK);
+            let remembered = until_ms.saturating_add(refusals.remember_ms) > now_ms;
+            let before = if remembered { times } else { 0 };
+            let until_ms_next = now_ms.saturating_add(refusals.for_ms(before)).min(AT_MAX_MS);
+            let word = until_ms_next << VALUE_BITS | (before + 1).min(VALUE_MASK);
+            (until_ms <= now_ms).then_some(word)
+        };
+        refused.fetch_update(Relaxed, Relaxed, next).ok()?;
         row.scores.get(added.place.slot)?.store(packed(0.0, now_ms), Relaxed);
         let seen = row.seen.get(added.place.slot)?.each_ref().map(|one| one.swap(0, Relaxed));
         let count = |signal: Signal| {
@@ -158,9 +201,9 @@ impl Scores {
         score * (-(passed_ms as f64) / self.half_life_ms).exp2()
     }
 
-    /// The slot of an address, found, free, or taken from the one with the lowest score that is not refused.
-    fn place(&self, address: IpAddr, now_ms: u64) -> Option<Place> {
-        let (row, owner) = self.row(address);
+    /// The slot of somebody, found, free, or taken from the one with the lowest score that is not refused.
+    fn place(&self, whose: Whose<'_>, now_ms: u64) -> Option<Place> {
+        let (row, owner) = self.row(whose);
         let slots = self.rows.get(row)?;
         if let Some(slot) = slots.owners.iter().position(|one| one.load(Relaxed) == owner) {
             return Some(Place { row, slot });
@@ -169,7 +212,7 @@ impl Scores {
             let word = |words: &[AtomicU64; ROW_SLOTS]| {
                 words.get(slot).map_or(0, |word| word.load(Relaxed))
             };
-            let refused = word(&slots.until_ms) > now_ms;
+            let refused = at_ms(word(&slots.refused)) > now_ms;
             (word(&slots.owners), refused, self.decayed(word(&slots.scores), now_ms))
         };
         let (slot, (before, refused, score)) =
@@ -182,7 +225,7 @@ impl Scores {
         // Two threads may displace each other here: one offence is forgotten, once.
         slots.owners.get(slot)?.store(owner, Relaxed);
         slots.scores.get(slot)?.store(packed(0.0, now_ms), Relaxed);
-        slots.until_ms.get(slot)?.store(0, Relaxed);
+        slots.refused.get(slot)?.store(0, Relaxed);
         for seen in slots.seen.get(slot)? {
             seen.store(0, Relaxed);
         }
@@ -195,10 +238,15 @@ impl Scores {
     }
 
     // An IPv6 host has a /64 to itself and could come from any address in it.
-    fn row(&self, address: IpAddr) -> (usize, u64) {
-        let hash = match address.to_canonical() {
-            IpAddr::V4(address) => self.hasher.hash_one((4u8, u64::from(address.to_bits()))),
-            IpAddr::V6(address) => self.hasher.hash_one((6u8, (address.to_bits() >> 64) as u64)),
+    fn row(&self, whose: Whose<'_>) -> (usize, u64) {
+        let hash = match whose {
+            Whose::Address(address) => match address.to_canonical() {
+                IpAddr::V4(address) => self.hasher.hash_one((4u8, u64::from(address.to_bits()))),
+                IpAddr::V6(address) => {
+                    self.hasher.hash_one((6u8, (address.to_bits() >> 64) as u64))
+                }
+            },
+            Whose::Consumer(name) => self.hasher.hash_one(name),
         };
         // 0 is nobody's; the lowest bit is always set.
         ((hash >> 1) as usize % self.rows.len().max(1), hash | 1)
@@ -231,6 +279,7 @@ const ROW_SLOTS: usize = 8;
 const SEEN_WORDS: usize = Signal::ALL.len().div_ceil(8);
 const VALUE_BITS: u32 = 24;
 const VALUE_MASK: u64 = (1 << VALUE_BITS) - 1;
+const AT_MAX_MS: u64 = u64::MAX >> VALUE_BITS;
 /// A score is kept to this part of one: it may be 262,143 at most.
 const PARTS: f64 = 64.0;
 /// Below it, nothing is left of what was done.

@@ -20,7 +20,7 @@ pub enum Signal {
     BadRequest,
     /// More than is allowed in a time or at once.
     RateLimited,
-    /// One that was refused for the score of its address.
+    /// One that was refused for the score of its address or consumer.
     Challenged,
     /// A path that those ask for who look for holes, and that is not served.
     ScannerPath,
@@ -127,7 +127,7 @@ impl Signal {
             | Rejection::AddressBusy
             | Rejection::AuthenticationFailures
             | Rejection::RateLimited => Self::RateLimited,
-            Rejection::Challenged => Self::Challenged,
+            Rejection::Challenged | Rejection::ConsumerRefused => Self::Challenged,
             Rejection::HeaderTimeout
             | Rejection::BodyTimeout
             | Rejection::SlowBody

@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::signal::Signal;
-use crate::figures::{BehaviourFigures, LabelCount, one};
+use crate::figures::{LabelCount, ScoreFigures, one};
 
 /// What a score led to.
 #[derive(Clone, Copy, Debug)]
 pub enum Verdict {
-    /// An address came to the score from which on it is watched.
+    /// Somebody came to the score from which on it is watched.
     Watched,
     /// A request was refused.
     Challenged,
@@ -18,7 +18,7 @@ pub enum Verdict {
     Reported,
     /// It could not be asked: too many were waiting.
     Lost,
-    /// A client behind a proxy is refused for a time.
+    /// A consumer, or a client behind a proxy, is refused for a time.
     Refused,
     /// It would be, in shadow mode.
     WouldRefuse,
@@ -72,11 +72,11 @@ impl Tally {
     }
 
     /// The counters as they stand.
-    pub fn figures(&self, addresses: u64, displaced: u64) -> BehaviourFigures {
-        BehaviourFigures {
+    pub fn figures(&self, scored: u64, displaced: u64) -> ScoreFigures {
+        ScoreFigures {
             signals: labels(Signal::ALL.map(Signal::label), &self.signals),
             verdicts: labels(Verdict::ALL.map(Verdict::label), &self.verdicts),
-            addresses,
+            scored,
             displaced,
         }
     }

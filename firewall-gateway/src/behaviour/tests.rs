@@ -1,7 +1,9 @@
 //! Ends of requests as signals, and what a score leads to: for clients, behind proxies, in shadow.
 
-use super::*;
-use crate::figures::LabelCount;
+use std::time::Duration;
+
+use super::{board::Turn, *};
+use crate::{figures::LabelCount, policy::Thresholds};
 
 fn behaviour(change: impl FnOnce(&mut BehaviourPolicy)) -> Behaviour {
     // A day: nothing decays within a test.
@@ -16,7 +18,7 @@ fn behaviour(change: impl FnOnce(&mut BehaviourPolicy)) -> Behaviour {
 }
 
 fn source(address: &str) -> Source<'static> {
-    Source { address: address.parse().unwrap(), direct: true, request: "0123" }
+    Source { address: address.parse().unwrap(), direct: true, request: "0123", consumer: None }
 }
 
 const ENDED: Ended<'static> =
@@ -76,17 +78,18 @@ fn each_end_of_a_request_is_the_signals_that_it_should_be() {
     ] {
         let behaviour = behaviour(|_| ());
         behaviour.ended(&source("192.0.2.1"), &ended);
-        let figures = behaviour.figures();
+        let figures = behaviour.figures().addresses;
         let found: Vec<&str> =
             counts(&figures.signals).into_iter().map(|(label, _)| label).collect();
         assert_eq!(found, expected, "{ended:?}");
-        assert_eq!(figures.addresses, u64::from(!expected.is_empty()), "{ended:?}");
+        assert_eq!(figures.scored, u64::from(!expected.is_empty()), "{ended:?}");
     }
 }
 
 #[test]
 fn a_score_is_watched_then_refused_then_reported() {
-    let behaviour = behaviour(|policy| (policy.watch, policy.challenge, policy.ban) = (10, 20, 40));
+    let behaviour =
+        behaviour(|policy| policy.thresholds = Thresholds { watch: 10, challenge: 20, ban: 40 });
     let offences = behaviour.offences().unwrap();
     assert!(behaviour.offences().is_none(), "once");
     let (one, refused) = (source("192.0.2.1"), Signal::CredentialRefused);
@@ -98,9 +101,9 @@ fn a_score_is_watched_then_refused_then_reported() {
         behaviour.did(&one, refused);
         let standing = behaviour.standing(one.address);
         assert_eq!(standing.score, watched, "{score}");
-        assert_eq!(standing.wait.is_some(), waits, "{score}: {standing:?}");
+        assert_eq!(standing.wait().is_some(), waits, "{score}: {standing:?}");
     }
-    let wait = behaviour.standing(one.address).wait.unwrap().as_secs_f64();
+    let wait = behaviour.standing(one.address).wait().unwrap().as_secs_f64();
     // log2(24 / 20) of a day.
     assert!((wait - 22_727.0).abs() < 5.0, "{wait}");
     for _ in 0..3 {
@@ -112,31 +115,34 @@ fn a_score_is_watched_then_refused_then_reported() {
     let request = "0123".to_owned();
     assert_eq!(offence, Offence { address: one.address, score: 42, signals, request });
     // From here on it waits until the kernel drops it, or asks again.
-    let wait = behaviour.standing(one.address).wait.unwrap();
+    let wait = behaviour.standing(one.address).wait().unwrap();
     assert!(wait <= Duration::from_millis(OFFENCE_PAUSE_MS) && !wait.is_zero(), "{wait:?}");
     for _ in 0..20 {
         behaviour.did(&one, refused);
     }
     assert!(offences.try_recv().is_err(), "one decision in a pause");
-    let figures = behaviour.figures();
+    let figures = behaviour.figures().addresses;
     assert_eq!(counts(&figures.verdicts), [("watched", 2), ("challenged", 3), ("reported", 1)]);
-    assert_eq!((figures.addresses, figures.displaced), (1, 0));
+    assert_eq!((figures.scored, figures.displaced), (1, 0));
     assert_eq!(behaviour.standing("192.0.2.2".parse().unwrap()), Standing::default());
 }
 
 #[test]
 fn whoever_came_through_a_proxy_is_refused_and_not_reported() {
-    let behaviour = behaviour(|policy| policy.refuse_s = 77);
+    let behaviour = behaviour(|policy| policy.refusals.first_s = 77);
     let offences = behaviour.offences().unwrap();
     let one = Source { direct: false, ..source("192.0.2.1") };
     for _ in 0..20 {
         behaviour.did(&one, Signal::CredentialRefused);
     }
     assert!(offences.try_recv().is_err());
-    let wait = behaviour.standing(one.address).wait.unwrap().as_secs_f64();
+    let wait = behaviour.standing(one.address).wait().unwrap().as_secs_f64();
     assert!((76.0..=77.1).contains(&wait), "{wait}");
     assert_eq!(behaviour.standing("192.0.2.2".parse().unwrap()), Standing::default());
-    assert_eq!(counts(&behaviour.figures().verdicts)[..2], [("watched", 1), ("challenged", 1)]);
+    assert_eq!(
+        counts(&behaviour.figures().addresses.verdicts)[..2],
+        [("watched", 1), ("challenged", 1)]
+    );
 }
 
 #[test]
@@ -149,12 +155,12 @@ fn shadow_counts_and_refuses_nobody() {
         for _ in 0..17 {
             behaviour.did(&source, Signal::CredentialRefused);
         }
-        assert_eq!(behaviour.standing(source.address).wait, None);
+        assert_eq!(behaviour.standing(source.address).wait(), None);
     }
     // The supervisor is told all the same, and does no more than say so.
     assert_eq!(offences.try_iter().count(), 1);
     let expected = [("watched", 2), ("would_challenge", 2), ("reported", 1), ("would_refuse", 1)];
-    assert_eq!(counts(&behaviour.figures().verdicts), expected);
+    assert_eq!(counts(&behaviour.figures().addresses.verdicts), expected);
 }
 
 #[test]
@@ -176,15 +182,98 @@ fn proxies_and_those_who_are_exempt_have_no_score() {
 
 #[test]
 fn a_queue_that_is_full_holds_nobody_up() {
-    let behaviour = behaviour(|policy| policy.ban = 20);
+    let behaviour = behaviour(|policy| policy.thresholds.ban = 20);
     let many = OFFENCES_WAITING_MAX as u32 + 10;
     for number in 0..many {
         let address = IpAddr::from((0x0a00_0000 + number).to_be_bytes());
         behaviour.did(&Source { address, ..source("192.0.2.1") }, Signal::Flood);
     }
-    let figures = behaviour.figures();
+    let figures = behaviour.figures().addresses;
     let reported = OFFENCES_WAITING_MAX as u64;
     // A flood weighs less than it takes to be watched.
     assert_eq!(counts(&figures.verdicts), [("reported", reported), ("lost", 10)]);
-    assert_eq!(figures.addresses, u64::from(many));
+    assert_eq!(figures.scored, u64::from(many));
+}
+
+#[test]
+fn a_consumer_answers_for_what_was_authenticated_as_its_own() {
+    let as_shop = |address: &'static str, direct: bool| Source {
+        direct,
+        consumer: Some("shop"),
+        ..source(address)
+    };
+    for (name, who, expected_address, expected_consumer) in [
+        ("its own address", as_shop("192.0.2.1", true), 1, 1),
+        ("behind a proxy, where the address may be anyone's", as_shop("192.0.2.1", false), 0, 1),
+        ("nobody knows whose it is", source("192.0.2.1"), 1, 0),
+        ("an address that is exempt", as_shop("203.0.113.9", true), 0, 0),
+        (
+            "a consumer that is exempt",
+            Source { consumer: Some("partner"), ..source("192.0.2.1") },
+            0,
+            0,
+        ),
+    ] {
+        let behaviour = behaviour(|policy| {
+            policy.exempt = vec!["203.0.113.0/24".parse().unwrap()];
+            policy.consumers.exempt = vec!["partner".to_owned()];
+        });
+        let refused = Ended { rejection: Some(Rejection::Forbidden), status: 403, ..ENDED };
+        behaviour.ended(&who, &refused);
+        let figures = behaviour.figures();
+        let once = |times: u64| [("forbidden", 1)][..times as usize].to_vec();
+        assert_eq!(counts(&figures.addresses.signals), once(expected_address), "{name}");
+        assert_eq!(counts(&figures.consumers.signals), once(expected_consumer), "{name}");
+        let scored = (figures.addresses.scored, figures.consumers.scored);
+        assert_eq!(scored, (expected_address, expected_consumer), "{name}");
+    }
+}
+
+#[test]
+fn a_consumer_is_watched_then_refused_then_refused_for_longer_each_time() {
+    let behaviour = behaviour(|policy| {
+        policy.consumers.thresholds = Thresholds { watch: 1, challenge: 3, ban: 9 };
+        policy.refusals.first_s = 77;
+    });
+    let offences = behaviour.offences().unwrap();
+    let refused = Ended { rejection: Some(Rejection::Forbidden), status: 403, ..ENDED };
+    let of = |consumer: &'static str, number: u8| Source {
+        address: IpAddr::from([192, 0, 2, number]),
+        consumer: Some(consumer),
+        ..source("192.0.2.0")
+    };
+    for (number, watched, challenged) in [(1, Some(2), false), (2, Some(4), true)] {
+        behaviour.ended(&of("shop", number), &refused);
+        let standing = behaviour.consumer_standing("shop");
+        assert_eq!(standing.score, watched, "{number}");
+        assert_eq!(matches!(standing.turn, Turn::Challenged(_)), challenged, "{standing:?}");
+    }
+    // Who does not wait is worse off; the address that it comes from has done nothing by that.
+    let challenged = Ended { rejection: Some(Rejection::ConsumerRefused), status: 429, ..ENDED };
+    let addresses = behaviour.figures().addresses;
+    behaviour.ended(&of("shop", 3), &challenged);
+    assert_eq!(behaviour.figures().addresses, addresses);
+    let Turn::Refused(wait) = behaviour.consumer_standing("shop").turn else { panic!("served") };
+    assert!((76.0..=77.1).contains(&wait.as_secs_f64()), "{wait:?}");
+    assert_eq!(behaviour.consumer_standing("bank"), Standing::default());
+    assert_eq!(behaviour.standing(IpAddr::from([192, 0, 2, 3])), Standing::default());
+    assert!(offences.try_recv().is_err(), "the kernel knows no consumers");
+    let figures = behaviour.figures().consumers;
+    assert_eq!(counts(&figures.signals), [("forbidden", 2), ("challenged", 1)]);
+    assert_eq!(counts(&figures.verdicts), [("watched", 1), ("challenged", 2), ("refused", 1)]);
+}
+
+#[test]
+fn shadow_refuses_no_consumer() {
+    let behaviour = behaviour(|policy| policy.shadow = true);
+    let shop = Source { direct: false, consumer: Some("shop"), ..source("192.0.2.1") };
+    for _ in 0..60 {
+        behaviour.did(&shop, Signal::Forbidden);
+    }
+    assert_eq!(behaviour.consumer_standing("shop").turn, Turn::Spared);
+    let expected = [("watched", 1), ("would_challenge", 1), ("would_refuse", 1)];
+    assert_eq!(
+        counts(&behaviour.figures().consumers.verdicts),
+        [expected[0], expected[1], expected[2]]
+    );
 }

@@ -116,7 +116,8 @@ impl Decision {
             | Rejection::AddressBusy
             | Rejection::AuthenticationFailures
             | Rejection::RateLimited
-            | Rejection::Challenged => Self::Limited,
+            | Rejection::Challenged
+            | Rejection::ConsumerRefused => Self::Limited,
             Rejection::VerdictBlocked
             | Rejection::StepUpRequired
             | Rejection::VerdictUnavailable => Self::Judged,

@@ -61,6 +61,7 @@ pub struct Ended {
     pub consumer: Option<Arc<str>>,
     pub credential: Option<Arc<str>>,
     pub score: Option<u32>,
+    pub consumer_score: Option<u32>,
     /// As in a line, escaped.
     pub user_agent: Option<String>,
     /// The limit in shadow mode, or `behaviour`, that would have refused it.
@@ -68,10 +69,12 @@ pub struct Ended {
     pub verdict: Option<Judged>,
 }
 
-/// A client whose score is that of a ban.
+/// A client whose score is that of a ban, or the consumer that it is.
 #[derive(Clone, Debug)]
 struct Offender {
     offence: Offence,
+    /// As in a line, escaped.
+    consumer: Option<String>,
     outcome: &'static str,
 }
 
@@ -103,6 +106,7 @@ impl Ended {
             consumer: identity.map(|identity| identity.consumer.clone()),
             credential: identity.map(|identity| identity.credential.clone()),
             score: context.score,
+            consumer_score: context.consumer_score,
             user_agent: context.details.user_agent().map(str::to_owned),
             shadowed,
             verdict: context.verdict.clone(),
@@ -134,10 +138,11 @@ impl Event {
         Self { decision, at: SystemTime::now(), about: About::Request(Box::new(ended)) }
     }
 
-    /// A client has the score of a ban; `outcome` says what that leads to.
+    /// A client has the score of a ban, or the consumer that it is; `outcome` says what that leads to.
     #[must_use]
-    pub fn of_client(offence: Offence, outcome: &'static str) -> Self {
-        let about = About::Client(Box::new(Offender { offence, outcome }));
+    pub fn of_client(offence: Offence, consumer: Option<&str>, outcome: &'static str) -> Self {
+        let consumer = consumer.map(access_log::text);
+        let about = About::Client(Box::new(Offender { offence, consumer, outcome }));
         Self { decision: Decision::Offended, at: SystemTime::now(), about }
     }
 
@@ -148,7 +153,8 @@ impl Event {
             About::Request(ended) => ended.bytes(),
             About::Client(offender) => {
                 let signals = size_of_val(offender.offence.signals.as_slice());
-                size_of::<Offender>() + offender.offence.request.len() + signals
+                let consumer = offender.consumer.as_ref().map_or(0, String::len);
+                size_of::<Offender>() + offender.offence.request.len() + signals + consumer
             }
         };
         size_of::<Self>() + about
@@ -265,6 +271,8 @@ struct Request<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    consumer_score: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     user_agent: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     shadowed: Option<&'a str>,
@@ -305,6 +313,7 @@ impl<'a> Request<'a> {
             consumer: text(&ended.consumer),
             credential: text(&ended.credential),
             score: ended.score,
+            consumer_score: ended.consumer_score,
             user_agent: ended.user_agent.as_deref(),
             shadowed: ended.shadowed.as_deref(),
             verdict: ended.verdict.as_ref().map(|judged| Verdict {
@@ -319,6 +328,8 @@ impl<'a> Request<'a> {
 #[derive(Serialize)]
 struct Client<'a> {
     client: IpAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consumer: Option<&'a str>,
     score: u32,
     signals: &'a [SignalCount],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -330,8 +341,8 @@ impl<'a> Client<'a> {
     fn of(offender: &'a Offender) -> Self {
         let Offence { address, score, signals, request } = &offender.offence;
         let request_id = Some(request.as_str()).filter(|id| !id.is_empty());
-        let outcome = offender.outcome;
-        Self { client: *address, score: *score, signals, request_id, outcome }
+        let (consumer, outcome) = (offender.consumer.as_deref(), offender.outcome);
+        Self { client: *address, consumer, score: *score, signals, request_id, outcome }
     }
 }
 

@@ -226,6 +226,7 @@ impl<'a> Path<'a> {
         if let Some(assumed) = &self.question.assumed {
             let identity = taken(assumed);
             self.say("identity", format!("taken to be {}", identity.consumer));
+            self.behaviour(&identity.consumer);
             return Ok(Some(identity));
         }
         let recognised = self.identifier.recognise(route.place, headers, None, address, self.now);
@@ -241,8 +242,20 @@ impl<'a> Path<'a> {
                 said.push_str(&format!(", {what} {}", texts.join(" ")));
             }
         }
+        let consumer = consumer.clone();
         self.say("identity", said);
+        self.behaviour(&consumer);
         Ok(Some(recognised.identity))
+    }
+
+    /// What a consumer does is scored; its score is the worker's.
+    fn behaviour(&mut self, consumer: &str) {
+        let Some(policy) = &self.policy.behaviour else { return };
+        let said = match policy.consumers.exempt.iter().any(|exempt| exempt == consumer) {
+            true => format!("{consumer} is exempt: what it does counts for nothing"),
+            false => format!("what {consumer} does wrong counts for it; its score is not asked"),
+        };
+        self.say("behaviour", said);
     }
 
     fn authorise(

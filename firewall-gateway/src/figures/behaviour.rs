@@ -8,22 +8,45 @@ use super::{LabelCount, add_labels};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BehaviourFigures {
+    /// Of addresses.
+    pub addresses: ScoreFigures,
+    /// Of consumers.
+    pub consumers: ScoreFigures,
+}
+
+/// What was counted of one table of scores.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScoreFigures {
     /// Offences; the labels are those of `Signal`.
     pub signals: Vec<LabelCount>,
     /// What scores led to; the labels are those of `Verdict`.
     pub verdicts: Vec<LabelCount>,
     /// Slots of the table that are in use: a gauge.
-    pub addresses: u64,
-    /// Addresses with a score that had to leave the table for others.
+    pub scored: u64,
+    /// Who had a score and had to leave the table for others.
     pub displaced: u64,
 }
 
 impl BehaviourFigures {
     /// Adds another worker's figures.
     pub fn add(&mut self, other: &Self) {
+        self.addresses.add(&other.addresses);
+        self.consumers.add(&other.consumers);
+    }
+
+    /// Sets the gauges to zero.
+    pub fn retire(&mut self) {
+        self.addresses.scored = 0;
+        self.consumers.scored = 0;
+    }
+}
+
+impl ScoreFigures {
+    fn add(&mut self, other: &Self) {
         add_labels(&mut self.signals, &other.signals);
         add_labels(&mut self.verdicts, &other.verdicts);
-        self.addresses = self.addresses.saturating_add(other.addresses);
+        self.scored = self.scored.saturating_add(other.scored);
         self.displaced = self.displaced.saturating_add(other.displaced);
     }
 }

@@ -66,6 +66,7 @@ pub enum AccessField {
     Consumer,
     Credential,
     Score,
+    ConsumerScore,
     UserAgent,
     Referer,
 }
@@ -98,6 +99,7 @@ impl AccessField {
         Self::Consumer,
         Self::Credential,
         Self::Score,
+        Self::ConsumerScore,
         Self::UserAgent,
         Self::Referer,
     ];
@@ -131,6 +133,7 @@ impl AccessField {
             Self::Consumer => "consumer",
             Self::Credential => "credential",
             Self::Score => "score",
+            Self::ConsumerScore => "consumer_score",
             Self::UserAgent => "user_agent",
             Self::Referer => "referer",
         }
@@ -162,4 +165,5 @@ pub const DEFAULT_FIELDS: [AccessField; 23] = [
     AccessField::Consumer,
     AccessField::Credential,
     AccessField::Score,
+    AccessField::ConsumerScore,
 ];

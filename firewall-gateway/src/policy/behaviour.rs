@@ -13,20 +13,66 @@ pub struct BehaviourPolicy {
     pub shadow: bool,
     /// After so long half of a score is left.
     pub half_life_s: u32,
-    /// From this score on lines of the access log show it.
-    pub watch: u32,
-    /// From this score on requests are refused with 429.
-    pub challenge: u32,
-    /// With this score the supervisor is asked for a ban.
-    pub ban: u32,
-    /// Who is refused here, as the kernel cannot ban them alone, is refused for so long.
-    pub refuse_s: u64,
+    /// Of addresses: with the last the supervisor is asked for a ban.
+    pub thresholds: Thresholds,
+    /// Who is refused here, as the kernel cannot ban them alone.
+    pub refusals: RefusalPolicy,
     /// One for each signal, in the order of [`Signal::ALL`].
     pub weights: [u32; Signal::ALL.len()],
     /// Paths that are asked for by those who look for holes: each with what is below it, in lower case.
     pub scanner_paths: Vec<String>,
     /// Whose offences count for nothing.
     pub exempt: Vec<IpNetwork>,
+    /// How consumers are scored.
+    pub consumers: ConsumerScorePolicy,
+}
+
+/// What a score leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Thresholds {
+    /// From this score on lines of the access log show it.
+    pub watch: u32,
+    /// From this score on requests are refused with 429.
+    pub challenge: u32,
+    /// With this score whose it is is banned, or refused for a time.
+    pub ban: u32,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self { watch: 25, challenge: 50, ban: 100 }
+    }
+}
+
+/// For how long somebody is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefusalPolicy {
+    /// The first time.
+    pub first_s: u64,
+    /// Each further time takes so many times as long as the one before...
+    pub factor: u32,
+    /// ...and no longer than this.
+    pub longest_s: u64,
+    /// So long after its end a time still counts as one before.
+    pub remember_s: u64,
+}
+
+impl Default for RefusalPolicy {
+    fn default() -> Self {
+        Self { first_s: 600, factor: 4, longest_s: 86_400, remember_s: 86_400 }
+    }
+}
+
+/// How consumers are scored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsumerScorePolicy {
+    /// With the last a consumer is refused for a time.
+    pub thresholds: Thresholds,
+    /// Consumers, by name, whose offences count for nothing, whatever address they come from.
+    pub exempt: Vec<String>,
 }
 
 impl Default for BehaviourPolicy {
@@ -34,13 +80,12 @@ impl Default for BehaviourPolicy {
         Self {
             shadow: true,
             half_life_s: 60,
-            watch: 25,
-            challenge: 50,
-            ban: 100,
-            refuse_s: 600,
+            thresholds: Thresholds::default(),
+            refusals: RefusalPolicy::default(),
             weights: Signal::ALL.map(Signal::default_weight),
             scanner_paths: SCANNER_PATHS.map(str::to_owned).to_vec(),
             exempt: Vec::new(),
+            consumers: ConsumerScorePolicy::default(),
         }
     }
 }

@@ -183,7 +183,8 @@ impl Thread {
         let Arrival { opening, peer, direct, seat: _seat } = arrival;
         let did = |signal: Signal| {
             if let Some(behaviour) = &self.shared.behaviour {
-                behaviour.did(&Source { address: peer.ip(), direct, request: "" }, signal);
+                let source = Source { address: peer.ip(), direct, request: "", consumer: None };
+                behaviour.did(&source, signal);
             }
         };
         let mut accepted = match self.shared.acceptor.accept(opening).await {

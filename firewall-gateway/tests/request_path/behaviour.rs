@@ -12,11 +12,15 @@ use firewall_gateway::{
         offence::{Offence, SignalCount},
         signal::Signal,
     },
-    figures::BehaviourFigures,
-    policy::{ApiKeyPolicy, AuthenticationPolicy, BehaviourPolicy, ProxyProtocol, RoutePolicy},
+    figures::{BehaviourFigures, ScoreFigures},
+    policy::{
+        ApiKeyPolicy, AuthenticationPolicy, BehaviourPolicy, ConsumerPolicy, ProxyProtocol,
+        RoutePolicy, RulePolicy, Thresholds,
+    },
 };
 use socket2::{Domain, Socket, Type};
 
+use crate::keys::{give, grant};
 use crate::world::{
     Client, PATIENCE, World, header, label, over, read_answer, read_to_end, status,
 };
@@ -45,12 +49,20 @@ fn world(change: impl FnOnce(&mut BehaviourPolicy)) -> World {
         let authentication = vec![AuthenticationPolicy::ApiKey(by_key)];
         let keys = RoutePolicy { authentication, ..route("keys", "/keys") };
         let said = RoutePolicy { offences: vec![401, 404], ..route("status", "/status/*") };
-        policy.routes = vec![keys, said, route("open", "/open/*")];
+        let nobody = vec![RulePolicy { methods: vec!["PUT".to_owned()], ..RulePolicy::default() }];
+        let never = RoutePolicy { path: "/keys/never".to_owned(), ..keys.clone() };
+        let never = RoutePolicy { name: "never".to_owned(), authorise: nobody, ..never };
+        policy.routes = vec![keys, never, said, route("open", "/open/*")];
         policy.clients.trusted_proxies = vec![IpAddr::from(PROXY).into()];
         policy.authentication_failures.address_per_min = 1_000_000;
         policy.authentication_failures.network_per_min = 1_000_000;
+        policy.consumers = ["shop", "bank"].map(consumer).to_vec();
         policy.behaviour = Some(behaviour);
     })
+}
+
+fn consumer(name: &str) -> ConsumerPolicy {
+    ConsumerPolicy { name: name.to_owned(), ..ConsumerPolicy::default() }
 }
 
 fn tcp(world: &World, from: [u8; 4]) -> TcpStream {
@@ -74,11 +86,11 @@ fn ask(world: &World, from: [u8; 4], path: &str, lines: &str) -> String {
     read_to_end(&mut client)
 }
 
-fn signals(figures: &BehaviourFigures) -> Vec<(&str, u64)> {
+fn signals(figures: &ScoreFigures) -> Vec<(&str, u64)> {
     figures.signals.iter().map(|row| (row.label.as_str(), row.count)).collect()
 }
 
-fn verdicts(figures: &BehaviourFigures) -> Vec<(&str, u64)> {
+fn verdicts(figures: &ScoreFigures) -> Vec<(&str, u64)> {
     figures.verdicts.iter().map(|row| (row.label.as_str(), row.count)).collect()
 }
 
@@ -98,10 +110,10 @@ fn each_offence_is_counted_once_and_by_its_name() {
         let world = world(|_| ());
         let answer = ask(&world, CLIENT, path, lines);
         assert_eq!(status(&answer), expected_status, "{name}: {answer}");
-        let figures = world.settled().behaviour;
+        let figures = world.settled().behaviour.addresses;
         let expected: Vec<(&str, u64)> = expected.into_iter().map(|signal| (signal, 1)).collect();
         assert_eq!(signals(&figures), expected, "{name}");
-        assert_eq!(figures.addresses, u64::from(!expected.is_empty()), "{name}");
+        assert_eq!(figures.scored, u64::from(!expected.is_empty()), "{name}");
         assert_eq!(verdicts(&figures), [], "{name}");
     }
 }
@@ -119,7 +131,7 @@ fn an_answer_of_the_upstream_counts_where_its_route_says_so() {
         let answer = ask(&world, CLIENT, &format!("/status/{answered}"), "");
         assert_eq!(status(&answer), answered);
         let expected: Vec<(&str, u64)> = expected.map(|signal| (signal, 1)).into_iter().collect();
-        assert_eq!(signals(&world.settled().behaviour), expected, "{answered}");
+        assert_eq!(signals(&world.settled().behaviour.addresses), expected, "{answered}");
     }
 }
 
@@ -131,13 +143,13 @@ fn connections_that_ask_for_nothing_are_offences() {
         quiet.conn.complete_io(&mut quiet.sock).unwrap();
     }
     drop(quiet);
-    assert_eq!(signals(&world.settled().behaviour), [("handshake_without_request", 1)]);
+    assert_eq!(signals(&world.settled().behaviour.addresses), [("handshake_without_request", 1)]);
     let mut plain = tcp(&world, CLIENT);
     plain.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
     let mut answer = Vec::new();
     drop(plain.read_to_end(&mut answer));
     let expected = [("handshake_failed", 1), ("handshake_without_request", 1)];
-    assert_eq!(signals(&world.settled().behaviour), expected);
+    assert_eq!(signals(&world.settled().behaviour.addresses), expected);
 }
 
 fn reported(offences: &Receiver<Offence>) -> Offence {
@@ -169,15 +181,18 @@ fn an_attacker_is_refused_then_reported_and_nobody_else_is() {
     assert_eq!(status(&ask(&world, OTHER, "/open/a", "")), 200);
     assert_eq!(status(&ask(&world, CLIENT, "/open/a", "")), 429);
     let figures = world.settled();
-    assert_eq!(verdicts(&figures.behaviour), [("watched", 1), ("challenged", 9), ("reported", 1)]);
+    assert_eq!(
+        verdicts(&figures.behaviour.addresses),
+        [("watched", 1), ("challenged", 9), ("reported", 1)]
+    );
     assert_eq!(label(&figures.rejections, "challenged"), 9);
     assert_eq!(label(&figures.rejections, "unauthenticated"), 9);
-    assert_eq!(figures.behaviour.addresses, 1);
+    assert_eq!(figures.behaviour.addresses.scored, 1);
 }
 
 #[test]
 fn behind_a_proxy_one_client_is_refused_and_no_other() {
-    let world = world(|policy| policy.refuse_s = 500);
+    let world = world(|policy| policy.refusals.first_s = 500);
     let offences = world.gateway.offences().unwrap();
     let from = |client: &str| format!("{WRONG_KEY}X-Forwarded-For: {client}\r\n");
     for _ in 0..20 {
@@ -192,7 +207,7 @@ fn behind_a_proxy_one_client_is_refused_and_no_other() {
     }
     assert_eq!(status(&ask(&world, CLIENT, "/open/a", "")), 200);
     assert!(offences.try_recv().is_err(), "a ban would hit the proxy");
-    let figures = world.settled().behaviour;
+    let figures = world.settled().behaviour.addresses;
     let count = |verdict: &str| label(&figures.verdicts, verdict);
     assert_eq!((count("refused"), count("reported")), (1, 0));
 }
@@ -203,8 +218,9 @@ fn with_a_proxy_header_too() {
         policy.clients.trusted_proxies = vec![IpAddr::from(PROXY).into()];
         policy.clients.proxy_protocol = ProxyProtocol::Required;
         policy.routes[0].path = "/open".to_owned();
-        let shadow = false;
-        policy.behaviour = Some(BehaviourPolicy { shadow, ban: 50, ..BehaviourPolicy::default() });
+        let thresholds = Thresholds { ban: 50, ..Thresholds::default() };
+        let behaviour = BehaviourPolicy { shadow: false, thresholds, ..BehaviourPolicy::default() };
+        policy.behaviour = Some(behaviour);
     });
     let offences = world.gateway.offences().unwrap();
     let ask = |client: &str, path: &str| {
@@ -240,14 +256,14 @@ fn shadow_refuses_nobody_and_counts_all_the_same() {
     assert_eq!(label(&figures.rejections, "challenged"), 0);
     // The tenth to the seventeenth request would have been refused.
     let expected = [("watched", 1), ("would_challenge", 8), ("reported", 1)];
-    assert_eq!(verdicts(&figures.behaviour), expected);
+    assert_eq!(verdicts(&figures.behaviour.addresses), expected);
 }
 
 #[test]
 fn a_score_falls_and_its_address_is_served_again() {
     let world = world(|policy| {
         policy.half_life_s = 1;
-        policy.ban = 1_000;
+        policy.thresholds.ban = 1_000;
     });
     let mut client = client(&world, CLIENT);
     let mut ask = |path: &str| {
@@ -264,6 +280,71 @@ fn a_score_falls_and_its_address_is_served_again() {
     assert!((1..=2).contains(&wait), "{wait}");
     std::thread::sleep(Duration::from_secs(wait));
     assert_eq!(status(&ask("/open/a")), 200, "who waits as long as it was told is served");
+}
+
+#[test]
+fn behind_a_proxy_a_consumer_is_refused_and_no_other_client() {
+    let world = world(|policy| {
+        policy.consumers.thresholds = Thresholds { watch: 1, challenge: 3, ban: 9 };
+        policy.refusals.first_s = 500;
+    });
+    let offences = world.gateway.offences().unwrap();
+    let [shop, bank] = ["shop", "bank"].map(|name| give(&world, grant(name), None));
+    let from =
+        |key: &str, client: &str| format!("X-Api-Key: {key}\r\nX-Forwarded-For: {client}\r\n");
+    // Three clients of one consumer do what nobody may, 2 each.
+    let statuses = ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+        .map(|client| status(&ask(&world, PROXY, "/keys/never", &from(shop.reveal(), client))));
+    assert_eq!(statuses, [403, 403, 429]);
+    let refused = ask(&world, PROXY, "/keys", &from(shop.reveal(), "192.0.2.4"));
+    assert_eq!(status(&refused), 429, "{refused}");
+    assert!(refused.contains("urn:seawall:problem:consumer-refused"), "{refused}");
+    let wait: u64 = header(&refused, "retry-after").unwrap().parse().unwrap();
+    assert!((490..=500).contains(&wait), "{wait}: for a time, whatever the score");
+    for (name, path, lines) in [
+        ("another consumer from there", "/keys", from(bank.reveal(), "192.0.2.1")),
+        ("the same address without a key", "/open/a", from("", "192.0.2.1")),
+        ("the proxy", "/open/a", String::new()),
+    ] {
+        assert_eq!(status(&ask(&world, PROXY, path, &lines)), 200, "{name}");
+    }
+    assert!(offences.try_recv().is_err(), "the kernel knows no consumers");
+    let figures = world.settled();
+    let (addresses, consumers) = (&figures.behaviour.addresses, &figures.behaviour.consumers);
+    assert_eq!(signals(consumers), [("forbidden", 2), ("challenged", 2)]);
+    // What comes while it is refused counts anew.
+    let expected = [("watched", 2), ("challenged", 2), ("refused", 1)];
+    assert_eq!(verdicts(consumers), expected);
+    assert_eq!((consumers.scored, addresses.scored), (1, 0), "the addresses did nothing");
+    assert_eq!(label(&figures.rejections, "consumer_refused"), 2);
+    assert_eq!(label(&figures.rejections, "challenged"), 0);
+}
+
+#[test]
+fn nobody_locks_a_consumer_out_by_naming_it() {
+    let world =
+        world(|policy| policy.consumers.thresholds = Thresholds { watch: 1, challenge: 2, ban: 3 });
+    let key = give(&world, grant("shop"), None);
+    // The right id of a key that is shop's, and a secret that is not.
+    let mut wrong = key.reveal().to_owned();
+    let last = wrong.pop().unwrap();
+    wrong.push(if last == 'A' { 'B' } else { 'A' });
+    for lines in [
+        format!("X-Api-Key: {wrong}\r\n"),
+        "X-Consumer: shop\r\n".to_owned(),
+        "X-Api-Key: shop\r\nAuthorization: Basic c2hvcDpzaG9w\r\n".to_owned(),
+    ] {
+        for _ in 0..4 {
+            let answer =
+                ask(&world, PROXY, "/keys", &format!("{lines}X-Forwarded-For: 192.0.2.7\r\n"));
+            assert!(matches!(status(&answer), 401 | 429), "{answer}");
+        }
+    }
+    let figures = world.settled().behaviour;
+    assert_eq!(figures.consumers, ScoreFigures::default());
+    assert_eq!(figures.addresses.scored, 1, "who tried is scored");
+    let lines = format!("X-Api-Key: {}\r\nX-Forwarded-For: 192.0.2.8\r\n", key.reveal());
+    assert_eq!(status(&ask(&world, PROXY, "/keys", &lines)), 200);
 }
 
 #[test]

@@ -23,7 +23,8 @@ use firewall_gateway::{
     limits::Limits,
     policy::{
         ApiKeyPolicy, AuthenticationPolicy, BehaviourPolicy, EventsPolicy, GatewayPolicy, KeyPart,
-        RateAlgorithm, RatePolicy, RoutePolicy, SyslogPolicy, UpstreamPolicy, WebhookPolicy,
+        RateAlgorithm, RatePolicy, RoutePolicy, SyslogPolicy, Thresholds, UpstreamPolicy,
+        WebhookPolicy,
     },
     server::Handed,
 };
@@ -44,8 +45,7 @@ fn every_decision_is_one_event_and_no_secret_is_in_it() {
     let world = world(&receiver, Decision::ALL.to_vec(), |policy| {
         policy.behaviour = Some(BehaviourPolicy {
             shadow: true,
-            ban: 100,
-            challenge: 1_000_000,
+            thresholds: Thresholds { challenge: 1_000_000, ..Thresholds::default() },
             half_life_s: 86_400,
             ..BehaviourPolicy::default()
         });

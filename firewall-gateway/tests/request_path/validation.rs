@@ -238,7 +238,7 @@ fn a_client_that_sends_what_does_not_fit_offends() {
     });
     for (body, offences) in [("{}", 0), ("[]", 1), ("{", 2)] {
         exchange(&world, "POST /", JSON, body.as_bytes());
-        let signals = world.settled().behaviour.signals;
+        let signals = world.settled().behaviour.addresses.signals;
         assert_eq!(label(&signals, "invalid_input"), offences, "{body}");
     }
 }

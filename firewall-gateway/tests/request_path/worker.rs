@@ -29,7 +29,7 @@ use firewall_gateway::{
     listener::{BoundListener, bind_listeners},
     policy::{
         ApiKeyPolicy, AuthenticationPolicy, BehaviourPolicy, CertificatePolicy, ConsumerPolicy,
-        GatewayPolicy, SyslogPolicy, UpstreamPolicy,
+        GatewayPolicy, SyslogPolicy, Thresholds, UpstreamPolicy,
     },
     worker::{
         self,
@@ -227,7 +227,8 @@ fn an_offender_is_told_of_beside_the_figures() {
     let upstream = Upstream::start("api.internal");
     let mut policy = policy(&upstream);
     let behaviour = BehaviourPolicy { shadow: false, ..BehaviourPolicy::default() };
-    policy.behaviour = Some(BehaviourPolicy { watch: 1, challenge: 2, ban: 2, ..behaviour });
+    let thresholds = Thresholds { watch: 1, challenge: 2, ban: 2 };
+    policy.behaviour = Some(BehaviourPolicy { thresholds, ..behaviour });
     let listeners =
         bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1, Vec::new()).unwrap();
     let mut worker = Worker::start(&policy, &listeners, Some(NOBODY));

@@ -30,11 +30,24 @@ pub struct BehaviourDocument {
     pub scanner_paths: Given<Entries<String>>,
     #[serde(default)]
     pub exempt: Given<Entries<Prefix>>,
+    #[serde(default)]
+    pub consumers: Given<ConsumerScoresDocument>,
     pub ban_s: Option<Spanned<BanS>>,
     pub ban_s_max: Option<BanS>,
     pub ban_factor: Option<Number<1, 100>>,
     pub remember_s: Option<Number<0, 31_536_000>>,
     pub bans_per_s_max: Option<Number<1, 10_000>>,
+}
+
+/// `consumers`; thresholds that are left out are those of addresses.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsumerScoresDocument {
+    pub watch: Option<Spanned<Score>>,
+    pub challenge: Option<Spanned<Score>>,
+    pub ban: Option<Spanned<Score>>,
+    #[serde(default)]
+    pub exempt: Given<Entries<String>>,
 }
 
 /// What an offence weighs; 0 is nothing.

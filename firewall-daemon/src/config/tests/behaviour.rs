@@ -1,6 +1,9 @@
 //! `gateway.behaviour`, and what routes say of answers.
 
-use firewall_gateway::{behaviour::signal::Signal, policy::BehaviourPolicy};
+use firewall_gateway::{
+    behaviour::signal::Signal,
+    policy::{BehaviourPolicy, ConsumerScorePolicy, RefusalPolicy, Thresholds},
+};
 
 use super::{LEAST, load, refused};
 use crate::config::{BehaviourConfig, GatewayConfig, OffenceBans};
@@ -34,22 +37,25 @@ fn every_key_of_behaviour_acts() {
     let keys = format!(
         "shadow: false, half_life_s: 30, watch: 5, challenge: 6, ban: 7, weights: {{{}}}, \
          scanner_paths: [/.ENV, /b/c], exempt: [192.0.2.0/24, '2001:db8::/32'], ban_s: 60, ban_s_max: 600, \
-         ban_factor: 2, remember_s: 0, bans_per_s_max: 9",
+         ban_factor: 2, remember_s: 0, bans_per_s_max: 9, \
+         consumers: {{watch: 8, challenge: 9, ban: 10, exempt: [shop, 'a b']}}",
         weights.join(", ")
     );
     let expected = BehaviourConfig {
         policy: BehaviourPolicy {
             shadow: false,
             half_life_s: 30,
-            watch: 5,
-            challenge: 6,
-            ban: 7,
-            refuse_s: 60,
+            thresholds: Thresholds { watch: 5, challenge: 6, ban: 7 },
+            refusals: RefusalPolicy { first_s: 60, factor: 2, longest_s: 600, remember_s: 0 },
             weights: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
             scanner_paths: ["/.env", "/b/c"].map(str::to_owned).to_vec(),
             exempt: ["192.0.2.0/24", "2001:db8::/32"]
                 .map(|text| text.parse().expect("a prefix"))
                 .to_vec(),
+            consumers: ConsumerScorePolicy {
+                thresholds: Thresholds { watch: 8, challenge: 9, ban: 10 },
+                exempt: ["shop", "a b"].map(str::to_owned).to_vec(),
+            },
         },
         bans: OffenceBans { first_s: 60, factor: 2, longest_s: 600, remember_s: 0, per_s_max: 9 },
     };
@@ -60,6 +66,9 @@ fn every_key_of_behaviour_acts() {
     );
     let longer = read(&behaviour("ban_s: 1000000")).behaviour.expect("it").bans;
     assert_eq!((longer.first_s, longer.longest_s), (1_000_000, 1_000_000));
+    let consumers = read(&behaviour("watch: 5, ban: 200, consumers: {ban: 300}")).behaviour;
+    let expected = Thresholds { watch: 5, challenge: 50, ban: 300 };
+    assert_eq!(consumers.expect("it").policy.consumers.thresholds, expected);
     let route = read(&config("  behaviour: {}\n", ", offences: [401, 404]"));
     assert_eq!(route.routes[0].offences, [401, 404]);
 }
@@ -91,6 +100,18 @@ fn what_is_wrong_is_said_with_its_place() {
         (
             behaviour("scanner_paths: [/a, /A]"),
             "9:35: scanner_paths: expected each once, found /a again; remove one",
+        ),
+        (
+            behaviour("ban: 200, consumers: {challenge: 201}"),
+            "9:48: consumers: expected watch, challenge and ban to rise, found 25, 201 and 200",
+        ),
+        (
+            behaviour("consumers: {exempt: ['']}"),
+            "9:36: exempt: expected the name of a consumer, of 1 to 256 bytes, found \"\"",
+        ),
+        (
+            behaviour("consumers: {exempt: [a, a]}"),
+            "9:39: exempt: expected each once, found a again; remove one",
         ),
         (behaviour("exempt: []"), "9:23: exempt: expected 1 to 64 entries, found 0"),
         (

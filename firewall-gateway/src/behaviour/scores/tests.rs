@@ -7,8 +7,10 @@ use super::*;
 const HALF_LIFE_S: u32 = 60;
 const MINUTE_MS: u64 = 60_000;
 
-fn address(text: &str) -> IpAddr {
-    text.parse().unwrap()
+const SLOTS: usize = 1_024;
+
+fn address(text: &str) -> Whose<'static> {
+    Whose::Address(text.parse().unwrap())
 }
 
 fn close(found: f64, expected: f64) -> bool {
@@ -17,7 +19,7 @@ fn close(found: f64, expected: f64) -> bool {
 
 #[test]
 fn a_score_halves_with_each_half_life() {
-    let scores = Scores::new(HALF_LIFE_S);
+    let scores = Scores::new(HALF_LIFE_S, SLOTS);
     let one = address("192.0.2.1");
     let added = scores.add(one, Signal::NotFound, 80, 1_000).unwrap();
     assert!(close(added.before, 0.0) && close(added.after, 80.0), "{added:?}");
@@ -45,7 +47,7 @@ fn a_score_halves_with_each_half_life() {
 
 #[test]
 fn an_ipv6_host_is_its_64_and_an_ipv4_one_its_address() {
-    let scores = Scores::new(HALF_LIFE_S);
+    let scores = Scores::new(HALF_LIFE_S, SLOTS);
     for (first, same, other) in [
         ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:1:3::1"),
         ("192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2"),
@@ -59,14 +61,14 @@ fn an_ipv6_host_is_its_64_and_an_ipv4_one_its_address() {
 
 #[test]
 fn one_of_many_that_see_the_same_score_decides() {
-    let scores = Scores::new(HALF_LIFE_S);
+    let scores = Scores::new(HALF_LIFE_S, SLOTS);
     let one = address("192.0.2.1");
     let decided: usize = thread::scope(|scope| {
         let threads: Vec<_> = (0..8)
             .map(|_| {
                 scope.spawn(|| {
                     let added = scores.add(one, Signal::NotFound, 100, 7).unwrap();
-                    usize::from(scores.decide(&added, 7, 1_000).is_some())
+                    usize::from(scores.decide(&added, 7, &Refusals::of(1_000)).is_some())
                 })
             })
             .collect();
@@ -79,31 +81,34 @@ fn one_of_many_that_see_the_same_score_decides() {
     let later = 100 * MINUTE_MS;
     scores.add(one, Signal::Flood, 3, later).unwrap();
     let added = scores.add(one, Signal::ScannerPath, 300, later).unwrap();
-    let seen = scores.decide(&added, later, 1_000).unwrap();
+    let seen = scores.decide(&added, later, &Refusals::of(1_000)).unwrap();
     assert_eq!(seen, [(Signal::ScannerPath, 1), (Signal::Flood, 1)]);
     assert_eq!(scores.known(one, later).score, 0.0);
 }
 
 #[test]
 fn signals_are_counted_to_255_and_forgotten_with_the_score() {
-    let scores = Scores::new(HALF_LIFE_S);
+    let scores = Scores::new(HALF_LIFE_S, SLOTS);
     let one = address("192.0.2.1");
     for _ in 0..300 {
         scores.add(one, Signal::NotFound, 1, 0).unwrap();
     }
     let added = scores.add(one, Signal::Challenged, 6, 0).unwrap();
-    let seen = scores.decide(&added, 0, 0).unwrap();
+    let seen = scores.decide(&added, 0, &Refusals::of(0)).unwrap();
     assert_eq!(seen, [(Signal::NotFound, 255), (Signal::Challenged, 1)]);
     scores.add(one, Signal::Slow, 2, MINUTE_MS).unwrap();
     let added = scores.add(one, Signal::Forbidden, 2, 10 * MINUTE_MS).unwrap();
-    assert_eq!(scores.decide(&added, 10 * MINUTE_MS, 0).unwrap(), [(Signal::Forbidden, 1)]);
+    assert_eq!(
+        scores.decide(&added, 10 * MINUTE_MS, &Refusals::of(0)).unwrap(),
+        [(Signal::Forbidden, 1)]
+    );
 }
 
 #[test]
 fn a_full_table_lets_go_of_the_lowest_score_and_counts_it() {
     // One row.
-    let scores = Scores::sized(HALF_LIFE_S, ROW_SLOTS);
-    let nth = |number: u32| IpAddr::from(number.to_be_bytes());
+    let scores = Scores::new(HALF_LIFE_S, ROW_SLOTS);
+    let nth = |number: u32| Whose::Address(IpAddr::from(number.to_be_bytes()));
     for number in 1..=ROW_SLOTS as u32 {
         scores.add(nth(number), Signal::NotFound, 10 * number, 0).unwrap();
     }
@@ -114,7 +119,7 @@ fn a_full_table_lets_go_of_the_lowest_score_and_counts_it() {
     assert_eq!(found, [0.0, 20.0, 80.0, 90.0]);
     // Whoever is refused stays before others.
     let added = scores.add(nth(2), Signal::NotFound, 1, 0).unwrap();
-    scores.decide(&added, 0, 5_000).unwrap();
+    scores.decide(&added, 0, &Refusals::of(5_000)).unwrap();
     scores.add(nth(101), Signal::NotFound, 1, 0).unwrap();
     assert_eq!(scores.known(nth(2), 0).until_ms, 5_000);
     assert_eq!(scores.known(nth(3), 0).score, 0.0);
@@ -125,10 +130,44 @@ fn a_full_table_lets_go_of_the_lowest_score_and_counts_it() {
 
 #[test]
 fn a_score_has_an_end() {
-    let scores = Scores::new(HALF_LIFE_S);
+    let scores = Scores::new(HALF_LIFE_S, SLOTS);
     let one = address("192.0.2.1");
     for _ in 0..1_000 {
         scores.add(one, Signal::NotFound, 100_000, 9).unwrap();
     }
     assert!(close(scores.known(one, 9).score, 262_144.0), "{:?}", scores.known(one, 9));
+}
+
+#[test]
+fn each_refusal_in_a_row_is_longer_until_it_is_forgotten() {
+    let scores = Scores::new(HALF_LIFE_S, SLOTS);
+    let refusals =
+        Refusals { first_ms: 600, factor: 4, longest_ms: 5_000, remember_ms: 10 * MINUTE_MS };
+    let shop = Whose::Consumer("shop");
+    let mut now_ms = 1_000;
+    for expected_ms in [600, 2_400, 5_000, 5_000] {
+        let added = scores.add(shop, Signal::Flood, 100, now_ms).unwrap();
+        assert!(scores.decide(&added, now_ms, &refusals).is_some());
+        assert_eq!(scores.known(shop, now_ms).until_ms, now_ms + expected_ms);
+        assert!(scores.decide(&added, now_ms, &refusals).is_none(), "once");
+        // It comes again at the end of each.
+        now_ms += expected_ms;
+        assert_eq!(scores.known(shop, now_ms).until_ms, 0);
+    }
+    for (later_ms, expected_ms) in [(10 * MINUTE_MS - 1, 5_000), (10 * MINUTE_MS, 600)] {
+        now_ms += later_ms;
+        let added = scores.add(shop, Signal::Flood, 100, now_ms).unwrap();
+        assert!(scores.decide(&added, now_ms, &refusals).is_some());
+        assert_eq!(scores.known(shop, now_ms).until_ms, now_ms + expected_ms, "{later_ms}");
+        now_ms += expected_ms;
+    }
+}
+
+#[test]
+fn a_consumer_is_its_name_and_no_address() {
+    let scores = Scores::new(HALF_LIFE_S, SLOTS);
+    scores.add(Whose::Consumer("192.0.2.1"), Signal::NotFound, 8, 5).unwrap();
+    let others = [address("192.0.2.1"), Whose::Consumer("192.0.2.10"), Whose::Consumer("")];
+    assert_eq!(others.map(|one| scores.known(one, 5).score), [0.0; 3]);
+    assert_eq!(scores.known(Whose::Consumer("192.0.2.1"), 5).score, 8.0);
 }

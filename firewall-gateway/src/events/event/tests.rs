@@ -29,6 +29,7 @@ pub fn ended(path: &str) -> Ended {
         consumer: None,
         credential: None,
         score: None,
+        consumer_score: None,
         user_agent: None,
         shadowed: None,
         verdict: None,
@@ -72,6 +73,7 @@ fn a_request_with_little_and_one_with_everything() {
             consumer: Some("a\"b".into()),
             credential: Some("k1".into()),
             score: Some(7),
+            consumer_score: Some(8),
             user_agent: Some("curl/8".to_owned()),
             shadowed: Some("hourly".into()),
             verdict: Some(Judged {
@@ -89,7 +91,7 @@ fn a_request_with_little_and_one_with_everything() {
          \"query\":\"page=2&token=***\",\"route\":\"pay\",\"backend\":\"10.0.0.1:8443\",\"status\":404,\
          \"protocol\":\"h2\",\"tls\":\"1.3\",\"ja4\":\"t13d\",\"bytes_in\":1,\"bytes_out\":2,\"duration_us\":3,\
          \"rejection\":\"verdict_blocked\",\"denied\":\"verdict:fraud:block:card\\\\x20testing\",\
-         \"consumer\":\"a\\\\x22b\",\"credential\":\"k1\",\"score\":7,\"user_agent\":\"curl/8\",\
+         \"consumer\":\"a\\\\x22b\",\"credential\":\"k1\",\"score\":7,\"consumer_score\":8,\"user_agent\":\"curl/8\",\
          \"shadowed\":\"hourly\",\
          \"verdict\":{{\"service\":\"fraud\",\"outcome\":\"block\",\"reason\":\"card\\\\x20testing\"}}}}}}"
     );
@@ -106,7 +108,7 @@ fn a_client_that_offends() {
     };
     let of = |request: &str| {
         let offence = Offence { request: request.to_owned(), ..offence.clone() };
-        written(Event::of_client(offence, "reported"))
+        written(Event::of_client(offence, None, "reported"))
     };
     let data = |id: &str| {
         format!(

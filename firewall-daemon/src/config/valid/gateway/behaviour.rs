@@ -2,8 +2,8 @@
 
 use firewall_gateway::{
     behaviour::signal::Signal,
-    limits::{EXEMPT_MAX, SCANNER_PATH_BYTES_MAX, SCANNER_PATHS_MAX},
-    policy::{BehaviourPolicy, RoutePolicy},
+    limits::{EXEMPT_CONSUMER_BYTES_MAX, EXEMPT_MAX, SCANNER_PATH_BYTES_MAX, SCANNER_PATHS_MAX},
+    policy::{BehaviourPolicy, ConsumerScorePolicy, RefusalPolicy, RoutePolicy, Thresholds},
 };
 use serde_saphyr::{Location, Spanned};
 
@@ -11,7 +11,7 @@ use crate::config::{
     BehaviourConfig, ConfigError, OffenceBans,
     document::{
         Entries,
-        behaviour::{BehaviourDocument, Score, WeightsDocument},
+        behaviour::{BehaviourDocument, ConsumerScoresDocument, Score, WeightsDocument},
         routes::OffenceStatus,
     },
     scalar::Given,
@@ -27,22 +27,10 @@ impl Check<'_> {
         document: BehaviourDocument,
     ) -> Result<BehaviourConfig, ConfigError> {
         let (default, bans) = (BehaviourPolicy::default(), OffenceBans::default());
-        let place = document.ban.as_ref().or(document.challenge.as_ref());
-        let place = place.or(document.watch.as_ref()).map(|score| score.referenced);
-        let score = |given: Option<Spanned<Score>>, default| {
-            given.map_or(default, |score| score.value.cast())
-        };
-        let watch = score(document.watch, default.watch);
-        let challenge = score(document.challenge, default.challenge);
-        let ban = score(document.ban, default.ban);
-        if let Some(place) = place
-            && !(watch <= challenge && challenge <= ban)
-        {
-            let message = format!(
-                "behaviour: expected watch, challenge and ban to rise, found {watch}, {challenge} and {ban}"
-            );
-            return self.error(place, message);
-        }
+        let given = [document.watch, document.challenge, document.ban];
+        let thresholds = self.thresholds("behaviour", given, default.thresholds)?;
+        let consumers =
+            self.consumer_scores(document.consumers.0.unwrap_or_default(), thresholds)?;
         let first_s = document.ban_s.as_ref().map_or(bans.first_s, |time| time.value.0);
         let longest_s = document.ban_s_max.map_or(bans.longest_s.max(first_s), |time| time.0);
         if let Some(time) = &document.ban_s
@@ -52,14 +40,20 @@ impl Check<'_> {
                 format!("ban_s: expected at most ban_s_max, {longest_s}, found {first_s}");
             return self.error(time.referenced, message);
         }
+        let bans = OffenceBans {
+            first_s,
+            factor: document.ban_factor.map_or(bans.factor, |factor| factor.cast()),
+            longest_s,
+            remember_s: document.remember_s.map_or(bans.remember_s, |time| time.0),
+            per_s_max: document.bans_per_s_max.map_or(bans.per_s_max, |bans| bans.cast()),
+        };
+        let OffenceBans { first_s, factor, longest_s, remember_s, .. } = bans;
         Ok(BehaviourConfig {
             policy: BehaviourPolicy {
                 shadow: document.shadow.map_or(default.shadow, |flag| flag.0),
                 half_life_s: document.half_life_s.map_or(default.half_life_s, |time| time.cast()),
-                watch,
-                challenge,
-                ban,
-                refuse_s: first_s,
+                thresholds,
+                refusals: RefusalPolicy { first_s, factor, longest_s, remember_s },
                 weights: weights(document.weights.0.unwrap_or_default()),
                 scanner_paths: match document.scanner_paths.0 {
                     Some(paths) => self.scanner_paths(paths)?,
@@ -72,15 +66,61 @@ impl Check<'_> {
                     }
                     None => default.exempt,
                 },
+                consumers,
             },
-            bans: OffenceBans {
-                first_s,
-                factor: document.ban_factor.map_or(bans.factor, |factor| factor.cast()),
-                longest_s,
-                remember_s: document.remember_s.map_or(bans.remember_s, |time| time.0),
-                per_s_max: document.bans_per_s_max.map_or(bans.per_s_max, |bans| bans.cast()),
-            },
+            bans,
         })
+    }
+
+    /// Each at least the one before; what is left out is as these say.
+    fn thresholds(
+        &self,
+        key: &str,
+        [watch, challenge, ban]: [Option<Spanned<Score>>; 3],
+        default: Thresholds,
+    ) -> Result<Thresholds, ConfigError> {
+        let place = ban.as_ref().or(challenge.as_ref()).or(watch.as_ref());
+        let place = place.map(|score| score.referenced);
+        let score = |given: Option<Spanned<Score>>, default| {
+            given.map_or(default, |score| score.value.cast())
+        };
+        let watch = score(watch, default.watch);
+        let challenge = score(challenge, default.challenge);
+        let ban = score(ban, default.ban);
+        if let Some(place) = place
+            && !(watch <= challenge && challenge <= ban)
+        {
+            let message = format!(
+                "{key}: expected watch, challenge and ban to rise, found {watch}, {challenge} and {ban}"
+            );
+            return self.error(place, message);
+        }
+        Ok(Thresholds { watch, challenge, ban })
+    }
+
+    fn consumer_scores(
+        &self,
+        document: ConsumerScoresDocument,
+        addresses: Thresholds,
+    ) -> Result<ConsumerScorePolicy, ConfigError> {
+        let given = [document.watch, document.challenge, document.ban];
+        let thresholds = self.thresholds("consumers", given, addresses)?;
+        let Some(exempt) = document.exempt.0 else {
+            return Ok(ConsumerScorePolicy { thresholds, exempt: Vec::new() });
+        };
+        let exempt = self.counted("exempt", 1..=EXEMPT_MAX, exempt)?;
+        for name in &exempt {
+            // Who logs in or shows a token may be called anything.
+            if !(1..=EXEMPT_CONSUMER_BYTES_MAX).contains(&name.value.len()) {
+                let message = format!(
+                    "exempt: expected the name of a consumer, of 1 to {EXEMPT_CONSUMER_BYTES_MAX} bytes, found {:?}",
+                    name.value
+                );
+                return self.error(name.referenced, message);
+            }
+        }
+        let exempt = self.each_once("exempt", exempt, |name| name)?;
+        Ok(ConsumerScorePolicy { thresholds, exempt })
     }
 
     fn scanner_paths(&self, paths: Entries<String>) -> Result<Vec<String>, ConfigError> {
