@@ -7,6 +7,8 @@
 
 pub mod board;
 
+pub mod challenge;
+
 pub mod offence;
 
 pub mod scores;
@@ -24,10 +26,12 @@ use std::{
     time::Instant,
 };
 
+use aws_lc_rs::error::Unspecified;
 use ipnetwork::IpNetwork;
 
 use self::{
     board::{Board, Standing},
+    challenge::Challenges,
     offence::{Offence, SignalCount},
     scores::{Added, Refusals, Scores, Whose},
     signal::Signal,
@@ -50,6 +54,7 @@ pub struct Behaviour {
     spared: Vec<IpNetwork>,
     addresses: Board,
     consumers: Board,
+    challenges: Option<Challenges>,
     refusals: Refusals,
     started: Instant,
     offences: SyncSender<Offence>,
@@ -87,14 +92,16 @@ pub struct Ended<'a> {
 
 impl Behaviour {
     /// Nobody has offended yet.
-    #[must_use]
+    ///
+    /// # Errors
+    /// There is no randomness for a key.
     pub fn new(
         policy: &BehaviourPolicy,
         clients: &ClientsPolicy,
         events: Option<Arc<Events>>,
-    ) -> Self {
+    ) -> Result<Self, Unspecified> {
         let (offences, told) = sync_channel(OFFENCES_WAITING_MAX);
-        Self {
+        Ok(Self {
             policy: policy.clone(),
             spared: policy.exempt.iter().chain(&clients.trusted_proxies).copied().collect(),
             addresses: Board::new(
@@ -107,24 +114,31 @@ impl Behaviour {
                 policy.consumers.thresholds,
                 policy.shadow,
             ),
+            challenges: policy.challenge_page.map(Challenges::new).transpose()?,
             refusals: refusals(&policy.refusals),
             started: Instant::now(),
             offences,
             told: Mutex::new(Some(told)),
             events,
-        }
+        })
     }
 
-    /// How an address stands.
+    /// How an address stands; `passes` says whether a challenge is behind it, and is asked where there is one.
     #[must_use]
-    pub fn standing(&self, address: IpAddr) -> Standing {
-        self.addresses.standing(Whose::Address(address), self.now_ms())
+    pub fn standing(&self, address: IpAddr, passes: impl FnOnce() -> bool) -> Standing {
+        self.addresses.standing(Whose::Address(address), self.now_ms(), passes)
     }
 
     /// How a consumer stands, whose credential a request showed.
     #[must_use]
     pub fn consumer_standing(&self, consumer: &str) -> Standing {
-        self.consumers.standing(Whose::Consumer(consumer), self.now_ms())
+        self.consumers.standing(Whose::Consumer(consumer), self.now_ms(), || false)
+    }
+
+    /// What browsers are shown that are refused, where there is such a page.
+    #[must_use]
+    pub fn challenges(&self) -> Option<&Challenges> {
+        self.challenges.as_ref()
     }
 
     /// A request has ended, in whatever way: most of them say nothing of their client.
@@ -239,6 +253,7 @@ impl Behaviour {
         BehaviourFigures {
             addresses: self.addresses.figures(),
             consumers: self.consumers.figures(),
+            challenges: self.challenges.as_ref().map(Challenges::figures).unwrap_or_default(),
         }
     }
 

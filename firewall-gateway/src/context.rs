@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::{
     access_log::Details,
     authorise::Forbidden,
+    behaviour::challenge::Page,
     browser::CrossSite,
     clients::forwarded::Origin,
     countries::Code,
@@ -103,6 +104,8 @@ pub struct RequestContext {
     pub score: Option<u32>,
     /// That of its consumer, likewise.
     pub consumer_score: Option<u32>,
+    /// What its browser is shown in place of a refusal.
+    pub challenge_page: Option<Box<Page>>,
     /// When the client may try again, where that is known.
     pub retry_after: Option<Duration>,
     /// Methods that are served where this one is not.

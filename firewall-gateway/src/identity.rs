@@ -38,6 +38,7 @@ pub use self::{
     failures::masked,
 };
 use crate::{
+    behaviour::challenge::PASS_COOKIE,
     figures::Meter,
     login::PREFIX,
     policy::{AuthenticationPolicy, GatewayPolicy, LoginPolicy, RoutePolicy},
@@ -169,7 +170,10 @@ impl Identities {
         let keys = KeyStore::new(consumers);
         let failures = Failures::new(policy.authentication_failures);
         let sessions = Arc::new(SessionStore::new(policy.limits.sessions_max));
-        let own_cookies = OwnCookies::new(&policy.logins);
+        let mut own_cookies = OwnCookies::new(&policy.logins);
+        if policy.behaviour.as_ref().is_some_and(|it| it.challenge_page.is_some()) {
+            own_cookies.add(PASS_COOKIE);
+        }
         let introspections =
             introspection::Services::new(policy).map_err(IdentityError::Introspection)?;
         Ok(Self {

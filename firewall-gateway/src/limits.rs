@@ -535,6 +535,10 @@ pub const FAILURE_SLOTS: usize = 65_536;
 pub const BEHAVIOUR_SLOTS: usize = 131_072;
 /// Slots of the table of consumers' scores: 40 bytes each, 640 KiB.
 pub const CONSUMER_SCORE_SLOTS: usize = 16_384;
+/// How long a challenge may be worked on: a slow telephone needs some ten seconds for the default one.
+pub const CHALLENGE_S: u64 = 300;
+/// The number that solves a challenge: a browser counts no further than this exactly.
+pub const CHALLENGE_NUMBER_DIGITS_MAX: usize = 16;
 /// Offences that wait for the supervisor: some 300 bytes each. Of one more it is not told; who offends again is
 /// told of again.
 pub const OFFENCES_WAITING_MAX: usize = 4_096;

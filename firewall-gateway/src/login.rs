@@ -303,7 +303,8 @@ impl Login {
 
 /// A browser goes to a page, and nothing of a page asks for something: browsers say so, those of the last years in
 /// `Sec-Fetch-Mode` (W3C Fetch Metadata), others by what they would like to see.
-fn is_navigation(headers: &HeaderMap) -> bool {
+#[must_use]
+pub fn is_navigation(headers: &HeaderMap) -> bool {
     match (headers.get(SEC_FETCH_MODE), headers.get(SEC_FETCH_DEST)) {
         (Some(mode), dest) => {
             mode.as_bytes() == b"navigate" && dest.is_none_or(|dest| dest.as_bytes() == b"document")

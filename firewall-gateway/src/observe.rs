@@ -108,6 +108,7 @@ impl Observation {
                 rejection: None,
                 score: None,
                 consumer_score: None,
+                challenge_page: None,
                 retry_after: None,
                 allow: None,
                 detail: None,

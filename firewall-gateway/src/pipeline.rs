@@ -6,6 +6,8 @@ mod looks;
 
 mod ours;
 
+mod standing;
+
 use std::{
     net::IpAddr,
     rc::Rc,
@@ -123,11 +125,10 @@ async fn stages(
     // 2. clients: this address has not offended too often, nor used up what it may have and send
     let from = observation.context.origin.client;
     let whence = (from, observation.context.country);
-    if let Some(behaviour) = &client.behaviour {
-        let standing = behaviour.standing(from);
-        observation.context.score = standing.score;
-        observation.stands(&standing, Rejection::Challenged)?;
-    }
+    let solves = match &client.behaviour {
+        Some(behaviour) => standing::look(&request, behaviour, observation)?,
+        None => false,
+    };
     let seat = client.clients.request(from, &client.meter).map_err(|_| {
         observation.context.retry_after = Some(Duration::ZERO);
         Rejection::AddressBusy
@@ -137,6 +138,9 @@ async fn stages(
         observation.context.retry_after = Some(wait);
         Rejection::AddressRate
     })?;
+    if solves {
+        return standing::solved(&request, client, observation).map(Outcome::Own);
+    }
     // 3. request: the head means the same to every reader
     let mut target = request::inspect(&request, limits)?;
     // 4. route: what becomes of it; what no route takes goes nowhere

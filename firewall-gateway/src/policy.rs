@@ -50,7 +50,9 @@ pub use self::{
     access_log::AccessLogPolicy,
     answer::AnswerPolicy,
     authorise::{Day, OwnerPolicy, RulePolicy, TimePolicy},
-    behaviour::{BehaviourPolicy, ConsumerScorePolicy, RefusalPolicy, Thresholds},
+    behaviour::{
+        BehaviourPolicy, ChallengePagePolicy, ConsumerScorePolicy, RefusalPolicy, Thresholds,
+    },
     browser::{CookiePolicy, CorsPolicy, CsrfPolicy, CsrfTokenPolicy, SameSite},
     clients::{AddressHeader, ClientsPolicy, ProxyProtocol, RequestRate},
     delivery::{

@@ -185,7 +185,10 @@ fn shared(
         behaviour: policy
             .behaviour
             .as_ref()
-            .map(|it| Arc::new(Behaviour::new(it, &policy.clients, events.clone()))),
+            .map(|it| Behaviour::new(it, &policy.clients, events.clone()))
+            .transpose()
+            .map_err(|_| ServeError::Behaviour)?
+            .map(Arc::new),
         acceptor,
         router: Arc::new(Router::new(policy)?),
         access_log: Arc::new(
@@ -378,6 +381,8 @@ pub enum ServeError {
     Countries(io::Error),
     #[error("the sessions that the daemon handed over cannot be read: {0}")]
     Sessions(io::Error),
+    #[error("gateway.behaviour: the kernel has no randomness to give")]
+    Behaviour,
     #[error(transparent)]
     Login(#[from] LoginFault),
     #[error("the gateway was given no listening socket")]

@@ -53,6 +53,11 @@ impl Families<'_> {
             consumers.displaced,
         );
         self.counters(
+            "gateway_challenges",
+            "Challenges of browsers whose address has a score, by what became of them",
+            rows("outcome", &gateway.figures.behaviour.challenges),
+        );
+        self.counters(
             "gateway_bans",
             "Bans that the gateway asked for, by what became of them",
             rows("outcome", &snapshot.offences),

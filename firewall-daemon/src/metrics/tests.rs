@@ -81,7 +81,11 @@ fn full() -> Snapshot {
         scored: 2,
         displaced: 1,
     };
-    gateway.figures.behaviour = BehaviourFigures { addresses: scores.clone(), consumers: scores };
+    gateway.figures.behaviour = BehaviourFigures {
+        challenges: scores.verdicts.clone(),
+        addresses: scores.clone(),
+        consumers: scores,
+    };
     gateway.figures.http2_floods = vec![LabelCount { label: "ping".into(), count: 2 }];
     gateway.figures.upstream_failures = vec![LabelCount { label: "refused".into(), count: 1 }];
     gateway.figures.upstreams =

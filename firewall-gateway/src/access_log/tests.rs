@@ -118,6 +118,7 @@ fn lines() {
             rejection: Some(Rejection::UpstreamFailed),
             score: None,
             consumer_score: None,
+            challenge_page: None,
             retry_after: None,
             allow: None,
             detail: None,

@@ -60,9 +60,14 @@ impl Board {
         Self { scores, thresholds, shadow, tally: Tally::default() }
     }
 
-    /// How somebody stands.
+    /// How somebody stands; whether a challenge is behind them is asked where there is one.
     #[must_use]
-    pub fn standing(&self, whose: Whose<'_>, now_ms: u64) -> Standing {
+    pub fn standing(
+        &self,
+        whose: Whose<'_>,
+        now_ms: u64,
+        passes: impl FnOnce() -> bool,
+    ) -> Standing {
         let known = self.scores.known(whose, now_ms);
         let refused_ms = known.until_ms.saturating_sub(now_ms);
         let watched = known.score >= f64::from(self.thresholds.watch);
@@ -74,6 +79,10 @@ impl Board {
         if self.shadow {
             self.tally.verdict(Verdict::WouldChallenge);
             return Standing { score, turn: Turn::Spared };
+        }
+        if refused_ms == 0 && passes() {
+            self.tally.verdict(Verdict::Passed);
+            return Standing { score, turn: Turn::Served };
         }
         self.tally.verdict(Verdict::Challenged);
         // A moment later it is below.

@@ -22,10 +22,12 @@ pub enum Verdict {
     Refused,
     /// It would be, in shadow mode.
     WouldRefuse,
+    /// A request was served although its score is that of a challenge: its browser has solved one, or is about to.
+    Passed,
 }
 
 impl Verdict {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Watched,
         Self::Challenged,
         Self::WouldChallenge,
@@ -33,6 +35,7 @@ impl Verdict {
         Self::Lost,
         Self::Refused,
         Self::WouldRefuse,
+        Self::Passed,
     ];
 
     /// The value of the metric label, and what an event says came of an offence.
@@ -45,6 +48,7 @@ impl Verdict {
             Self::Lost => "lost",
             Self::Refused => "refused",
             Self::WouldRefuse => "would_refuse",
+            Self::Passed => "passed",
         }
     }
 }

@@ -14,7 +14,7 @@ fn behaviour(change: impl FnOnce(&mut BehaviourPolicy)) -> Behaviour {
         trusted_proxies: vec!["198.51.100.0/24".parse().unwrap()],
         ..ClientsPolicy::default()
     };
-    Behaviour::new(&policy, &proxies, None)
+    Behaviour::new(&policy, &proxies, None).unwrap()
 }
 
 fn source(address: &str) -> Source<'static> {
@@ -93,17 +93,17 @@ fn a_score_is_watched_then_refused_then_reported() {
     let offences = behaviour.offences().unwrap();
     assert!(behaviour.offences().is_none(), "once");
     let (one, refused) = (source("192.0.2.1"), Signal::CredentialRefused);
-    let other = behaviour.standing("192.0.2.2".parse().unwrap());
+    let other = behaviour.standing("192.0.2.2".parse().unwrap(), || false);
     assert_eq!(other, Standing::default());
     for (score, watched, waits) in
         [(6, None, false), (12, Some(12), false), (18, Some(18), false), (24, Some(24), true)]
     {
         behaviour.did(&one, refused);
-        let standing = behaviour.standing(one.address);
+        let standing = behaviour.standing(one.address, || false);
         assert_eq!(standing.score, watched, "{score}");
         assert_eq!(standing.wait().is_some(), waits, "{score}: {standing:?}");
     }
-    let wait = behaviour.standing(one.address).wait().unwrap().as_secs_f64();
+    let wait = behaviour.standing(one.address, || false).wait().unwrap().as_secs_f64();
     // log2(24 / 20) of a day.
     assert!((wait - 22_727.0).abs() < 5.0, "{wait}");
     for _ in 0..3 {
@@ -115,7 +115,7 @@ fn a_score_is_watched_then_refused_then_reported() {
     let request = "0123".to_owned();
     assert_eq!(offence, Offence { address: one.address, score: 42, signals, request });
     // From here on it waits until the kernel drops it, or asks again.
-    let wait = behaviour.standing(one.address).wait().unwrap();
+    let wait = behaviour.standing(one.address, || false).wait().unwrap();
     assert!(wait <= Duration::from_millis(OFFENCE_PAUSE_MS) && !wait.is_zero(), "{wait:?}");
     for _ in 0..20 {
         behaviour.did(&one, refused);
@@ -124,7 +124,7 @@ fn a_score_is_watched_then_refused_then_reported() {
     let figures = behaviour.figures().addresses;
     assert_eq!(counts(&figures.verdicts), [("watched", 2), ("challenged", 3), ("reported", 1)]);
     assert_eq!((figures.scored, figures.displaced), (1, 0));
-    assert_eq!(behaviour.standing("192.0.2.2".parse().unwrap()), Standing::default());
+    assert_eq!(behaviour.standing("192.0.2.2".parse().unwrap(), || false), Standing::default());
 }
 
 #[test]
@@ -136,9 +136,9 @@ fn whoever_came_through_a_proxy_is_refused_and_not_reported() {
         behaviour.did(&one, Signal::CredentialRefused);
     }
     assert!(offences.try_recv().is_err());
-    let wait = behaviour.standing(one.address).wait().unwrap().as_secs_f64();
+    let wait = behaviour.standing(one.address, || false).wait().unwrap().as_secs_f64();
     assert!((76.0..=77.1).contains(&wait), "{wait}");
-    assert_eq!(behaviour.standing("192.0.2.2".parse().unwrap()), Standing::default());
+    assert_eq!(behaviour.standing("192.0.2.2".parse().unwrap(), || false), Standing::default());
     assert_eq!(
         counts(&behaviour.figures().addresses.verdicts)[..2],
         [("watched", 1), ("challenged", 1)]
@@ -155,7 +155,7 @@ fn shadow_counts_and_refuses_nobody() {
         for _ in 0..17 {
             behaviour.did(&source, Signal::CredentialRefused);
         }
-        assert_eq!(behaviour.standing(source.address).wait(), None);
+        assert_eq!(behaviour.standing(source.address, || false).wait(), None);
     }
     // The supervisor is told all the same, and does no more than say so.
     assert_eq!(offences.try_iter().count(), 1);
@@ -256,7 +256,7 @@ fn a_consumer_is_watched_then_refused_then_refused_for_longer_each_time() {
     let Turn::Refused(wait) = behaviour.consumer_standing("shop").turn else { panic!("served") };
     assert!((76.0..=77.1).contains(&wait.as_secs_f64()), "{wait:?}");
     assert_eq!(behaviour.consumer_standing("bank"), Standing::default());
-    assert_eq!(behaviour.standing(IpAddr::from([192, 0, 2, 3])), Standing::default());
+    assert_eq!(behaviour.standing(IpAddr::from([192, 0, 2, 3]), || false), Standing::default());
     assert!(offences.try_recv().is_err(), "the kernel knows no consumers");
     let figures = behaviour.figures().consumers;
     assert_eq!(counts(&figures.signals), [("forbidden", 2), ("challenged", 1)]);

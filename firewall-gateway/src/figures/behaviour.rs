@@ -12,6 +12,8 @@ pub struct BehaviourFigures {
     pub addresses: ScoreFigures,
     /// Of consumers.
     pub consumers: ScoreFigures,
+    /// What became of challenges of browsers.
+    pub challenges: Vec<LabelCount>,
 }
 
 /// What was counted of one table of scores.
@@ -33,6 +35,7 @@ impl BehaviourFigures {
     pub fn add(&mut self, other: &Self) {
         self.addresses.add(&other.addresses);
         self.consumers.add(&other.consumers);
+        add_labels(&mut self.challenges, &other.challenges);
     }
 
     /// Sets the gauges to zero.

@@ -132,6 +132,7 @@ pub const LIKE: &str = "Path=/; Secure; HttpOnly; SameSite=Lax";
 /// Cookies that are ours alone: no backend gets them, and none sets them.
 #[derive(Debug, Default)]
 pub struct OwnCookies {
+    /// By their whole name.
     sessions: Vec<String>,
     /// What those of logins in progress begin with.
     progress: Vec<String>,
@@ -145,6 +146,11 @@ impl OwnCookies {
             sessions: logins.iter().map(|login| login.cookie.clone()).collect(),
             progress: logins.iter().map(|login| progress(login.name())).collect(),
         }
+    }
+
+    /// This one too, which is no session's.
+    pub fn add(&mut self, name: &str) {
+        self.sessions.push(name.to_owned());
     }
 
     fn has(&self, name: &[u8]) -> bool {

@@ -1,5 +1,7 @@
 //! How a request ends: with the upstream's answer, with one of ours, or with a refusal.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header, response::Parts};
 
@@ -81,11 +83,19 @@ pub(super) fn refuse(
     if bodiless {
         observation.answered();
     }
+    let page = observation.context.challenge_page.take();
     let context = &observation.context;
     let errors = context.errors();
-    let answer = rejection.response(context.id.as_str(), context.detail.as_deref(), errors);
+    let id = context.id.as_str();
+    let answer = match &page {
+        Some(page) => page.response(rejection.status(), id, context.retry_after.map_or(1, whole_s)),
+        None => rejection.response(id, context.detail.as_deref(), errors),
+    };
     let (mut head, body): (Parts, Bytes) = answer.into_parts();
     client.answers.of(observation.route()).apply(&mut head.headers);
+    if let Some(page) = page {
+        page.protect(&mut head.headers);
+    }
     share(&mut head.headers, &observation, client);
     client.rates.describe(observation.route(), &observation.due, &mut head.headers);
     headers::set_request_id(&mut head.headers, &observation.context.id);
@@ -122,13 +132,16 @@ pub(super) fn refuse(
         head.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     if let Some(wait) = observation.context.retry_after {
-        // Rounded up: too early would only be refused again.
-        let seconds = (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1);
-        head.headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        head.headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_s(wait)));
     }
     // What follows an unreadable request on an HTTP/1 connection may be its rest.
     if client.ends_after(rejection) {
         head.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Response::from_parts(head, ResponseBody::new(Source::own(body), observation))
+}
+
+/// Rounded up: too early would only be refused again.
+fn whole_s(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }

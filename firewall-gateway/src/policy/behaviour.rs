@@ -25,6 +25,25 @@ pub struct BehaviourPolicy {
     pub exempt: Vec<IpNetwork>,
     /// How consumers are scored.
     pub consumers: ConsumerScorePolicy,
+    /// What browsers are shown that are refused for the score of their address; nothing but a refusal where it is
+    /// left out.
+    pub challenge_page: Option<ChallengePagePolicy>,
+}
+
+/// A page with which browsers get past a challenge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChallengePagePolicy {
+    /// Bits that are zero in front of the hash of a solution: each one doubles the work.
+    pub difficulty_bits: u32,
+    /// How long a pass is good for, from the end of its challenge.
+    pub pass_s: u32,
+}
+
+impl Default for ChallengePagePolicy {
+    fn default() -> Self {
+        Self { difficulty_bits: 16, pass_s: 3_600 }
+    }
 }
 
 /// What a score leads to.
@@ -86,6 +105,7 @@ impl Default for BehaviourPolicy {
             scanner_paths: SCANNER_PATHS.map(str::to_owned).to_vec(),
             exempt: Vec::new(),
             consumers: ConsumerScorePolicy::default(),
+            challenge_page: None,
         }
     }
 }

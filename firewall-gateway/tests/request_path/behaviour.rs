@@ -26,13 +26,13 @@ use crate::world::{
 };
 
 /// A proxy that is trusted.
-const PROXY: [u8; 4] = [127, 0, 0, 9];
-const CLIENT: [u8; 4] = [127, 0, 0, 1];
-const OTHER: [u8; 4] = [127, 0, 0, 3];
+pub const PROXY: [u8; 4] = [127, 0, 0, 9];
+pub const CLIENT: [u8; 4] = [127, 0, 0, 1];
+pub const OTHER: [u8; 4] = [127, 0, 0, 3];
 
 /// `/keys` asks for a key, `/open` and `/status` are the upstream's, of the latter 401 and 404 are offences; there
 /// is nothing else.
-fn world(change: impl FnOnce(&mut BehaviourPolicy)) -> World {
+pub fn world(change: impl FnOnce(&mut BehaviourPolicy)) -> World {
     // A day: nothing decays within a test.
     let mut behaviour =
         BehaviourPolicy { shadow: false, half_life_s: 86_400, ..BehaviourPolicy::default() };
@@ -74,23 +74,28 @@ fn tcp(world: &World, from: [u8; 4]) -> TcpStream {
     tcp
 }
 
-fn client(world: &World, from: [u8; 4]) -> Client {
+pub fn client(world: &World, from: [u8; 4]) -> Client {
     over(tcp(world, from), world.tls(b"http/1.1"))
 }
 
 /// One request on a connection of its own.
-fn ask(world: &World, from: [u8; 4], path: &str, lines: &str) -> String {
+pub fn ask(world: &World, from: [u8; 4], path: &str, lines: &str) -> String {
+    send(world, from, "GET", path, lines)
+}
+
+pub fn send(world: &World, from: [u8; 4], method: &str, path: &str, lines: &str) -> String {
     let mut client = client(world, from);
-    let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{lines}\r\n");
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{lines}\r\n");
     client.write_all(request.as_bytes()).unwrap();
     read_to_end(&mut client)
 }
 
-fn signals(figures: &ScoreFigures) -> Vec<(&str, u64)> {
+pub fn signals(figures: &ScoreFigures) -> Vec<(&str, u64)> {
     figures.signals.iter().map(|row| (row.label.as_str(), row.count)).collect()
 }
 
-fn verdicts(figures: &ScoreFigures) -> Vec<(&str, u64)> {
+pub fn verdicts(figures: &ScoreFigures) -> Vec<(&str, u64)> {
     figures.verdicts.iter().map(|row| (row.label.as_str(), row.count)).collect()
 }
 

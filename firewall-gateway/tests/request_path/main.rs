@@ -104,6 +104,7 @@ mod pki;
 
 mod tls;
 
+mod challenges;
 mod client_certificates;
 
 mod sanitise;

@@ -162,6 +162,7 @@ fn event(number: u64) -> Event {
         consumer: None,
         credential: None,
         score: Some(30),
+        consumer_score: None,
         user_agent: Some("Mozilla/5.0\\x20(X11;\\x20Linux\\x20x86_64)".to_owned()),
         shadowed: None,
         verdict: None,

@@ -32,6 +32,8 @@ pub struct BehaviourDocument {
     pub exempt: Given<Entries<Prefix>>,
     #[serde(default)]
     pub consumers: Given<ConsumerScoresDocument>,
+    #[serde(default)]
+    pub challenge_page: Given<ChallengePageDocument>,
     pub ban_s: Option<Spanned<BanS>>,
     pub ban_s_max: Option<BanS>,
     pub ban_factor: Option<Number<1, 100>>,
@@ -48,6 +50,15 @@ pub struct ConsumerScoresDocument {
     pub ban: Option<Spanned<Score>>,
     #[serde(default)]
     pub exempt: Given<Entries<String>>,
+}
+
+/// `challenge_page`; what is left out has the default of [`firewall_gateway::policy::ChallengePagePolicy`].
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChallengePageDocument {
+    /// A browser tries some 100,000 numbers a second: one more bit is twice the work.
+    pub difficulty_bits: Option<Number<1, 24>>,
+    pub pass_s: Option<Number<60, 86_400>>,
 }
 
 /// What an offence weighs; 0 is nothing.

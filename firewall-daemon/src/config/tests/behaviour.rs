@@ -2,7 +2,9 @@
 
 use firewall_gateway::{
     behaviour::signal::Signal,
-    policy::{BehaviourPolicy, ConsumerScorePolicy, RefusalPolicy, Thresholds},
+    policy::{
+        BehaviourPolicy, ChallengePagePolicy, ConsumerScorePolicy, RefusalPolicy, Thresholds,
+    },
 };
 
 use super::{LEAST, load, refused};
@@ -38,7 +40,8 @@ fn every_key_of_behaviour_acts() {
         "shadow: false, half_life_s: 30, watch: 5, challenge: 6, ban: 7, weights: {{{}}}, \
          scanner_paths: [/.ENV, /b/c], exempt: [192.0.2.0/24, '2001:db8::/32'], ban_s: 60, ban_s_max: 600, \
          ban_factor: 2, remember_s: 0, bans_per_s_max: 9, \
-         consumers: {{watch: 8, challenge: 9, ban: 10, exempt: [shop, 'a b']}}",
+         consumers: {{watch: 8, challenge: 9, ban: 10, exempt: [shop, 'a b']}}, \
+         challenge_page: {{difficulty_bits: 20, pass_s: 61}}",
         weights.join(", ")
     );
     let expected = BehaviourConfig {
@@ -56,6 +59,7 @@ fn every_key_of_behaviour_acts() {
                 thresholds: Thresholds { watch: 8, challenge: 9, ban: 10 },
                 exempt: ["shop", "a b"].map(str::to_owned).to_vec(),
             },
+            challenge_page: Some(ChallengePagePolicy { difficulty_bits: 20, pass_s: 61 }),
         },
         bans: OffenceBans { first_s: 60, factor: 2, longest_s: 600, remember_s: 0, per_s_max: 9 },
     };
@@ -69,6 +73,8 @@ fn every_key_of_behaviour_acts() {
     let consumers = read(&behaviour("watch: 5, ban: 200, consumers: {ban: 300}")).behaviour;
     let expected = Thresholds { watch: 5, challenge: 50, ban: 300 };
     assert_eq!(consumers.expect("it").policy.consumers.thresholds, expected);
+    let page = read(&behaviour("challenge_page: {}")).behaviour.expect("it").policy.challenge_page;
+    assert_eq!(page, Some(ChallengePagePolicy::default()));
     let route = read(&config("  behaviour: {}\n", ", offences: [401, 404]"));
     assert_eq!(route.routes[0].offences, [401, 404]);
 }
@@ -112,6 +118,14 @@ fn what_is_wrong_is_said_with_its_place() {
         (
             behaviour("consumers: {exempt: [a, a]}"),
             "9:39: exempt: expected each once, found a again; remove one",
+        ),
+        (
+            behaviour("challenge_page: {difficulty_bits: 25}"),
+            "9:49: expected a whole number from 1 to 24, found \"25\"",
+        ),
+        (
+            behaviour("challenge_page: {pass_s: 59}"),
+            "9:40: expected a whole number from 60 to 86400, found \"59\"",
         ),
         (behaviour("exempt: []"), "9:23: exempt: expected 1 to 64 entries, found 0"),
         (

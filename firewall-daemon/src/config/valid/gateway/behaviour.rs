@@ -3,7 +3,10 @@
 use firewall_gateway::{
     behaviour::signal::Signal,
     limits::{EXEMPT_CONSUMER_BYTES_MAX, EXEMPT_MAX, SCANNER_PATH_BYTES_MAX, SCANNER_PATHS_MAX},
-    policy::{BehaviourPolicy, ConsumerScorePolicy, RefusalPolicy, RoutePolicy, Thresholds},
+    policy::{
+        BehaviourPolicy, ChallengePagePolicy, ConsumerScorePolicy, RefusalPolicy, RoutePolicy,
+        Thresholds,
+    },
 };
 use serde_saphyr::{Location, Spanned};
 
@@ -11,7 +14,10 @@ use crate::config::{
     BehaviourConfig, ConfigError, OffenceBans,
     document::{
         Entries,
-        behaviour::{BehaviourDocument, ConsumerScoresDocument, Score, WeightsDocument},
+        behaviour::{
+            BehaviourDocument, ChallengePageDocument, ConsumerScoresDocument, Score,
+            WeightsDocument,
+        },
         routes::OffenceStatus,
     },
     scalar::Given,
@@ -67,6 +73,7 @@ impl Check<'_> {
                     None => default.exempt,
                 },
                 consumers,
+                challenge_page: document.challenge_page.0.map(challenge_page),
             },
             bans,
         })
@@ -176,6 +183,16 @@ impl Check<'_> {
             }
             _ => Ok(()),
         }
+    }
+}
+
+fn challenge_page(document: ChallengePageDocument) -> ChallengePagePolicy {
+    let default = ChallengePagePolicy::default();
+    ChallengePagePolicy {
+        difficulty_bits: document
+            .difficulty_bits
+            .map_or(default.difficulty_bits, |bits| bits.cast()),
+        pass_s: document.pass_s.map_or(default.pass_s, |time| time.cast()),
     }
 }
 
