@@ -9,6 +9,8 @@ pub mod board;
 
 pub mod challenge;
 
+pub mod contradiction;
+
 pub mod offence;
 
 pub mod scores;
@@ -16,6 +18,8 @@ pub mod scores;
 pub mod signal;
 
 mod tally;
+
+mod travels;
 
 use std::{
     net::IpAddr,
@@ -36,12 +40,16 @@ use self::{
     scores::{Added, Refusals, Scores, Whose},
     signal::Signal,
     tally::Verdict,
+    travels::Travels,
 };
 use crate::{
+    countries::Code,
     events::Events,
     figures::BehaviourFigures,
     identity::Denied,
-    limits::{BEHAVIOUR_SLOTS, CONSUMER_SCORE_SLOTS, OFFENCE_PAUSE_MS, OFFENCES_WAITING_MAX},
+    limits::{
+        BEHAVIOUR_SLOTS, CONSUMER_SCORE_SLOTS, OFFENCE_PAUSE_MS, OFFENCES_WAITING_MAX, TRAVEL_SLOTS,
+    },
     policy::{BehaviourPolicy, ClientsPolicy, RefusalPolicy},
     rejection::Rejection,
 };
@@ -55,6 +63,7 @@ pub struct Behaviour {
     addresses: Board,
     consumers: Board,
     challenges: Option<Challenges>,
+    travels: Option<Travels>,
     refusals: Refusals,
     started: Instant,
     offences: SyncSender<Offence>,
@@ -115,6 +124,7 @@ impl Behaviour {
                 policy.shadow,
             ),
             challenges: policy.challenge_page.map(Challenges::new).transpose()?,
+            travels: policy.travel_s.map(|within_s| Travels::new(within_s, TRAVEL_SLOTS)),
             refusals: refusals(&policy.refusals),
             started: Instant::now(),
             offences,
@@ -133,6 +143,19 @@ impl Behaviour {
     #[must_use]
     pub fn consumer_standing(&self, consumer: &str) -> Standing {
         self.consumers.standing(Whose::Consumer(consumer), self.now_ms(), || false)
+    }
+
+    /// A consumer sends a request from a country; where that is not known nothing is said of it.
+    pub fn seen_in(&self, source: &Source<'_>, country: Option<Code>) {
+        let (Some(travels), Some(consumer), Some(country)) =
+            (&self.travels, source.consumer, country)
+        else {
+            return;
+        };
+        // The address may be the one of who was robbed.
+        if travels.arrives(consumer, country, self.now_ms()) {
+            self.consumer_did(source, Signal::ImpossibleTravel);
+        }
     }
 
     /// What browsers are shown that are refused, where there is such a page.
@@ -253,6 +276,7 @@ impl Behaviour {
         BehaviourFigures {
             addresses: self.addresses.figures(),
             consumers: self.consumers.figures(),
+            travels_displaced: self.travels.as_ref().map(Travels::displaced).unwrap_or_default(),
             challenges: self.challenges.as_ref().map(Challenges::figures).unwrap_or_default(),
         }
     }

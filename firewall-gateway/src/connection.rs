@@ -43,6 +43,7 @@ use crate::{
     answer::AnswerTable,
     behaviour::Behaviour,
     clients::Clients,
+    clients::ja4::Stack,
     context::{Protocol, RequestId},
     countries::Countries,
     events::Events,
@@ -69,6 +70,8 @@ pub struct Client {
     pub direct: bool,
     /// What its TLS stack looks like.
     pub ja4: Option<Rc<str>>,
+    /// What of it a `User-Agent` could contradict, until one has.
+    pub stack: Cell<Option<Stack>>,
     /// Whom to believe, and what an address may have.
     pub clients: Arc<Clients>,
     /// How addresses are scored, where they are.

@@ -535,6 +535,8 @@ pub const FAILURE_SLOTS: usize = 65_536;
 pub const BEHAVIOUR_SLOTS: usize = 131_072;
 /// Slots of the table of consumers' scores: 40 bytes each, 640 KiB.
 pub const CONSUMER_SCORE_SLOTS: usize = 16_384;
+/// Slots of the table of consumers' countries: 24 bytes each, 1.5 MiB, where travel is looked at.
+pub const TRAVEL_SLOTS: usize = 65_536;
 /// How long a challenge may be worked on: a slow telephone needs some ten seconds for the default one.
 pub const CHALLENGE_S: u64 = 300;
 /// The number that solves a challenge: a browser counts no further than this exactly.

@@ -301,16 +301,23 @@ impl Observation {
         }
     }
 
-    // What this end says of the client.
-    fn judge(&self, status: u16) {
-        let Some(behaviour) = &self.behaviour else { return };
+    /// Who sent it, as far as that is known.
+    #[must_use]
+    pub fn source(&self) -> Source<'_> {
         let context = &self.context;
-        let source = Source {
+        Source {
             address: context.origin.client,
             direct: self.direct && context.origin.proxies.is_empty(),
             request: context.id.as_str(),
             consumer: context.identity.as_ref().map(|identity| &*identity.consumer),
-        };
+        }
+    }
+
+    // What this end says of the client.
+    fn judge(&self, status: u16) {
+        let Some(behaviour) = &self.behaviour else { return };
+        let context = &self.context;
+        let source = self.source();
         behaviour.ended(
             &source,
             &Ended {

@@ -126,7 +126,7 @@ async fn stages(
     let from = observation.context.origin.client;
     let whence = (from, observation.context.country);
     let solves = match &client.behaviour {
-        Some(behaviour) => standing::look(&request, behaviour, observation)?,
+        Some(behaviour) => standing::address(&request, client, behaviour, observation)?,
         None => false,
     };
     let seat = client.clients.request(from, &client.meter).map_err(|_| {
@@ -215,14 +215,9 @@ async fn stages(
     let recognised = recognised.map_err(|refused| observation.nobody(refused))?;
     let mut told = Vec::new();
     if let Some(recognised) = recognised {
-        // behaviour: what was done as this consumer before, from whatever address
+        observation.context.identity = Some(recognised.identity);
         if let Some(behaviour) = &client.behaviour {
-            let standing = behaviour.consumer_standing(&recognised.identity.consumer);
-            observation.context.consumer_score = standing.score;
-            observation.context.identity = Some(recognised.identity);
-            observation.stands(&standing, Rejection::ConsumerRefused)?;
-        } else {
-            observation.context.identity = Some(recognised.identity);
+            standing::consumer(behaviour, observation)?;
         }
         told = recognised.headers;
     }

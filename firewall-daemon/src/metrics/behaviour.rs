@@ -52,6 +52,11 @@ impl Families<'_> {
             "Consumers with a score that had to leave the full table for others",
             consumers.displaced,
         );
+        self.counter(
+            "gateway_travels_displaced",
+            "Consumers whose country had to leave the full table for others",
+            gateway.figures.behaviour.travels_displaced,
+        );
         self.counters(
             "gateway_challenges",
             "Challenges of browsers whose address has a score, by what became of them",

@@ -82,6 +82,7 @@ fn full() -> Snapshot {
         displaced: 1,
     };
     gateway.figures.behaviour = BehaviourFigures {
+        travels_displaced: 5,
         challenges: scores.verdicts.clone(),
         addresses: scores.clone(),
         consumers: scores,

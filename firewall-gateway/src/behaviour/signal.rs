@@ -34,11 +34,15 @@ pub enum Signal {
     Flood,
     /// A request that does not look as the API's document says.
     InvalidInput,
+    /// A browser by its `User-Agent`, and by its TLS stack none.
+    UserAgentContradicted,
+    /// A consumer that was in another country a short time ago.
+    ImpossibleTravel,
 }
 
 impl Signal {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::CredentialRefused,
         Self::CredentialMissing,
         Self::Forbidden,
@@ -52,6 +56,8 @@ impl Signal {
         Self::Slow,
         Self::Flood,
         Self::InvalidInput,
+        Self::UserAgentContradicted,
+        Self::ImpossibleTravel,
     ];
 
     /// The value of the metric label, the name in a ban's reason, and the key of its weight.
@@ -71,6 +77,8 @@ impl Signal {
             Self::Slow => "slow",
             Self::Flood => "flood",
             Self::InvalidInput => "invalid_input",
+            Self::UserAgentContradicted => "user_agent_contradicted",
+            Self::ImpossibleTravel => "impossible_travel",
         }
     }
 
@@ -84,10 +92,13 @@ impl Signal {
             | Self::RateLimited
             | Self::HandshakeFailed
             | Self::HandshakeWithoutRequest
+            | Self::UserAgentContradicted
             | Self::Slow => 1,
             Self::Forbidden | Self::BadRequest | Self::InvalidInput => 2,
             Self::ScannerPath => 10,
             Self::Flood => 20,
+            // Watched for it alone, and no more: people have networks of their own in other countries.
+            Self::ImpossibleTravel => 30,
         }
     }
 

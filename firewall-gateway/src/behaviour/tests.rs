@@ -277,3 +277,35 @@ fn shadow_refuses_no_consumer() {
         [expected[0], expected[1], expected[2]]
     );
 }
+
+#[test]
+fn a_consumer_that_is_in_two_countries_offends_and_its_addresses_do_not() {
+    let behaviour = behaviour(|policy| {
+        policy.travel_s = Some(3_600);
+        policy.consumers.exempt = vec!["partner".to_owned()];
+    });
+    let as_one = |consumer| Source { consumer, ..source("192.0.2.1") };
+    for (name, consumer, country, expected) in [
+        ("at home", Some("shop"), Some(*b"DE"), 0),
+        ("nobody", None, Some(*b"FR"), 0),
+        ("it is not known where", Some("shop"), None, 0),
+        ("elsewhere", Some("shop"), Some(*b"FR"), 1),
+        ("another one there", Some("bank"), Some(*b"FR"), 1),
+        ("an exempt one at home", Some("partner"), Some(*b"DE"), 1),
+        ("and elsewhere", Some("partner"), Some(*b"FR"), 1),
+    ] {
+        behaviour.seen_in(&as_one(consumer), country);
+        let figures = behaviour.figures();
+        let count = figures.consumers.signals.iter().map(|row| row.count).sum::<u64>();
+        assert_eq!(count, expected, "{name}");
+        assert_eq!(figures.addresses.signals, [], "{name}");
+    }
+    assert_eq!(counts(&behaviour.figures().consumers.signals), [("impossible_travel", 1)]);
+    assert_eq!(behaviour.consumer_standing("shop").score, Some(30), "it is watched for that alone");
+    // Where it is not configured nothing is said of it.
+    let without = self::behaviour(|_| ());
+    for country in [*b"DE", *b"FR"] {
+        without.seen_in(&as_one(Some("shop")), Some(country));
+    }
+    assert_eq!(without.figures(), BehaviourFigures::default());
+}

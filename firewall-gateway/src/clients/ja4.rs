@@ -6,17 +6,38 @@ use std::fmt::Write as _;
 
 use aws_lc_rs::digest;
 
-/// The fingerprint of the ClientHello at the beginning of `records`; none where there is none whole.
+/// What the ClientHello at the beginning of `records` looks like; nothing where there is none whole.
 #[must_use]
-pub fn of(records: &[u8]) -> Option<String> {
+pub fn of(records: &[u8]) -> Option<Look> {
     let message = handshake(records)?;
     let hello = Hello::parse(&message)?;
-    Some(hello.fingerprint())
+    Some(Look { ja4: hello.fingerprint(), stack: hello.stack() })
 }
 
-/// What JA4 looks at; GREASE (RFC 8701) is left out.
+/// What a client's TLS stack looks like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// The fingerprint.
+    pub ja4: String,
+    /// What browsers have in common.
+    pub stack: Stack,
+}
+
+/// What browsers have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stack {
+    /// It offers TLS 1.3.
+    pub tls_1_3: bool,
+    /// It offers protocols.
+    pub alpn: bool,
+    /// It sends values that mean nothing (RFC 8701).
+    pub grease: bool,
+}
+
+/// What JA4 looks at; GREASE (RFC 8701) is left out, and noted beside.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Hello {
+    grease: bool,
     version: u16,
     ciphers: Vec<u16>,
     extensions: Vec<u16>,
@@ -30,7 +51,11 @@ impl Hello {
         let mut hello = Self { version: reader.u16()?, ..Self::default() };
         reader.take(RANDOM_BYTES)?;
         reader.prefixed_u8()?;
-        hello.ciphers = Reader(reader.prefixed_u16()?).numbers()?;
+        let ciphers = reader.prefixed_u16()?;
+        hello.grease = ciphers.chunks_exact(2).any(|pair| {
+            pair.first_chunk().is_some_and(|pair| is_grease(u16::from_be_bytes(*pair)))
+        });
+        hello.ciphers = Reader(ciphers).numbers()?;
         reader.prefixed_u8()?;
         if reader.0.is_empty() {
             return Some(hello);
@@ -53,11 +78,17 @@ impl Hello {
                 }
                 _ => {}
             }
-            if !is_grease(kind) {
+            if is_grease(kind) {
+                hello.grease = true;
+            } else {
                 hello.extensions.push(kind);
             }
         }
         Some(hello)
+    }
+
+    fn stack(&self) -> Stack {
+        Stack { tls_1_3: self.version == TLS_1_3, alpn: self.alpn.is_some(), grease: self.grease }
     }
 
     fn fingerprint(&self) -> String {
@@ -161,7 +192,7 @@ fn is_grease(number: u16) -> bool {
 
 fn version(version: u16) -> &'static str {
     match version {
-        0x0304 => "13",
+        TLS_1_3 => "13",
         0x0303 => "12",
         0x0302 => "11",
         0x0301 => "10",
@@ -204,6 +235,7 @@ fn hash(text: &str) -> String {
     shown
 }
 
+const TLS_1_3: u16 = 0x0304;
 const HANDSHAKE: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
 const HANDSHAKE_HEAD_BYTES: usize = 4;

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    ja4,
+    ja4::{self, Look},
     proxy_header::{self, Parsed},
 };
 use crate::limits::{CLIENT_HELLO_BYTES_MAX, PROXY_HEADER_BYTES_MAX};
@@ -56,8 +56,8 @@ impl Opening {
         }
     }
 
-    /// The fingerprint of the ClientHello; after the handshake, and once.
-    pub fn ja4(&mut self) -> Option<String> {
+    /// What the ClientHello looks like; after the handshake, and once.
+    pub fn look(&mut self) -> Option<Look> {
         ja4::of(&self.hello.take()?)
     }
 }

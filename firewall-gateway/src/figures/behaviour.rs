@@ -12,6 +12,8 @@ pub struct BehaviourFigures {
     pub addresses: ScoreFigures,
     /// Of consumers.
     pub consumers: ScoreFigures,
+    /// Consumers whose country had to be forgotten for others.
+    pub travels_displaced: u64,
     /// What became of challenges of browsers.
     pub challenges: Vec<LabelCount>,
 }
@@ -35,6 +37,7 @@ impl BehaviourFigures {
     pub fn add(&mut self, other: &Self) {
         self.addresses.add(&other.addresses);
         self.consumers.add(&other.consumers);
+        self.travels_displaced = self.travels_displaced.saturating_add(other.travels_displaced);
         add_labels(&mut self.challenges, &other.challenges);
     }
 

@@ -1,4 +1,5 @@
-//! How the address of a request stands: it is served, refused, or shown a page that lets its browser go on.
+//! How the address of a request stands, and its consumer: it is served, refused, or shown a page that lets its browser
+//! go on.
 
 use std::time::SystemTime;
 
@@ -11,6 +12,8 @@ use crate::{
         Behaviour,
         board::Turn,
         challenge::{Challenges, Holder, PASS_PATH},
+        contradiction,
+        signal::Signal,
     },
     connection::Client,
     context::RequestId,
@@ -20,11 +23,13 @@ use crate::{
 };
 
 /// Whether the request is one of ours: it shows a solution.
-pub(super) fn look(
+pub(super) fn address(
     request: &Request<Incoming>,
+    client: &Client,
     behaviour: &Behaviour,
     observation: &mut Observation,
 ) -> Result<bool, Rejection> {
+    contradicts(request, client, behaviour, observation);
     let address = observation.context.origin.client;
     let Some(challenges) = behaviour.challenges() else {
         let standing = behaviour.standing(address, || false);
@@ -46,6 +51,36 @@ pub(super) fn look(
         observation.context.challenge_page = Some(page);
     }
     observation.stands(&standing, Rejection::Challenged).map(|()| is_ours)
+}
+
+/// What was done as this consumer before, from whatever address.
+pub(super) fn consumer(
+    behaviour: &Behaviour,
+    observation: &mut Observation,
+) -> Result<(), Rejection> {
+    let source = observation.source();
+    behaviour.seen_in(&source, observation.context.country);
+    let Some(consumer) = source.consumer else { return Ok(()) };
+    let standing = behaviour.consumer_standing(consumer);
+    observation.context.consumer_score = standing.score;
+    observation.stands(&standing, Rejection::ConsumerRefused)
+}
+
+/// A stack is its connection's, so it is an offence once; behind a proxy that ends TLS it is the proxy's.
+fn contradicts(
+    request: &Request<Incoming>,
+    client: &Client,
+    behaviour: &Behaviour,
+    observation: &Observation,
+) {
+    let Some(stack) = client.stack.get() else { return };
+    let user_agent = request.headers().get(header::USER_AGENT).and_then(|it| it.to_str().ok());
+    if observation.context.origin.proxies.is_empty()
+        && user_agent.is_some_and(|user_agent| contradiction::contradicts(user_agent, stack))
+    {
+        client.stack.set(None);
+        behaviour.did(&observation.source(), Signal::UserAgentContradicted);
+    }
 }
 
 /// The pass for a solution.

@@ -25,6 +25,8 @@ pub struct BehaviourPolicy {
     pub exempt: Vec<IpNetwork>,
     /// How consumers are scored.
     pub consumers: ConsumerScorePolicy,
+    /// A consumer that is seen in two countries within this time offends; nobody does where it is left out.
+    pub travel_s: Option<u32>,
     /// What browsers are shown that are refused for the score of their address; nothing but a refusal where it is
     /// left out.
     pub challenge_page: Option<ChallengePagePolicy>,
@@ -105,6 +107,7 @@ impl Default for BehaviourPolicy {
             scanner_paths: SCANNER_PATHS.map(str::to_owned).to_vec(),
             exempt: Vec::new(),
             consumers: ConsumerScorePolicy::default(),
+            travel_s: None,
             challenge_page: None,
         }
     }

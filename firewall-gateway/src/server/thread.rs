@@ -197,10 +197,12 @@ impl Thread {
             }
         };
         self.meter.tls_handshake(accepted.resumed);
+        let look = accepted.stream.get_mut().0.inner_mut().look();
         let client = Rc::new(Client {
             peer,
             direct,
-            ja4: accepted.stream.get_mut().0.inner_mut().ja4().map(Rc::from),
+            stack: Cell::new(look.as_ref().map(|look| look.stack)),
+            ja4: look.map(|look| Rc::from(look.ja4)),
             clients: clients.clone(),
             behaviour: self.shared.behaviour.clone(),
             protocol: accepted.protocol,

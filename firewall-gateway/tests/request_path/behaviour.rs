@@ -352,6 +352,34 @@ fn nobody_locks_a_consumer_out_by_naming_it() {
     assert_eq!(status(&ask(&world, PROXY, "/keys", &lines)), 200);
 }
 
+const CHROME: &str = "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36\r\n";
+const FIREFOX: &str =
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n";
+
+#[test]
+fn a_user_agent_that_its_tls_stack_contradicts_is_an_offence_once_a_connection() {
+    // The client of this test is rustls: TLS 1.3 and ALPN, and none of the values without meaning that Chromium sends.
+    for (name, from, lines, expected) in [
+        ("it says what it is", CLIENT, "User-Agent: test/1\r\n", 0),
+        ("it says nothing", CLIENT, "", 0),
+        ("it could be", CLIENT, FIREFOX, 0),
+        ("it cannot be", CLIENT, CHROME, 1),
+        ("the stack is the proxy's", PROXY, &format!("{CHROME}X-Forwarded-For: 192.0.2.1\r\n"), 0),
+    ] {
+        let world = world(|_| ());
+        let mut client = client(&world, from);
+        for _ in 0..3 {
+            let request = format!("GET /open/a HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
+            client.write_all(request.as_bytes()).unwrap();
+            assert_eq!(status(&read_answer(&mut client)), 200, "{name}");
+        }
+        drop(client);
+        let figures = world.settled().behaviour.addresses;
+        let all = [("user_agent_contradicted", 1)];
+        assert_eq!(signals(&figures), all[..expected], "{name}");
+    }
+}
+
 #[test]
 fn without_the_section_nothing_is_scored() {
     let world = World::changed(|policy| policy.routes[0].path = "/open".to_owned());

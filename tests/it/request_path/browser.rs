@@ -1,4 +1,5 @@
-//! A person with a browser, Chromium, through login, call, what another site's page may not do, and logout.
+//! A person with a browser, Chromium, through login, call, what another site's page may not do, and logout; and past a
+//! challenge.
 //!
 //! `SEAWALL_SCREENSHOTS=FOLDER` writes there what was seen, as docs/screenshots has it.
 
@@ -68,34 +69,14 @@ fn a_browser_logs_in_calls_is_protected_and_logs_out() {
     let ground = Ground::prepare();
     let folder = ground.world.folder().to_path_buf();
     fs::write(folder.join("client.secret"), CLIENT_SECRET).unwrap();
-    for (name, text) in [
-        ("package.json", include_str!("../../browser/package.json")),
-        ("shop.js", include_str!("../../browser/shop.js")),
-        ("visit.js", include_str!("../../browser/visit.js")),
-    ] {
-        fs::write(folder.join(name), text).unwrap();
-    }
     let origin = format!("https://{API}");
     let _provider = Provider::start(&ground.world, &ground.authority, &origin).unwrap();
-    let mut command = Command::new("node");
-    command.arg(folder.join("shop.js")).args([SHOP.ip().to_string(), SHOP.port().to_string()]);
-    let mut shop = Process::start(&ground.world.server, &mut command, "shop", &folder).unwrap();
-    let listening = || {
-        let log = fs::read_to_string(folder.join("shop.log")).unwrap_or_default();
-        log.contains("listening").then_some(())
-    };
-    shop.wait_until("listening", START_TIMEOUT, listening).unwrap();
+    let _shop = open_shop(&ground);
     let site = Site::start_of(ground, &gateway());
     let asked = [("jwt", "main"), ("result", "new")];
     site.wait_for_metric("seawall_jwt_keys_updates_total", &asked, 1);
 
-    let mut command = Command::new("node");
-    command.arg(folder.join("visit.js")).arg(&folder);
-    command.args([origin.as_str(), &SERVER_IPV4.to_string(), &Provider::issuer()]);
-    let output = site.ground.client().output(&mut command).unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    let seen: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{said}"));
-    assert!(output.status.success(), "{seen}: {said}");
+    let seen = visit(&site, "visit.js", &[&Provider::issuer()]);
     let refused = seen["refused"].as_str().unwrap();
     assert!(refused.starts_with("403 {") && refused.contains("cross-site"), "{refused}");
     let expected = json!({
@@ -127,11 +108,106 @@ fn a_browser_logs_in_calls_is_protected_and_logs_out() {
         site.wait_for_metric(name, labels, count);
     }
     for name in SHOTS {
-        let file = folder.join(format!("{name}.png"));
-        let bytes = fs::metadata(&file).unwrap().len();
-        assert!((1_000..SHOT_BYTES_MAX).contains(&bytes), "{name}: {bytes} bytes");
-        if let Some(to) = env::var_os("SEAWALL_SCREENSHOTS") {
-            fs::copy(&file, Path::new(&to).join(format!("{name}.png"))).unwrap();
-        }
+        keep_shot(&folder, name);
     }
+}
+
+fn keep_shot(folder: &Path, name: &str) {
+    let file = folder.join(format!("{name}.png"));
+    let bytes = fs::metadata(&file).unwrap().len();
+    assert!((1_000..SHOT_BYTES_MAX).contains(&bytes), "{name}: {bytes} bytes");
+    if let Some(to) = env::var_os("SEAWALL_SCREENSHOTS") {
+        fs::copy(&file, Path::new(&to).join(format!("{name}.png"))).unwrap();
+    }
+}
+
+/// The API, with what browsers need beside it.
+fn open_shop(ground: &Ground) -> Process {
+    let folder = ground.world.folder().to_path_buf();
+    for (name, text) in [
+        ("package.json", include_str!("../../browser/package.json")),
+        ("driver.js", include_str!("../../browser/driver.js")),
+        ("shop.js", include_str!("../../browser/shop.js")),
+        ("visit.js", include_str!("../../browser/visit.js")),
+        ("challenge.js", include_str!("../../browser/challenge.js")),
+    ] {
+        fs::write(folder.join(name), text).unwrap();
+    }
+    let mut command = Command::new("node");
+    command.arg(folder.join("shop.js")).args([SHOP.ip().to_string(), SHOP.port().to_string()]);
+    let mut shop = Process::start(&ground.world.server, &mut command, "shop", &folder).unwrap();
+    let listening = || {
+        let log = fs::read_to_string(folder.join("shop.log")).unwrap_or_default();
+        log.contains("listening").then_some(())
+    };
+    shop.wait_until("listening", START_TIMEOUT, listening).unwrap();
+    shop
+}
+
+/// What a browser of the client saw.
+fn visit(site: &Site, script: &str, more: &[&str]) -> Value {
+    let folder = site.ground.world.folder();
+    let mut command = Command::new("node");
+    command.arg(folder.join(script)).arg(folder);
+    command.args([format!("https://{API}"), SERVER_IPV4.to_string()]).args(more);
+    let output = site.ground.client().output(&mut command).unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let seen: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{said}"));
+    assert!(output.status.success(), "{seen}: {said}");
+    seen
+}
+
+#[test]
+fn a_browser_gets_past_a_challenge_and_nobody_else_at_its_address_does() {
+    let test = "a_browser_gets_past_a_challenge_and_nobody_else_at_its_address_does";
+    if !requirement::root(test) {
+        return;
+    }
+    if !is_installed() {
+        requirement::skip(test, "needs chromium and node 20 or later");
+        return;
+    }
+    let ground = Ground::prepare();
+    let folder = ground.world.folder().to_path_buf();
+    let _shop = open_shop(&ground);
+    let gateway = format!(
+        "  upstreams: [{{name: shop, backends: [{{address: '{SHOP}'}}]}}]
+  routes: [{{name: app, path: /app/*, upstream: shop}}]
+  behaviour:
+    shadow: false
+    half_life_s: 86400
+    challenge: 50
+    ban: 100000
+    challenge_page: {{}}
+"
+    );
+    let site = Site::start_of(ground, &gateway);
+    let asks = |path: &str| site.ground.get(path).send(site.ground.client()).unwrap().status;
+    // A scanner at the same address: 11 each.
+    let statuses: Vec<u16> = (0..5).map(|_| asks("/.env")).chain([asks("/app/")]).collect();
+    assert_eq!(statuses, [404, 404, 404, 404, 404, 429]);
+    let mut seen = visit(&site, "challenge.js", &[]);
+    let without = seen["without"].take();
+    let without = without.as_str().unwrap();
+    assert!(without.contains("JavaScript") && without.contains("try again in"), "{without}");
+    let expected = json!({
+        "without": null,
+        "app_url": format!("https://{API}/app/?from=start"),
+        "cookie": {
+            "name": "__Host-seawall-pass",
+            "httpOnly": true,
+            "secure": true,
+            "sameSite": "Lax",
+            "path": "/",
+        },
+        "readable": false,
+        "call": "saved for nobody",
+    });
+    assert_eq!(seen, expected);
+    assert_eq!(asks("/app/"), 429, "the scanner has no pass");
+    for (outcome, count) in [("shown", 2), ("solved", 1), ("wrong", 0), ("foreign", 0)] {
+        let labels = [("outcome", outcome)];
+        site.wait_for_metric("seawall_gateway_challenges_total", &labels, count);
+    }
+    keep_shot(&folder, "challenge-page");
 }

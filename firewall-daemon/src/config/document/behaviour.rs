@@ -32,6 +32,7 @@ pub struct BehaviourDocument {
     pub exempt: Given<Entries<Prefix>>,
     #[serde(default)]
     pub consumers: Given<ConsumerScoresDocument>,
+    pub travel_s: Option<Number<60, 604_800>>,
     #[serde(default)]
     pub challenge_page: Given<ChallengePageDocument>,
     pub ban_s: Option<Spanned<BanS>>,
@@ -81,4 +82,6 @@ pub struct WeightsDocument {
     pub slow: Option<Weight>,
     pub flood: Option<Weight>,
     pub invalid_input: Option<Weight>,
+    pub user_agent_contradicted: Option<Weight>,
+    pub impossible_travel: Option<Weight>,
 }

@@ -41,7 +41,7 @@ fn every_key_of_behaviour_acts() {
          scanner_paths: [/.ENV, /b/c], exempt: [192.0.2.0/24, '2001:db8::/32'], ban_s: 60, ban_s_max: 600, \
          ban_factor: 2, remember_s: 0, bans_per_s_max: 9, \
          consumers: {{watch: 8, challenge: 9, ban: 10, exempt: [shop, 'a b']}}, \
-         challenge_page: {{difficulty_bits: 20, pass_s: 61}}",
+         travel_s: 3600, challenge_page: {{difficulty_bits: 20, pass_s: 61}}",
         weights.join(", ")
     );
     let expected = BehaviourConfig {
@@ -50,7 +50,7 @@ fn every_key_of_behaviour_acts() {
             half_life_s: 30,
             thresholds: Thresholds { watch: 5, challenge: 6, ban: 7 },
             refusals: RefusalPolicy { first_s: 60, factor: 2, longest_s: 600, remember_s: 0 },
-            weights: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
+            weights: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14],
             scanner_paths: ["/.env", "/b/c"].map(str::to_owned).to_vec(),
             exempt: ["192.0.2.0/24", "2001:db8::/32"]
                 .map(|text| text.parse().expect("a prefix"))
@@ -59,11 +59,15 @@ fn every_key_of_behaviour_acts() {
                 thresholds: Thresholds { watch: 8, challenge: 9, ban: 10 },
                 exempt: ["shop", "a b"].map(str::to_owned).to_vec(),
             },
+            travel_s: Some(3_600),
             challenge_page: Some(ChallengePagePolicy { difficulty_bits: 20, pass_s: 61 }),
         },
         bans: OffenceBans { first_s: 60, factor: 2, longest_s: 600, remember_s: 0, per_s_max: 9 },
     };
-    assert_eq!(read(&behaviour(&keys)).behaviour, Some(expected));
+    let travelling = behaviour(&keys).replace("packet: {}", "packet: {geo: {database: a}}");
+    let found = read(&travelling);
+    assert_eq!(found.behaviour, Some(expected));
+    assert!(found.countries.is_some(), "travel is looked at by the database");
     assert_eq!(
         read(&behaviour("scanner_paths: []")).behaviour.expect("it").policy.scanner_paths,
         Vec::<String>::new()
@@ -126,6 +130,14 @@ fn what_is_wrong_is_said_with_its_place() {
         (
             behaviour("challenge_page: {pass_s: 59}"),
             "9:40: expected a whole number from 60 to 86400, found \"59\"",
+        ),
+        (
+            behaviour("travel_s: 60"),
+            "4:11: countries: expected packet.geo.database beside rules, limits or behaviour that ask for a country, found none",
+        ),
+        (
+            behaviour("travel_s: 59"),
+            "9:25: expected a whole number from 60 to 604800, found \"59\"",
         ),
         (behaviour("exempt: []"), "9:23: exempt: expected 1 to 64 entries, found 0"),
         (

@@ -104,8 +104,9 @@ impl Check<'_> {
         let failures = gateway.authentication_failures;
         let failures_place = failures.as_ref().map(|failures| failures.referenced);
         self.consumers_act(consumers_place, &consumers, failures_place, &routes)?;
-        let countries = self.country_database(place, countries, &routes, &rates)?;
         let behaviour = gateway.behaviour.0.map(|it| self.behaviour(it)).transpose()?;
+        let travel = behaviour.as_ref().is_some_and(|it| it.policy.travel_s.is_some());
+        let countries = self.country_database(place, countries, &routes, &rates, travel)?;
         self.offences_act(place, behaviour.as_ref(), &routes)?;
         Ok(GatewayConfig {
             listen: self.listen(gateway.listen)?,
@@ -155,18 +156,19 @@ impl Check<'_> {
         database: Option<&Path>,
         routes: &[RoutePolicy],
         rates: &[RatePolicy],
+        by_travel: bool,
     ) -> Result<Option<PathBuf>, ConfigError> {
         let rules = routes.iter().flat_map(|route| &route.authorise);
         let by_rule = rules.into_iter().any(|rule| !rule.countries.is_empty());
         let by_rate = rates.iter().any(|limit| limit.key.contains(&KeyPart::Country));
-        if !by_rule && !by_rate {
+        if !by_rule && !by_rate && !by_travel {
             return Ok(None);
         }
         match database {
             Some(database) => Ok(Some(database.to_path_buf())),
             None => {
-                let message = "countries: expected packet.geo.database beside rules or limits that ask \
-                               for a country, found none";
+                let message = "countries: expected packet.geo.database beside rules, limits or behaviour \
+                               that ask for a country, found none";
                 self.error(place, message.to_owned())
             }
         }

@@ -1,6 +1,6 @@
 //! Fingerprints that JA4's documentation and public captures name, and ClientHellos nobody sends.
 
-use super::of;
+use super::{Look, Stack, of};
 use crate::{generated::cases, limits::CLIENT_HELLO_BYTES_MAX};
 
 fn numbers(text: &str) -> Vec<u8> {
@@ -82,7 +82,7 @@ fn fingerprints_are_those_that_are_known() {
     ] {
         let message = hello(ciphers, extensions, signatures, versions, alpn);
         let found = of(&record(&message)).unwrap();
-        assert!(found.starts_with(expected), "{found}, not {expected}");
+        assert!(found.ja4.starts_with(expected), "{found:?}, not {expected}");
         // However the message is cut into records, and whatever follows.
         for at in 1..message.len() {
             let (first, second) = message.split_at(at);
@@ -102,6 +102,24 @@ fn the_order_of_suites_and_extensions_says_nothing() {
     let different = hello("1301,1302,002f", "0000,0010,000a,000d", "0804", "", b"h2");
     assert_eq!(of(&record(&one)), of(&record(&other)));
     assert_ne!(of(&record(&one)), of(&record(&different)));
+}
+
+#[test]
+fn what_browsers_have_in_common_is_seen() {
+    let all = Stack { tls_1_3: true, alpn: true, grease: true };
+    for (ciphers, extensions, versions, expected) in [
+        (CHROME_SUITES, "0010,002b", "1a1a,0304,0303", all),
+        ("1301,002f", "0010,002b,dada", "0304", all),
+        ("1301,002f", "0010,002b", "0304", Stack { grease: false, ..all }),
+        // Two bytes that are alike in one half alone are no GREASE.
+        ("1a0a,1b1b", "0010,002b", "0304", Stack { grease: false, ..all }),
+        (CHROME_SUITES, "002b", "0304", Stack { alpn: false, ..all }),
+        (CHROME_SUITES, "0010,002b", "0303", Stack { tls_1_3: false, ..all }),
+        (CHROME_SUITES, "0010", "", Stack { tls_1_3: false, ..all }),
+    ] {
+        let message = hello(ciphers, extensions, "", versions, b"h2");
+        assert_eq!(of(&record(&message)).unwrap().stack, expected, "{ciphers} {extensions}");
+    }
 }
 
 #[test]
@@ -130,7 +148,7 @@ fn generated_bytes_give_a_fingerprint_of_its_form_or_none() {
     let mut found = 0;
     for mut bytes in cases(3, 100_000, &seeds) {
         bytes.truncate(CLIENT_HELLO_BYTES_MAX);
-        if let Some(text) = of(&bytes) {
+        if let Some(Look { ja4: text, .. }) = of(&bytes) {
             found += 1;
             let parts: Vec<usize> = text.split('_').map(str::len).collect();
             assert_eq!(parts, [10, 12, 12], "{text}");

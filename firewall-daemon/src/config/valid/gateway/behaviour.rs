@@ -73,6 +73,7 @@ impl Check<'_> {
                     None => default.exempt,
                 },
                 consumers,
+                travel_s: document.travel_s.map(|time| time.cast()),
                 challenge_page: document.challenge_page.0.map(challenge_page),
             },
             bans,
@@ -212,6 +213,8 @@ fn weights(document: WeightsDocument) -> [u32; Signal::ALL.len()] {
             Signal::Slow => document.slow,
             Signal::Flood => document.flood,
             Signal::InvalidInput => document.invalid_input,
+            Signal::UserAgentContradicted => document.user_agent_contradicted,
+            Signal::ImpossibleTravel => document.impossible_travel,
         };
         weight.map_or(signal.default_weight(), |weight| weight.cast())
     })
