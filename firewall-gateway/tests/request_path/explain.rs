@@ -1,6 +1,6 @@
 //! What is said of a request is what becomes of it: each is asked about, and then sent.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use firewall_gateway::{
     countries::Countries,
@@ -11,8 +11,8 @@ use firewall_gateway::{
         text::KeyText,
     },
     policy::{
-        ApiKeyPolicy, AuthenticationPolicy, ClientCertificateUse, ConsumerPolicy, CorsPolicy,
-        CsrfPolicy, ForwardPolicy, GatewayPolicy, RouteAction, RoutePolicy, RulePolicy,
+        ApiKeyPolicy, AuthenticationPolicy, BehaviourPolicy, ClientCertificateUse, ConsumerPolicy,
+        CorsPolicy, CsrfPolicy, ForwardPolicy, GatewayPolicy, RouteAction, RoutePolicy, RulePolicy,
     },
 };
 
@@ -193,6 +193,30 @@ fn whoever_is_asked_for_may_be_assumed() {
     assert_eq!((told.verdict.as_str(), told.status), ("refuse", Some(403)));
     assert_eq!(told.denied.as_deref(), Some("rule:1:scopes:admin"));
     assert_eq!(ask(&["orders.read", "admin"]).verdict, "forward");
+}
+
+#[test]
+fn whether_a_consumers_offences_count_is_said() {
+    let mut policy = crate::world::example_policy();
+    shape(&mut policy);
+    let mut scoring = BehaviourPolicy::default();
+    scoring.consumers.exempt = texts(&["partner"]);
+    for (behaviour, consumer, expected) in [
+        (None, "shop", None),
+        (
+            Some(scoring.clone()),
+            "shop",
+            Some("what shop does wrong counts for it; its score is not asked"),
+        ),
+        (Some(scoring), "partner", Some("partner is exempt: what it does counts for nothing")),
+    ] {
+        policy.behaviour = behaviour;
+        let assumed = Assumed { consumer: consumer.to_owned(), ..Assumed::default() };
+        let asked = Question { assumed: Some(assumed), ..question("GET", "/orders/7", &[]) };
+        let told = explain(&policy, &[], &Countries::default(), &asked, Duration::ZERO).unwrap();
+        let said = told.stages.iter().find(|stage| stage.stage == "behaviour");
+        assert_eq!(said.map(|stage| stage.said.as_str()), expected, "{consumer}");
+    }
 }
 
 #[test]

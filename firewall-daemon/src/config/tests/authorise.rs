@@ -104,7 +104,11 @@ fn countries_need_their_database() {
     let gateway = with("methods: [GET]", database).expect("a configuration").gateway;
     assert_eq!(gateway.expect("a gateway").countries, None);
     for (keys, packet, expected) in [
-        (rule, "packet: {}", "countries: expected packet.geo.database beside rules, limits or behaviour"),
+        (
+            rule,
+            "packet: {}",
+            "countries: expected packet.geo.database beside rules, limits or behaviour",
+        ),
         ("authorise: [{countries: []}]", database, "countries: expected 1 to 300 entries, found 0"),
         (
             "authorise: [{countries: [DE, DE]}]",
