@@ -283,7 +283,8 @@ fn meets(network: IpNetwork, source: IpAddr) -> bool {
 /// The cause in words: what was done, how often, with which score, and the request that decided. What a worker
 /// says is bounded and holds nothing but our own words, numbers and hexadecimal digits.
 fn reason(offence: &Offence, number: u32) -> String {
-    let signals = offence.signals.iter().take(Signal::ALL.len());
+    let once = |signal| offence.signals.iter().find(|one| one.signal == signal);
+    let signals = Signal::ALL.into_iter().filter_map(once);
     let mut text: String =
         signals.map(|one| format!("{} {}, ", one.signal.label(), one.count)).collect();
     text.push_str(&format!("score {}", offence.score));
