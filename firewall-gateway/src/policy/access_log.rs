@@ -73,7 +73,7 @@ pub enum AccessField {
 
 impl AccessField {
     /// All of them.
-    pub const ALL: [AccessField; 27] = [
+    pub const ALL: [AccessField; 28] = [
         Self::RequestId,
         Self::TraceId,
         Self::Peer,
@@ -141,7 +141,7 @@ impl AccessField {
 }
 
 /// Nothing here is more than an administrator needs to find a request again.
-pub const DEFAULT_FIELDS: [AccessField; 23] = [
+pub const DEFAULT_FIELDS: [AccessField; 24] = [
     AccessField::RequestId,
     AccessField::TraceId,
     AccessField::Peer,

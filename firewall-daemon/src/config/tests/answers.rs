@@ -100,7 +100,7 @@ fn what_is_wrong_with_an_answer_or_with_seeing_is_said() {
         ("access_log: {format: xml}", "xml"),
         ("access_log: {fields: [cookie]}", "fields: expected one of request_id, trace_id"),
         ("access_log: {fields: [path, path]}", "fields: expected each once, found path again"),
-        ("access_log: {fields: []}", "fields: expected 1 to 27 entries, found 0"),
+        ("access_log: {fields: []}", "fields: expected 1 to 28 entries, found 0"),
         ("access_log: {file: access.log}", "file: expected a path from /, found \"access.log\""),
         (
             "traces: {endpoint: 'https://127.0.0.1:1/'}",
