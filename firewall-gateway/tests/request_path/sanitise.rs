@@ -317,7 +317,7 @@ fn a_client_that_hides_something_offends() {
     });
     for (target, offences) in [("a=b", 0), ("a=%00", 1), ("a=%2500", 2)] {
         exchange(&world, &format!("GET /clean/?{target}"), "", b"");
-        let signals = world.settled().behaviour.signals;
+        let signals = world.settled().behaviour.addresses.signals;
         assert_eq!(label(&signals, "invalid_input"), offences, "{target}");
     }
 }
