@@ -7,6 +7,8 @@
 
 pub mod board;
 
+mod budgets;
+
 pub mod challenge;
 
 pub mod contradiction;
@@ -27,7 +29,7 @@ use std::{
         Arc, Mutex, PoisonError,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use aws_lc_rs::error::Unspecified;
@@ -35,8 +37,9 @@ use ipnetwork::IpNetwork;
 
 use self::{
     board::{Board, Standing},
+    budgets::Budgets,
     challenge::Challenges,
-    offence::{Offence, SignalCount},
+    offence::{Budget, Offence, SignalCount},
     scores::{Added, Refusals, Scores, Whose},
     signal::Signal,
     tally::Verdict,
@@ -64,6 +67,7 @@ pub struct Behaviour {
     consumers: Board,
     challenges: Option<Challenges>,
     travels: Option<Travels>,
+    budgets: Option<Budgets>,
     refusals: Refusals,
     started: Instant,
     offences: SyncSender<Offence>,
@@ -97,6 +101,8 @@ pub struct Ended<'a> {
     pub offences: &'a [u16],
     /// What was asked for.
     pub path: &'a str,
+    /// The limit that refused it, and when that lets something pass again.
+    pub limited: Option<(&'a str, Duration)>,
 }
 
 impl Behaviour {
@@ -125,6 +131,7 @@ impl Behaviour {
             ),
             challenges: policy.challenge_page.map(Challenges::new).transpose()?,
             travels: policy.travel_s.map(|within_s| Travels::new(within_s, TRAVEL_SLOTS)),
+            budgets: policy.budgets.as_ref().map(Budgets::new),
             refusals: refusals(&policy.refusals),
             started: Instant::now(),
             offences,
@@ -185,6 +192,32 @@ impl Behaviour {
         if (400..500).contains(&ended.status) && !refused && self.is_scanned(ended.path) {
             self.did(source, Signal::ScannerPath);
         }
+        if let Some((limit, after)) = ended.limited {
+            self.over_budget(source, limit, after);
+        }
+    }
+
+    /// A limit has refused a request; who goes on is told of, where nobody else's requests would end with its own.
+    fn over_budget(&self, source: &Source<'_>, limit: &str, after: Duration) {
+        let Some(budgets) = self.budgets.as_ref().filter(|_| source.direct) else { return };
+        let Some(limit) = budgets.limit(limit) else { return };
+        let address = source.address.to_canonical();
+        let spared = source.consumer.map_or(limit.known, |consumer| self.is_exempt_name(consumer))
+            || self.spared.iter().any(|network| network.contains(address));
+        if spared || !budgets.refuses(&limit.name, address, after, self.now_ms()) {
+            return;
+        }
+        self.addresses.verdict(Verdict::Exhausted);
+        // Not before it may: what is left of a second counts as one.
+        let for_s = after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0));
+        let limit = limit.name.clone();
+        self.report(Offence {
+            address,
+            score: 0,
+            signals: Vec::new(),
+            request: source.request.to_owned(),
+            budget: Some(Budget { limit, refusals: budgets.refusals(), for_s }),
+        });
     }
 
     /// A client did something. Where it is known whose it is, that consumer answers for it, and the address beside it
@@ -203,8 +236,7 @@ impl Behaviour {
     fn consumer_did(&self, source: &Source<'_>, signal: Signal) -> bool {
         let Some(consumer) = source.consumer else { return false };
         let weight = self.weight(signal);
-        let exempt = self.policy.consumers.exempt.iter().any(|exempt| exempt == consumer);
-        if weight == 0 || exempt || self.is_exempt(source.address) {
+        if weight == 0 || self.is_exempt_name(consumer) || self.is_exempt(source.address) {
             return false;
         }
         let (whose, now_ms) = (Whose::Consumer(consumer), self.now_ms());
@@ -239,25 +271,34 @@ impl Behaviour {
         let refusals = if source.direct { &pause } else { &self.refusals };
         let Some(signals) = self.addresses.decide(added, now_ms, refusals) else { return };
         let offence = offence(source, added, signals);
-        let tell = |verdict: Verdict| {
-            self.addresses.verdict(verdict);
-            if let Some(events) = &self.events {
-                events.offended(&offence, None, verdict.label());
-            }
-        };
         if !source.direct {
             let shadow = self.policy.shadow;
-            tell(if shadow { Verdict::WouldRefuse } else { Verdict::Refused });
+            self.tell(&offence, if shadow { Verdict::WouldRefuse } else { Verdict::Refused });
             tracing::debug!(client = %source.address, shadow, "refused for what it did, through a proxy");
             return;
         }
+        self.report(offence);
+    }
+
+    fn report(&self, offence: Offence) {
         // A queue that is full is not waited for: it offends again.
         let told = self.offences.try_send(offence.clone()).is_ok();
-        tell(if told { Verdict::Reported } else { Verdict::Lost });
+        self.tell(&offence, if told { Verdict::Reported } else { Verdict::Lost });
+    }
+
+    fn tell(&self, offence: &Offence, verdict: Verdict) {
+        self.addresses.verdict(verdict);
+        if let Some(events) = &self.events {
+            events.offended(offence, None, verdict.label());
+        }
     }
 
     fn weight(&self, signal: Signal) -> u32 {
         self.policy.weights.get(signal as usize).copied().unwrap_or_default()
+    }
+
+    fn is_exempt_name(&self, consumer: &str) -> bool {
+        self.policy.consumers.exempt.iter().any(|exempt| exempt == consumer)
     }
 
     fn is_exempt(&self, address: IpAddr) -> bool {
@@ -277,6 +318,7 @@ impl Behaviour {
             addresses: self.addresses.figures(),
             consumers: self.consumers.figures(),
             travels_displaced: self.travels.as_ref().map(Travels::displaced).unwrap_or_default(),
+            budgets_displaced: self.budgets.as_ref().map(Budgets::displaced).unwrap_or_default(),
             challenges: self.challenges.as_ref().map(Challenges::figures).unwrap_or_default(),
         }
     }
@@ -311,6 +353,7 @@ fn offence(source: &Source<'_>, added: &Added, signals: Vec<SignalCount>) -> Off
         score: added.after.round() as u32,
         signals,
         request: source.request.to_owned(),
+        budget: None,
     }
 }
 

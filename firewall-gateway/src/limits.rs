@@ -537,6 +537,8 @@ pub const BEHAVIOUR_SLOTS: usize = 131_072;
 pub const CONSUMER_SCORE_SLOTS: usize = 16_384;
 /// Slots of the table of consumers' countries: 24 bytes each, 1.5 MiB, where travel is looked at.
 pub const TRAVEL_SLOTS: usize = 65_536;
+/// Slots of the table of addresses that limits refuse: 16 bytes each, 256 KiB, where such are told to the kernel.
+pub const BUDGET_SLOTS: usize = 16_384;
 /// How long a challenge may be worked on: a slow telephone needs some ten seconds for the default one.
 pub const CHALLENGE_S: u64 = 300;
 /// The number that solves a challenge: a browser counts no further than this exactly.

@@ -326,6 +326,7 @@ impl Observation {
                 denied: context.denied,
                 offences: self.offences.as_deref().unwrap_or_default(),
                 path: context.uri.path(),
+                limited: context.limited.as_deref().zip(context.retry_after),
             },
         );
     }

@@ -51,7 +51,8 @@ pub use self::{
     answer::AnswerPolicy,
     authorise::{Day, OwnerPolicy, RulePolicy, TimePolicy},
     behaviour::{
-        BehaviourPolicy, ChallengePagePolicy, ConsumerScorePolicy, RefusalPolicy, Thresholds,
+        BehaviourPolicy, BudgetLimitPolicy, BudgetPolicy, ChallengePagePolicy, ConsumerScorePolicy,
+        RefusalPolicy, Thresholds,
     },
     browser::{CookiePolicy, CorsPolicy, CsrfPolicy, CsrfTokenPolicy, SameSite},
     clients::{AddressHeader, ClientsPolicy, ProxyProtocol, RequestRate},

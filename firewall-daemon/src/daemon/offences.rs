@@ -20,7 +20,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use firewall_gateway::behaviour::{offence::Offence, signal::Signal};
+use firewall_gateway::{
+    behaviour::{offence::Offence, signal::Signal},
+    policy::BehaviourPolicy,
+};
 use ipnetwork::IpNetwork;
 use tokio::{sync::watch, task::spawn_blocking};
 
@@ -35,7 +38,7 @@ use super::{
 };
 use crate::{
     audit::{Record, Who},
-    config::{BehaviourConfig, GatewayConfig},
+    config::{BehaviourConfig, GatewayConfig, OffenceBans},
     control::ListKind,
     datapath::bans::normal,
     state::bans::{BanLine, KeptBan},
@@ -45,6 +48,8 @@ use crate::{
 const RECORDS_WAITING_MAX: usize = 4_096;
 /// Records that are written together.
 const RECORDS_AT_ONCE: usize = 512;
+/// Ends of bans are kept in whole seconds.
+const BUDGET_BAN_S_MIN: u64 = 1;
 /// Who bans, in `seawall bans`.
 const WHO: &str = "gateway";
 /// A request's id is so long.
@@ -63,6 +68,22 @@ struct Bouncer {
     pace: Pace,
     /// Asks for those whom no policy may cut.
     look: SyncSender<()>,
+}
+
+impl Bouncer {
+    /// A ban for a score makes the next one longer.
+    fn note(
+        &mut self,
+        offence: &Offence,
+        source: IpAddr,
+        now: u64,
+        for_s: u64,
+        bans: &OffenceBans,
+    ) {
+        if offence.budget.is_none() {
+            self.offenders.note(source, now, for_s, bans);
+        }
+    }
 }
 
 /// Bans whom workers tell of, until `stop` says true.
@@ -132,6 +153,9 @@ impl Daemon {
         let Asked { offence, gateway, behaviour, .. } = asked;
         let address = offence.address.to_canonical();
         let source = normal(address);
+        if !is_asked_for(offence, &behaviour.policy) {
+            return Outcome::Off;
+        }
         if is_local(address) {
             return Outcome::Local;
         }
@@ -164,16 +188,16 @@ impl Daemon {
             return Outcome::Rate;
         }
         let now = now_epoch_s();
-        let (for_s, number) = bouncer.offenders.next(source, now, &behaviour.bans);
+        let (for_s, number) = sentence(offence, &bouncer.offenders, now, &behaviour.bans);
         let reason = reason(offence, number);
         if behaviour.policy.shadow {
             tracing::info!(%source, for_s, reason, "would be banned: gateway.behaviour is in shadow mode");
-            bouncer.offenders.note(source, now, for_s, &behaviour.bans);
+            bouncer.note(offence, source, now, for_s, &behaviour.bans);
             return Outcome::Shadow;
         }
         let outcome = self.ban_offender(bouncer, source, for_s, reason);
         if outcome == Outcome::Banned {
-            bouncer.offenders.note(source, now, for_s, &behaviour.bans);
+            bouncer.note(offence, source, now, for_s, &behaviour.bans);
         }
         outcome
     }
@@ -280,14 +304,38 @@ fn meets(network: IpNetwork, source: IpAddr) -> bool {
     })
 }
 
-/// The cause in words: what was done, how often, with which score, and the request that decided. What a worker
-/// says is bounded and holds nothing but our own words, numbers and hexadecimal digits.
+/// Whether the policy in force bans for such a thing: a budget may be of an earlier one, or of no policy.
+fn is_asked_for(offence: &Offence, policy: &BehaviourPolicy) -> bool {
+    let limits = policy.budgets.as_ref().map_or(&[][..], |budgets| &budgets.limits);
+    let is_named = |limit: &str| limits.iter().any(|one| one.name == limit);
+    offence.budget.as_ref().is_none_or(|budget| is_named(&budget.limit))
+}
+
+/// How long a ban takes, and which one in a row it is. For a budget it is no punishment, and ends when that does.
+fn sentence(
+    offence: &Offence,
+    offenders: &Offenders,
+    now_epoch_s: u64,
+    bans: &OffenceBans,
+) -> (u64, u32) {
+    match &offence.budget {
+        Some(budget) => (budget.for_s.min(bans.longest_s).max(BUDGET_BAN_S_MIN), 1),
+        None => offenders.next(normal(offence.address.to_canonical()), now_epoch_s, bans),
+    }
+}
+
+/// The cause in words: what was done, how often, with which score or over which budget, and the request that
+/// decided. What a worker says is bounded and holds nothing but our own words, names of the policy's limits, numbers
+/// and hexadecimal digits.
 fn reason(offence: &Offence, number: u32) -> String {
     let once = |signal| offence.signals.iter().find(|one| one.signal == signal);
     let signals = Signal::ALL.into_iter().filter_map(once);
     let mut text: String =
         signals.map(|one| format!("{} {}, ", one.signal.label(), one.count)).collect();
-    text.push_str(&format!("score {}", offence.score));
+    text.push_str(&match &offence.budget {
+        Some(budget) => format!("budget {}, refused {}", budget.limit, budget.refusals),
+        None => format!("score {}", offence.score),
+    });
     let request: String =
         offence.request.chars().filter(char::is_ascii_hexdigit).take(REQUEST_ID_BYTES).collect();
     if !request.is_empty() {

@@ -57,6 +57,11 @@ impl Families<'_> {
             "Consumers whose country had to leave the full table for others",
             gateway.figures.behaviour.travels_displaced,
         );
+        self.counter(
+            "gateway_budgets_displaced",
+            "Addresses that were over a budget and had to leave the full table for others",
+            gateway.figures.behaviour.budgets_displaced,
+        );
         self.counters(
             "gateway_challenges",
             "Challenges of browsers whose address has a score, by what became of them",

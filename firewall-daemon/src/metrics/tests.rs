@@ -83,6 +83,7 @@ fn full() -> Snapshot {
     };
     gateway.figures.behaviour = BehaviourFigures {
         travels_displaced: 5,
+        budgets_displaced: 6,
         challenges: scores.verdicts.clone(),
         addresses: scores.clone(),
         consumers: scores,

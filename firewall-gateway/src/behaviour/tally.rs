@@ -24,10 +24,12 @@ pub enum Verdict {
     WouldRefuse,
     /// A request was served although its score is that of a challenge: its browser has solved one, or is about to.
     Passed,
+    /// An address went on over a budget, whatever its score.
+    Exhausted,
 }
 
 impl Verdict {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Watched,
         Self::Challenged,
         Self::WouldChallenge,
@@ -36,6 +38,7 @@ impl Verdict {
         Self::Refused,
         Self::WouldRefuse,
         Self::Passed,
+        Self::Exhausted,
     ];
 
     /// The value of the metric label, and what an event says came of an offence.
@@ -49,6 +52,7 @@ impl Verdict {
             Self::Refused => "refused",
             Self::WouldRefuse => "would_refuse",
             Self::Passed => "passed",
+            Self::Exhausted => "exhausted",
         }
     }
 }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::{board::Turn, *};
-use crate::{figures::LabelCount, policy::Thresholds};
+use crate::{
+    figures::LabelCount,
+    policy::{BudgetLimitPolicy, BudgetPolicy, Thresholds},
+};
 
 fn behaviour(change: impl FnOnce(&mut BehaviourPolicy)) -> Behaviour {
     // A day: nothing decays within a test.
@@ -22,7 +25,7 @@ fn source(address: &str) -> Source<'static> {
 }
 
 const ENDED: Ended<'static> =
-    Ended { status: 200, rejection: None, denied: None, offences: &[], path: "/" };
+    Ended { status: 200, rejection: None, denied: None, offences: &[], path: "/", limited: None };
 
 fn counts(rows: &[LabelCount]) -> Vec<(&str, u64)> {
     rows.iter().map(|row| (row.label.as_str(), row.count)).collect()
@@ -113,7 +116,10 @@ fn a_score_is_watched_then_refused_then_reported() {
     let signals = [(refused, 4), (Signal::Challenged, 3)];
     let signals = signals.map(|(signal, count)| SignalCount { signal, count }).to_vec();
     let request = "0123".to_owned();
-    assert_eq!(offence, Offence { address: one.address, score: 42, signals, request });
+    assert_eq!(
+        offence,
+        Offence { address: one.address, score: 42, signals, request, budget: None }
+    );
     // From here on it waits until the kernel drops it, or asks again.
     let wait = behaviour.standing(one.address, || false).wait().unwrap();
     assert!(wait <= Duration::from_millis(OFFENCE_PAUSE_MS) && !wait.is_zero(), "{wait:?}");
@@ -308,4 +314,57 @@ fn a_consumer_that_is_in_two_countries_offends_and_its_addresses_do_not() {
         without.seen_in(&as_one(Some("shop")), Some(country));
     }
     assert_eq!(without.figures(), BehaviourFigures::default());
+}
+
+#[test]
+fn who_goes_on_over_a_budget_of_its_own_is_reported() {
+    let as_one = |consumer| Source { consumer, ..source("192.0.2.1") };
+    for (name, who, limit, shadow, expected) in [
+        ("a budget of addresses", source("192.0.2.1"), "hourly", false, true),
+        ("in shadow the supervisor says so", source("192.0.2.1"), "hourly", true, true),
+        ("of a consumer, from its address", as_one(Some("shop")), "daily", false, true),
+        ("of all who are not known", source("192.0.2.1"), "daily", false, false),
+        ("a limit that is not named", source("192.0.2.1"), "soft", false, false),
+        ("a proxy", source("198.51.100.7"), "hourly", false, false),
+        (
+            "behind a proxy",
+            Source { direct: false, ..as_one(Some("shop")) },
+            "hourly",
+            false,
+            false,
+        ),
+        ("an exempt address", source("203.0.113.9"), "hourly", false, false),
+        ("an exempt consumer", as_one(Some("partner")), "hourly", false, false),
+    ] {
+        let behaviour = behaviour(|policy| {
+            let of = |name: &str, known| BudgetLimitPolicy { name: name.to_owned(), known };
+            let limits = vec![of("hourly", false), of("daily", true)];
+            policy.budgets = Some(BudgetPolicy { limits, refusals: 3 });
+            policy.weights[Signal::RateLimited as usize] = 0;
+            policy.exempt = vec!["203.0.113.0/24".parse().unwrap()];
+            policy.consumers.exempt = vec!["partner".to_owned()];
+            policy.shadow = shadow;
+        });
+        let offences = behaviour.offences().unwrap();
+        let after = Duration::from_millis(90_001);
+        let rejection = Some(Rejection::RateLimited);
+        let refused = Ended { status: 429, rejection, limited: Some((limit, after)), ..ENDED };
+        for _ in 0..2 {
+            behaviour.ended(&who, &refused);
+            assert!(offences.try_recv().is_err(), "{name}: too early");
+        }
+        for _ in 0..3 {
+            behaviour.ended(&who, &refused);
+        }
+        let told: Vec<Offence> = offences.try_iter().collect();
+        let budget = Some(Budget { limit: limit.to_owned(), refusals: 3, for_s: 91 });
+        let request = "0123".to_owned();
+        let offence =
+            Offence { address: who.address, score: 0, signals: Vec::new(), request, budget };
+        assert_eq!(told, [offence][..usize::from(expected)], "{name}");
+        let verdicts = behaviour.figures().addresses.verdicts;
+        let moved = [("reported", 1), ("exhausted", 1)];
+        assert_eq!(counts(&verdicts), moved[..2 * usize::from(expected)], "{name}");
+        assert_eq!(behaviour.standing(who.address, || false), Standing::default(), "{name}");
+    }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{decision::Decision, queue::Numbered};
 use crate::{
     access_log::{self, Record},
-    behaviour::offence::{Offence, SignalCount},
+    behaviour::offence::{Budget, Offence, SignalCount},
     date,
     limits::LOG_PATH_BYTES_MAX,
     rejection::Rejection,
@@ -138,7 +138,7 @@ impl Event {
         Self { decision, at: SystemTime::now(), about: About::Request(Box::new(ended)) }
     }
 
-    /// A client has the score of a ban, or the consumer that it is; `outcome` says what that leads to.
+    /// A client has the score of a ban, or the consumer that it is, or goes on over a budget; `outcome` says what that leads to.
     #[must_use]
     pub fn of_client(offence: Offence, consumer: Option<&str>, outcome: &'static str) -> Self {
         let consumer = consumer.map(access_log::text);
@@ -154,7 +154,9 @@ impl Event {
             About::Client(offender) => {
                 let signals = size_of_val(offender.offence.signals.as_slice());
                 let consumer = offender.consumer.as_ref().map_or(0, String::len);
-                size_of::<Offender>() + offender.offence.request.len() + signals + consumer
+                let budget = offender.offence.budget.as_ref().map_or(0, |it| it.limit.len());
+                let request = offender.offence.request.len();
+                size_of::<Offender>() + request + signals + consumer + budget
             }
         };
         size_of::<Self>() + about
@@ -333,16 +335,19 @@ struct Client<'a> {
     score: u32,
     signals: &'a [SignalCount],
     #[serde(skip_serializing_if = "Option::is_none")]
+    budget: Option<&'a Budget>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
     outcome: &'static str,
 }
 
 impl<'a> Client<'a> {
     fn of(offender: &'a Offender) -> Self {
-        let Offence { address, score, signals, request } = &offender.offence;
+        let Offence { address, score, signals, request, budget } = &offender.offence;
         let request_id = Some(request.as_str()).filter(|id| !id.is_empty());
         let (consumer, outcome) = (offender.consumer.as_deref(), offender.outcome);
-        Self { client: *address, consumer, score: *score, signals, request_id, outcome }
+        let (client, score, budget) = (*address, *score, budget.as_ref());
+        Self { client, consumer, score, signals, budget, request_id, outcome }
     }
 }
 

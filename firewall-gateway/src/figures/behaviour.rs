@@ -14,6 +14,8 @@ pub struct BehaviourFigures {
     pub consumers: ScoreFigures,
     /// Consumers whose country had to be forgotten for others.
     pub travels_displaced: u64,
+    /// Addresses that were counted by a limit and had to be forgotten for others.
+    pub budgets_displaced: u64,
     /// What became of challenges of browsers.
     pub challenges: Vec<LabelCount>,
 }
@@ -38,6 +40,7 @@ impl BehaviourFigures {
         self.addresses.add(&other.addresses);
         self.consumers.add(&other.consumers);
         self.travels_displaced = self.travels_displaced.saturating_add(other.travels_displaced);
+        self.budgets_displaced = self.budgets_displaced.saturating_add(other.budgets_displaced);
         add_labels(&mut self.challenges, &other.challenges);
     }
 

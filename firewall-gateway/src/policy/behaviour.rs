@@ -27,9 +27,31 @@ pub struct BehaviourPolicy {
     pub consumers: ConsumerScorePolicy,
     /// A consumer that is seen in two countries within this time offends; nobody does where it is left out.
     pub travel_s: Option<u32>,
+    /// Limits beyond which an address is dropped by the kernel until it may come again; none where it is left out.
+    pub budgets: Option<BudgetPolicy>,
     /// What browsers are shown that are refused for the score of their address; nothing but a refusal where it is
     /// left out.
     pub challenge_page: Option<ChallengePagePolicy>,
+}
+
+/// Whose requests end in the kernel while a budget is used up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetPolicy {
+    /// Of which limits.
+    pub limits: Vec<BudgetLimitPolicy>,
+    /// So often one of them has refused an address within the wait that it was told.
+    pub refusals: u32,
+}
+
+/// One of these limits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetLimitPolicy {
+    /// Its name in `rates`.
+    pub name: String,
+    /// Whether the budget is somebody's only where it is known whose: all others have one together.
+    pub known: bool,
 }
 
 /// A page with which browsers get past a challenge.
@@ -108,6 +130,7 @@ impl Default for BehaviourPolicy {
             exempt: Vec::new(),
             consumers: ConsumerScorePolicy::default(),
             travel_s: None,
+            budgets: None,
             challenge_page: None,
         }
     }

@@ -9,18 +9,19 @@ use std::{
 
 use firewall_gateway::{
     behaviour::{
-        offence::{Offence, SignalCount},
+        offence::{Budget, Offence, SignalCount},
         signal::Signal,
     },
     figures::{BehaviourFigures, ScoreFigures},
     policy::{
-        ApiKeyPolicy, AuthenticationPolicy, BehaviourPolicy, ConsumerPolicy, ProxyProtocol,
-        RoutePolicy, RulePolicy, Thresholds,
+        ApiKeyPolicy, AuthenticationPolicy, BehaviourPolicy, BudgetLimitPolicy, BudgetPolicy,
+        ConsumerPolicy, ProxyProtocol, RateAlgorithm, RoutePolicy, RulePolicy, Thresholds,
     },
 };
 use socket2::{Domain, Socket, Type};
 
 use crate::keys::{give, grant};
+use crate::rates;
 use crate::world::{
     Client, PATIENCE, World, header, label, over, read_answer, read_to_end, status,
 };
@@ -241,6 +242,37 @@ fn with_a_proxy_header_too() {
     }
     assert_eq!((ask("198.51.100.7", "/open"), ask("198.51.100.8", "/open")), (429, 200));
     assert!(offences.try_recv().is_err());
+}
+
+#[test]
+fn who_goes_on_over_a_limit_is_reported_and_a_proxy_is_not() {
+    let world = World::changed(|policy| {
+        let day = RateAlgorithm::TokenBucket { limit: 1, window_s: 86_400, burst: 1 };
+        policy.rates = vec![rates::limit("daily", day)];
+        policy.clients.trusted_proxies = vec![IpAddr::from(PROXY).into()];
+        let limits = vec![BudgetLimitPolicy { name: "daily".to_owned(), known: false }];
+        let budgets = Some(BudgetPolicy { limits, refusals: 3 });
+        policy.behaviour = Some(BehaviourPolicy { budgets, ..BehaviourPolicy::default() });
+    });
+    let offences = world.gateway.offences().unwrap();
+    for lines in ["", "X-Forwarded-For: 192.0.2.1\r\n"] {
+        let asked: Vec<u16> = (0..5).map(|_| status(&ask(&world, PROXY, "/", lines))).collect();
+        assert_eq!(asked, [200, 429, 429, 429, 429], "{lines}");
+    }
+    assert!(offences.try_recv().is_err(), "a ban would hit the proxy");
+    assert_eq!(status(&ask(&world, CLIENT, "/", "")), 200);
+    let mut last = String::new();
+    for _ in 0..3 {
+        last = ask(&world, CLIENT, "/", "");
+        assert_eq!(status(&last), 429);
+    }
+    let Offence { address, score, signals, request, budget } = reported(&offences);
+    assert_eq!((address, score, signals), (IpAddr::from(CLIENT), 0, Vec::new()));
+    assert_eq!(request, header(&last, "x-request-id").unwrap(), "the one that decided");
+    let for_s = header(&last, "retry-after").unwrap().parse().unwrap();
+    assert_eq!(budget, Some(Budget { limit: "daily".to_owned(), refusals: 3, for_s }));
+    let figures = world.settled();
+    assert_eq!(verdicts(&figures.behaviour.addresses), [("reported", 1), ("exhausted", 1)]);
 }
 
 #[test]

@@ -27,7 +27,7 @@ use crate::world::{PATIENCE, World, header, one_request, read_answer, status};
 
 const HOUR_S: u32 = 3_600;
 
-fn limit(name: &str, algorithm: RateAlgorithm) -> RatePolicy {
+pub fn limit(name: &str, algorithm: RateAlgorithm) -> RatePolicy {
     RatePolicy {
         name: name.to_owned(),
         algorithm,

@@ -247,7 +247,7 @@ fn an_offender_is_told_of_beside_the_figures() {
     let signals = vec![SignalCount { signal: Signal::BadRequest, count: 1 }];
     let request = header(&answer, "x-request-id").unwrap().to_owned();
     let address = Ipv4Addr::LOCALHOST.into();
-    assert_eq!(told, [Offence { address, score: 2, signals, request }]);
+    assert_eq!(told, [Offence { address, score: 2, signals, request, budget: None }]);
     worker.channel.send(&ToWorker::Drain, &[]).unwrap();
     assert!(worker.child.wait().unwrap().success());
 }

@@ -44,9 +44,12 @@ fn attack(site: &Site, to: SocketAddr, lines: &str) -> Reply {
             "GET /guarded HTTP/1.1\r\nHost: {API}\r\nAuthorization: Bearer sw_0123456789ab_wrong\r\n{lines}{last}\r\n"
         )
     };
-    let all = login("").repeat(LOGINS - 1) + &login("Connection: close\r\n");
+    send(site, to, &(login("").repeat(LOGINS - 1) + &login("Connection: close\r\n")))
+}
+
+fn send(site: &Site, to: SocketAddr, requests: &str) -> Reply {
     let authority = &site.ground.authority.certificate;
-    raw::send(site.ground.client(), to, API, authority, all.as_bytes(), 5).unwrap()
+    raw::send(site.ground.client(), to, API, authority, requests.as_bytes(), 5).unwrap()
 }
 
 /// The status of a request; 0 where nothing comes back.
@@ -170,5 +173,58 @@ fn whom_a_policy_lets_pass_is_never_banned() {
         assert_eq!(asks(&site, &[]), expected, "{outcome}: the gateway goes on by itself");
         assert_eq!(says(&site, &["bans"]), "0 bans\n", "{outcome}");
         assert_eq!(site.metric("seawall_gateway_bans_total", &[("outcome", "banned")]), 0);
+    }
+}
+
+#[test]
+fn who_goes_on_over_a_limit_is_dropped_until_its_budget_is_back() {
+    if !requirement::root("who_goes_on_over_a_limit_is_dropped_until_its_budget_is_back") {
+        return;
+    }
+    const LIMIT: &str =
+        "  rate_limits: [{name: few, limit: 1, window_s: 5, burst: 3, everywhere: true}]\n";
+    let begin = |packet: &str, shadow: bool| {
+        start(packet, &format!("shadow: {shadow}, budgets: {{limits: [few], refusals: 10}}"), LIMIT)
+    };
+    // So many pass, and then ten are too many.
+    let flood = |site: &Site, passing: usize| {
+        let get = |last: &str| format!("GET / HTTP/1.1\r\nHost: {API}\r\n{last}\r\n");
+        let all = get("").repeat(passing + 9) + &get("Connection: close\r\n");
+        let reply = send(site, GATEWAY, &all);
+        let counted = [" 200 ", " 429 "].map(|status| reply.text.matches(status).count());
+        assert_eq!(counted, [passing, 10], "{}", reply.text);
+    };
+    let client = CLIENT.ipv4.to_string();
+    let site = begin("", false);
+    // The second one is no longer than the first, as it is no punishment.
+    for (passing, bans) in [(3, 1), (0, 2)] {
+        flood(&site, passing);
+        outcomes(&site, "banned", bans);
+        let shown: Value = serde_json::from_str(&says(&site, &["bans", "--json"])).unwrap();
+        let ban = &shown["bans"][0];
+        assert!(
+            ban["left_s"].as_u64().unwrap() <= 5 && ban["source"] == client.as_str(),
+            "{shown}"
+        );
+        let reason = ban["reason"].as_str().unwrap();
+        assert!(reason.starts_with("budget few, refused 10, request "), "{reason}");
+        assert!(!reason.contains("in a row"), "{reason}");
+        let explained = says(&site, &["explain", &client]);
+        assert!(explained.contains(&format!("because     {reason}")), "{explained}");
+        assert_eq!(asks(&site, &[]), 0, "its SYN is dropped");
+        wait::until("its budget", || (asks(&site, &[]) == 200).then_some(())).unwrap();
+    }
+    assert!(site.metric("seawall_packets_total", &[("verdict", "drop"), ("reason", "ban")]) > 0);
+    site.wait_for_metric("seawall_gateway_offenders_total", &[("verdict", "exhausted")], 2);
+    drop(site);
+    for (packet, shadow, outcome) in [
+        (format!("  allow: {{ prefixes: [{client}] }}\n"), false, "allowed"),
+        (String::new(), true, "shadow"),
+    ] {
+        let site = begin(&packet, shadow);
+        flood(&site, 3);
+        outcomes(&site, outcome, 1);
+        assert_eq!(says(&site, &["bans"]), "0 bans\n", "{outcome}");
+        assert_ne!(asks(&site, &[]), 0, "{outcome}: the limit goes on by itself");
     }
 }

@@ -34,6 +34,8 @@ pub struct BehaviourDocument {
     pub consumers: Given<ConsumerScoresDocument>,
     pub travel_s: Option<Number<60, 604_800>>,
     #[serde(default)]
+    pub budgets: Given<BudgetsDocument>,
+    #[serde(default)]
     pub challenge_page: Given<ChallengePageDocument>,
     pub ban_s: Option<Spanned<BanS>>,
     pub ban_s_max: Option<BanS>,
@@ -51,6 +53,14 @@ pub struct ConsumerScoresDocument {
     pub ban: Option<Spanned<Score>>,
     #[serde(default)]
     pub exempt: Given<Entries<String>>,
+}
+
+/// `budgets`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetsDocument {
+    pub limits: Entries<String>,
+    pub refusals: Option<Number<1, 100_000>>,
 }
 
 /// `challenge_page`; what is left out has the default of [`firewall_gateway::policy::ChallengePagePolicy`].

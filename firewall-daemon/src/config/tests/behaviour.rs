@@ -3,7 +3,8 @@
 use firewall_gateway::{
     behaviour::signal::Signal,
     policy::{
-        BehaviourPolicy, ChallengePagePolicy, ConsumerScorePolicy, RefusalPolicy, Thresholds,
+        BehaviourPolicy, BudgetLimitPolicy, BudgetPolicy, ChallengePagePolicy, ConsumerScorePolicy,
+        RefusalPolicy, Thresholds,
     },
 };
 
@@ -60,6 +61,7 @@ fn every_key_of_behaviour_acts() {
                 exempt: ["shop", "a b"].map(str::to_owned).to_vec(),
             },
             travel_s: Some(3_600),
+            budgets: None,
             challenge_page: Some(ChallengePagePolicy { difficulty_bits: 20, pass_s: 61 }),
         },
         bans: OffenceBans { first_s: 60, factor: 2, longest_s: 600, remember_s: 0, per_s_max: 9 },
@@ -82,6 +84,56 @@ fn every_key_of_behaviour_acts() {
     let route = read(&config("  behaviour: {}\n", ", offences: [401, 404]"));
     assert_eq!(route.routes[0].offences, [401, 404]);
 }
+
+#[test]
+fn budgets_are_those_of_limits_that_are_somebodys_own() {
+    let with = |limit: &str, budgets: &str| {
+        let limit = format!("{{name: hourly, limit: 9, everywhere: true, {limit}}}");
+        format!("{}  rate_limits: [{limit}]\n", behaviour(&format!("budgets: {{{budgets}}}")))
+    };
+    let found = |text: &str| read(text).behaviour.expect("it").policy.budgets;
+    let expected = |known, refusals| {
+        let limits = vec![BudgetLimitPolicy { name: "hourly".to_owned(), known }];
+        Some(BudgetPolicy { limits, refusals })
+    };
+    assert_eq!(found(&behaviour("")), None);
+    assert_eq!(found(&with("window_s: 3600", "limits: [hourly]")), expected(false, 20));
+    for (key, known) in [("route, address", false), ("consumer", true), ("key, country", true)] {
+        let text = with(&format!("window_s: 60, key: [{key}]"), "limits: [hourly], refusals: 7")
+            .replace("packet: {}", "packet: {geo: {database: a}}");
+        // Whose limit it is by who they are asks who they are.
+        let text = if known {
+            text.replace("everywhere: true, ", "").replace("upstream: api}]", AUTHENTICATED)
+        } else {
+            text
+        };
+        assert_eq!(found(&text), expected(known, 7), "{key}");
+    }
+    let own = "9:34: limits: expected a limit with address, consumer or key in its key, no shadow and no count: \
+               concurrency, found \"hourly\"";
+    refused(&[
+        (
+            with("window_s: 9", "limits: [daily]"),
+            "9:34: limits: expected the name of one of gateway.rate_limits, found \"daily\"",
+        ),
+        (with("window_s: 9, key: [network]", "limits: [hourly]"), own),
+        (with("window_s: 9, key: []", "limits: [hourly]"), own),
+        (with("window_s: 9, shadow: true", "limits: [hourly]"), own),
+        (with("count: concurrency", "limits: [hourly]"), own),
+        (with("window_s: 9", "limits: []"), "9:33: limits: expected 1 to 32 entries, found 0"),
+        (
+            with("window_s: 9", "limits: [hourly, hourly]"),
+            "9:42: limits: expected each once, found hourly again; remove one",
+        ),
+        (
+            with("window_s: 9", "limits: [hourly], refusals: 0"),
+            "9:53: expected a whole number from 1 to 100000, found \"0\"",
+        ),
+    ]);
+}
+
+/// The end of a route that asks for a key.
+const AUTHENTICATED: &str = "upstream: api, authentication: [{api_key: {}}], rate_limits: [hourly]}]\n  consumers: [{name: shop}]";
 
 #[test]
 fn what_is_wrong_is_said_with_its_place() {

@@ -104,7 +104,7 @@ impl Check<'_> {
         let failures = gateway.authentication_failures;
         let failures_place = failures.as_ref().map(|failures| failures.referenced);
         self.consumers_act(consumers_place, &consumers, failures_place, &routes)?;
-        let behaviour = gateway.behaviour.0.map(|it| self.behaviour(it)).transpose()?;
+        let behaviour = gateway.behaviour.0.map(|it| self.behaviour(it, &rates)).transpose()?;
         let travel = behaviour.as_ref().is_some_and(|it| it.policy.travel_s.is_some());
         let countries = self.country_database(place, countries, &routes, &rates, travel)?;
         self.offences_act(place, behaviour.as_ref(), &routes)?;

@@ -1,8 +1,53 @@
 //! What becomes of an offence, as far as it needs no kernel: its reason, whom a ban would hit, its count.
 
-use firewall_gateway::behaviour::offence::SignalCount;
+use firewall_gateway::{
+    behaviour::offence::{Budget, SignalCount},
+    policy::{BudgetLimitPolicy, BudgetPolicy},
+};
 
 use super::*;
+
+fn budget(limit: &str, for_s: u64) -> Option<Budget> {
+    Some(Budget { limit: limit.to_owned(), refusals: 20, for_s })
+}
+
+#[test]
+fn a_ban_for_a_budget_takes_as_long_as_that_does_and_counts_for_no_other() {
+    let bans =
+        OffenceBans { first_s: 600, factor: 4, longest_s: 3_600, remember_s: 9, per_s_max: 9 };
+    let (records, _kept) = sync_channel(1);
+    let (look, _asked) = sync_channel(1);
+    let (offenders, pace) = (Offenders::default(), Pace::new(Instant::now()));
+    let mut bouncer = Bouncer { records, offenders, pace, look };
+    let address = IpAddr::from([203, 0, 113, 7]);
+    let signals = Vec::new();
+    let score = Offence { address, score: 102, signals, request: String::new(), budget: None };
+    for (budget, expected) in [
+        (budget("hourly", 90), (90, 1)),
+        (budget("hourly", 0), (1, 1)),
+        (budget("hourly", u64::MAX), (3_600, 1)),
+        (None, (600, 1)),
+        (budget("hourly", 90), (90, 1)),
+        (None, (2_400, 2)),
+    ] {
+        let offence = Offence { budget, ..score.clone() };
+        let found = sentence(&offence, &bouncer.offenders, 1_000, &bans);
+        assert_eq!(found, expected, "{offence:?}");
+        bouncer.note(&offence, address, 1_000, found.0, &bans);
+    }
+    let limits = vec![BudgetLimitPolicy { name: "hourly".to_owned(), known: false }];
+    let with = Some(BudgetPolicy { limits, refusals: 20 });
+    for (budgets, asked, expected) in [
+        (with.clone(), budget("hourly", 9), true),
+        (with.clone(), budget("hourly\n", 9), false),
+        (None, budget("hourly", 9), false),
+        (None, None, true),
+    ] {
+        let policy = BehaviourPolicy { budgets, ..BehaviourPolicy::default() };
+        let offence = Offence { budget: asked, ..score.clone() };
+        assert_eq!(is_asked_for(&offence, &policy), expected, "{offence:?}");
+    }
+}
 
 #[test]
 fn the_reason_says_what_was_done_and_nothing_that_a_worker_made_up() {
@@ -13,6 +58,7 @@ fn the_reason_says_what_was_done_and_nothing_that_a_worker_made_up() {
         score: 102,
         signals: signals.clone(),
         request: "0123456789abcdef0123456789abcdef".to_owned(),
+        budget: None,
     };
     let first = "credential_refused 17, challenged 255, score 102, request 0123456789abcdef0123456789abcdef";
     for (change, number, expected) in [
@@ -27,6 +73,11 @@ fn the_reason_says_what_was_done_and_nothing_that_a_worker_made_up() {
             1,
             format!("score 102, request {}", "ab31".repeat(8)),
         ),
+        (
+            Offence { signals: vec![], budget: budget("hourly", 9), ..offence.clone() },
+            1,
+            "budget hourly, refused 20, request 0123456789abcdef0123456789abcdef".to_owned(),
+        ),
         (Offence { request: String::new(), signals: vec![], ..offence }, 1, "score 102".to_owned()),
     ] {
         assert_eq!(reason(&change, number), expected);
@@ -36,7 +87,12 @@ fn the_reason_says_what_was_done_and_nothing_that_a_worker_made_up() {
         score: u32::MAX,
         signals: vec![SignalCount { signal: Signal::HandshakeWithoutRequest, count: 255 }; 1_000],
         request: "f".repeat(1_000),
+        budget: None,
     };
+    assert!(reason(&many, u32::MAX).len() <= crate::audit::REASON_BYTES_MAX);
+    let most = Budget { limit: "l".repeat(32), refusals: u32::MAX, for_s: u64::MAX };
+    let signals = Signal::ALL.map(|signal| SignalCount { signal, count: 255 }).to_vec();
+    let many = Offence { budget: Some(most), signals, ..many };
     assert!(reason(&many, u32::MAX).len() <= crate::audit::REASON_BYTES_MAX);
 }
 

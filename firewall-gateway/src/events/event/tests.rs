@@ -3,7 +3,11 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
-use crate::{behaviour::signal::Signal, limits::LOG_TEXT_BYTES_MAX, verdict::Outcome};
+use crate::{
+    behaviour::{offence::Budget, signal::Signal},
+    limits::LOG_TEXT_BYTES_MAX,
+    verdict::Outcome,
+};
 
 /// A request for this path.
 pub fn ended(path: &str) -> Ended {
@@ -105,6 +109,7 @@ fn a_client_that_offends() {
         score: 120,
         signals: vec![SignalCount { signal: Signal::ScannerPath, count: 12 }],
         request: "0123".to_owned(),
+        budget: None,
     };
     let of = |request: &str| {
         let offence = Offence { request: request.to_owned(), ..offence.clone() };
@@ -119,6 +124,12 @@ fn a_client_that_offends() {
     };
     assert_eq!(of("0123"), data("\"request_id\":\"0123\","));
     assert_eq!(of(""), data(""), "a handshake");
+    let budget = Some(Budget { limit: "hourly".to_owned(), refusals: 20, for_s: 90 });
+    let over = Offence { score: 0, signals: Vec::new(), budget, ..offence };
+    let expected = "\"score\":0,\"signals\":[],\"budget\":{\"limit\":\"hourly\",\"refusals\":20,\
+                    \"for_s\":90},\"request_id\":\"0123\",\"outcome\":\"reported\"}}";
+    let written = written(Event::of_client(over, None, "reported"));
+    assert!(written.ends_with(expected), "{written}");
 }
 
 #[test]

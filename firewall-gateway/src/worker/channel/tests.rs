@@ -16,7 +16,7 @@ use rustix::{
 use super::{Channel, ChannelError};
 use crate::{
     behaviour::{
-        offence::{Offence, SignalCount},
+        offence::{Budget, Offence, SignalCount},
         signal::Signal,
     },
     limits::{CERTIFICATES_MAX, Limits, OFFENCES_AT_ONCE, POLICY_BYTES_MAX},
@@ -153,6 +153,7 @@ fn the_largest_message_of_offences_fits() {
         score: u32::MAX,
         signals,
         request: "f".repeat(32),
+        budget: Some(Budget { limit: "l".repeat(64), refusals: u32::MAX, for_s: u64::MAX }),
     };
     let all = FromWorker::Offences(vec![offence; OFFENCES_AT_ONCE]);
     let bytes = serde_json::to_vec(&all).unwrap().len();

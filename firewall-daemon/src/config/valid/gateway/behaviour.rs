@@ -2,10 +2,13 @@
 
 use firewall_gateway::{
     behaviour::signal::Signal,
-    limits::{EXEMPT_CONSUMER_BYTES_MAX, EXEMPT_MAX, SCANNER_PATH_BYTES_MAX, SCANNER_PATHS_MAX},
+    limits::{
+        EXEMPT_CONSUMER_BYTES_MAX, EXEMPT_MAX, RATE_LIMITS_MAX, SCANNER_PATH_BYTES_MAX,
+        SCANNER_PATHS_MAX,
+    },
     policy::{
-        BehaviourPolicy, ChallengePagePolicy, ConsumerScorePolicy, RefusalPolicy, RoutePolicy,
-        Thresholds,
+        BehaviourPolicy, BudgetLimitPolicy, BudgetPolicy, ChallengePagePolicy, ConsumerScorePolicy,
+        KeyPart, RateAlgorithm, RatePolicy, RefusalPolicy, RoutePolicy, Thresholds,
     },
 };
 use serde_saphyr::{Location, Spanned};
@@ -15,14 +18,17 @@ use crate::config::{
     document::{
         Entries,
         behaviour::{
-            BehaviourDocument, ChallengePageDocument, ConsumerScoresDocument, Score,
-            WeightsDocument,
+            BehaviourDocument, BudgetsDocument, ChallengePageDocument, ConsumerScoresDocument,
+            Score, WeightsDocument,
         },
         routes::OffenceStatus,
     },
     scalar::Given,
     valid::Check,
 };
+
+/// Refusals within one wait where nothing else is said: some are under way before the first one is read.
+const BUDGET_REFUSALS: u32 = 20;
 
 /// Statuses of an upstream that say something of the client.
 const STATUSES: &str = "400, 401, 403, 404, 422 and 429";
@@ -31,6 +37,7 @@ impl Check<'_> {
     pub(super) fn behaviour(
         &self,
         document: BehaviourDocument,
+        rates: &[RatePolicy],
     ) -> Result<BehaviourConfig, ConfigError> {
         let (default, bans) = (BehaviourPolicy::default(), OffenceBans::default());
         let given = [document.watch, document.challenge, document.ban];
@@ -73,6 +80,7 @@ impl Check<'_> {
                     None => default.exempt,
                 },
                 consumers,
+                budgets: document.budgets.0.map(|it| self.budgets(it, rates)).transpose()?,
                 travel_s: document.travel_s.map(|time| time.cast()),
                 challenge_page: document.challenge_page.0.map(challenge_page),
             },
@@ -104,6 +112,39 @@ impl Check<'_> {
             return self.error(place, message);
         }
         Ok(Thresholds { watch, challenge, ban })
+    }
+
+    /// Limits that refuse somebody for what it has used up itself, and for a time that is known.
+    fn budgets(
+        &self,
+        document: BudgetsDocument,
+        rates: &[RatePolicy],
+    ) -> Result<BudgetPolicy, ConfigError> {
+        let names = self.counted("limits", 1..=RATE_LIMITS_MAX, document.limits)?;
+        let mut limits = Vec::new();
+        for name in &names {
+            let Some(limit) = rates.iter().find(|limit| limit.name == name.value) else {
+                let message = format!(
+                    "limits: expected the name of one of gateway.rate_limits, found {:?}",
+                    name.value
+                );
+                return self.error(name.referenced, message);
+            };
+            let concurrency = matches!(limit.algorithm, RateAlgorithm::Concurrency { .. });
+            if limit.shadow || concurrency || !limit.key.iter().any(is_own) {
+                let message = format!(
+                    "limits: expected a limit with address, consumer or key in its key, no shadow and \
+                     no count: concurrency, found {:?}",
+                    name.value
+                );
+                return self.error(name.referenced, message);
+            }
+            let known = !limit.key.contains(&KeyPart::Address);
+            limits.push(BudgetLimitPolicy { name: limit.name.clone(), known });
+        }
+        self.each_once("limits", names, |name| name)?;
+        let refusals = document.refusals.map_or(BUDGET_REFUSALS, |refusals| refusals.cast());
+        Ok(BudgetPolicy { limits, refusals })
     }
 
     fn consumer_scores(
@@ -185,6 +226,11 @@ impl Check<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// What many use up together is no one's to be dropped for.
+fn is_own(part: &KeyPart) -> bool {
+    matches!(part, KeyPart::Address | KeyPart::Consumer | KeyPart::Key)
 }
 
 fn challenge_page(document: ChallengePageDocument) -> ChallengePagePolicy {
