@@ -426,7 +426,7 @@ pub const SANITISE_HTML_POINTERS_MAX: usize = 16;
 pub const SANITISE_HTML_MARKS_MAX: usize = 1_024;
 /// Of the processor, from the first byte of a body that is looked at until its last HTML is read; what was read by then is
 /// cleaned after that. Without optimisation everything takes many times as long.
-pub const SANITISE_HTML_US_MAX: u64 = if cfg!(debug_assertions) { 100_000 } else { 2_000 };
+pub const SANITISE_HTML_US_MAX: u64 = if cfg!(debug_assertions) { 100_000 } else { 3_000 };
 /// Times that one HTML text is cleaned: what escapes hide in it comes out in the first.
 pub const SANITISE_ROUNDS_MAX: usize = 4;
 /// The boundary of a form in parts (RFC 2046, 5.1.1).

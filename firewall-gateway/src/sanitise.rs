@@ -3,7 +3,7 @@
 //!
 //! A body is never written anew: a text that changes is replaced where it stands, and every other byte goes on as it
 //! came, so that numbers keep their digits and members their order. The path keeps its one form of
-//! [`crate::request::path`]: routes and rules went by it, and it does not change behind them.
+//! `request/path.rs`: routes and rules went by it, and it does not change behind them.
 
 mod characters;
 
