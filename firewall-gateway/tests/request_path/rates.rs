@@ -359,8 +359,8 @@ fn a_client_that_heeds_the_headers_is_never_refused() {
             std::thread::sleep(Duration::from_secs(number("t")));
         }
     }
-    // Four in each second: there is more than one window in it.
-    assert!(begin.elapsed() >= Duration::from_secs(2), "{:?}", begin.elapsed());
+    // Four in each second: ten are in three windows at least, and the one in the middle is whole.
+    assert!(begin.elapsed() >= Duration::from_secs(1), "{:?}", begin.elapsed());
     drop(client);
     counted(&world, "even", 10, 0, 0);
 }
