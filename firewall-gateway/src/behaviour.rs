@@ -19,6 +19,8 @@ pub mod scores;
 
 pub mod signal;
 
+mod slots;
+
 mod tally;
 
 mod travels;
@@ -203,7 +205,7 @@ impl Behaviour {
         let Some(limit) = budgets.limit(limit) else { return };
         let address = source.address.to_canonical();
         let spared = source.consumer.map_or(limit.known, |consumer| self.is_exempt_name(consumer))
-            || self.spared.iter().any(|network| network.contains(address));
+            || self.is_spared(address);
         if spared || !budgets.refuses(&limit.name, address, after, self.now_ms()) {
             return;
         }
@@ -256,7 +258,7 @@ impl Behaviour {
     fn address_did(&self, source: &Source<'_>, signal: Signal) {
         let address = source.address.to_canonical();
         let weight = self.weight(signal);
-        if weight == 0 || self.spared.iter().any(|network| network.contains(address)) {
+        if weight == 0 || self.is_spared(address) {
             return;
         }
         let now_ms = self.now_ms();
@@ -299,6 +301,10 @@ impl Behaviour {
 
     fn is_exempt_name(&self, consumer: &str) -> bool {
         self.policy.consumers.exempt.iter().any(|exempt| exempt == consumer)
+    }
+
+    fn is_spared(&self, address: IpAddr) -> bool {
+        self.spared.iter().any(|network| network.contains(address))
     }
 
     fn is_exempt(&self, address: IpAddr) -> bool {

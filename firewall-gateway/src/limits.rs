@@ -573,9 +573,9 @@ pub const RATE_STORE_QUEUE_MAX: usize = 4_096;
 /// Requests that are asked about in one go.
 pub const RATE_STORE_BATCH_MAX: usize = 512;
 /// A store that is away is tried again after this time...
-pub const RATE_STORE_RETRY_MS: u64 = 50;
+pub const REDIS_RETRY_MS: u64 = 50;
 /// ...and twice as long after each try, up to this.
-pub const RATE_STORE_RETRY_MAX_MS: u64 = 1_000;
+pub const REDIS_RETRY_MAX_MS: u64 = 1_000;
 /// A line of the store's answer: it has numbers, and words where something is wrong.
 pub const RATE_STORE_LINE_BYTES_MAX: usize = 512;
 /// A text of the store's answer: it has the name of a script.

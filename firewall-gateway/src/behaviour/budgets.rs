@@ -10,7 +10,9 @@ use std::{
     time::Duration,
 };
 
+use super::slots::{Owners, ROW_SLOTS, home};
 use crate::{
+    clients::addresses::host,
     limits::{BUDGET_SLOTS, OFFENCE_PAUSE_MS},
     policy::{BudgetLimitPolicy, BudgetPolicy},
 };
@@ -26,8 +28,7 @@ pub struct Budgets {
 
 #[derive(Default)]
 struct Row {
-    /// Whose each slot is; 0 is nobody's.
-    owners: [AtomicU64; ROW_SLOTS],
+    owners: Owners,
     /// The end of its wait, and how often it was refused before that.
     waits: [AtomicU64; ROW_SLOTS],
 }
@@ -67,17 +68,10 @@ impl Budgets {
     }
 
     fn refused(&self, limit: &str, address: IpAddr, after: Duration, now_ms: u64) -> Option<bool> {
-        // An IPv6 host has a /64 to itself and could come from any address in it.
-        let whose = match address.to_canonical() {
-            IpAddr::V4(address) => (4u8, u64::from(address.to_bits())),
-            IpAddr::V6(address) => (6, (address.to_bits() >> 64) as u64),
-        };
-        let hash = self.hasher.hash_one((whose, limit));
-        // 0 is nobody's; the lowest bit is always set.
-        let (row, owner) = ((hash >> 1) as usize % self.rows.len().max(1), hash | 1);
+        let hash = self.hasher.hash_one((host(address), limit));
+        let (row, owner) = home(hash, self.rows.len());
         let row = self.rows.get(row)?;
-        let found = row.owners.iter().position(|one| one.load(Relaxed) == owner);
-        let slot = found.or_else(|| self.enter(row, owner, now_ms))?;
+        let slot = row.owners.find(owner).or_else(|| self.enter(row, owner, now_ms))?;
         let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
         let next = |word: u64| {
             let (until_ms, count) = (word >> COUNT_BITS, word & COUNT_MASK);
@@ -102,7 +96,7 @@ impl Budgets {
         let slot = (0..ROW_SLOTS).min_by_key(|slot| wait(*slot))?;
         // Two threads may displace each other here: one of two addresses is counted anew, once.
         let before = row.waits.get(slot)?.swap(0, Relaxed);
-        let whose = row.owners.get(slot)?.swap(owner, Relaxed);
+        let whose = row.owners.replace(slot, owner)?;
         if whose != 0 && before >> COUNT_BITS > now_ms {
             self.displaced.fetch_add(1, Relaxed);
         }
@@ -126,7 +120,6 @@ fn packed(until_ms: u64, count: u64) -> u64 {
     until_ms.min(u64::MAX >> COUNT_BITS) << COUNT_BITS | count
 }
 
-const ROW_SLOTS: usize = 8;
 /// More than there may be refusals; what is left is milliseconds, for 550 years.
 const COUNT_BITS: u32 = 20;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;

@@ -9,7 +9,11 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use super::signal::Signal;
+use super::{
+    signal::Signal,
+    slots::{Owners, ROW_SLOTS, home},
+};
+use crate::clients::addresses::host;
 
 /// A bounded table: who finds no slot displaces the one of its row with the lowest score.
 pub struct Scores {
@@ -23,8 +27,7 @@ pub struct Scores {
 
 #[derive(Default)]
 struct Row {
-    /// Whose each slot is; 0 is nobody's.
-    owners: [AtomicU64; ROW_SLOTS],
+    owners: Owners,
     scores: [AtomicU64; ROW_SLOTS],
     /// Until when it is refused whatever its score, and the how manieth time in a row that is.
     refused: [AtomicU64; ROW_SLOTS],
@@ -114,7 +117,7 @@ impl Scores {
         }
         let (row, owner) = self.row(whose);
         let Some(slots) = self.rows.get(row) else { return Known::default() };
-        let Some(slot) = slots.owners.iter().position(|one| one.load(Relaxed) == owner) else {
+        let Some(slot) = slots.owners.find(owner) else {
             return Known::default();
         };
         let word =
@@ -205,7 +208,7 @@ impl Scores {
     fn place(&self, whose: Whose<'_>, now_ms: u64) -> Option<Place> {
         let (row, owner) = self.row(whose);
         let slots = self.rows.get(row)?;
-        if let Some(slot) = slots.owners.iter().position(|one| one.load(Relaxed) == owner) {
+        if let Some(slot) = slots.owners.find(owner) {
             return Some(Place { row, slot });
         }
         let worth = |slot: usize| {
@@ -213,7 +216,7 @@ impl Scores {
                 words.get(slot).map_or(0, |word| word.load(Relaxed))
             };
             let refused = at_ms(word(&slots.refused)) > now_ms;
-            (word(&slots.owners), refused, self.decayed(word(&slots.scores), now_ms))
+            (slots.owners.of(slot), refused, self.decayed(word(&slots.scores), now_ms))
         };
         let (slot, (before, refused, score)) =
             (0..ROW_SLOTS).map(|slot| (slot, worth(slot))).min_by(|(_, one), (_, other)| {
@@ -223,7 +226,7 @@ impl Scores {
                 key(*one).cmp(&key(*other))
             })?;
         // Two threads may displace each other here: one offence is forgotten, once.
-        slots.owners.get(slot)?.store(owner, Relaxed);
+        slots.owners.replace(slot, owner)?;
         slots.scores.get(slot)?.store(packed(0.0, now_ms), Relaxed);
         slots.refused.get(slot)?.store(0, Relaxed);
         for seen in slots.seen.get(slot)? {
@@ -237,19 +240,12 @@ impl Scores {
         Some(Place { row, slot })
     }
 
-    // An IPv6 host has a /64 to itself and could come from any address in it.
     fn row(&self, whose: Whose<'_>) -> (usize, u64) {
         let hash = match whose {
-            Whose::Address(address) => match address.to_canonical() {
-                IpAddr::V4(address) => self.hasher.hash_one((4u8, u64::from(address.to_bits()))),
-                IpAddr::V6(address) => {
-                    self.hasher.hash_one((6u8, (address.to_bits() >> 64) as u64))
-                }
-            },
+            Whose::Address(address) => self.hasher.hash_one(host(address)),
             Whose::Consumer(name) => self.hasher.hash_one(name),
         };
-        // 0 is nobody's; the lowest bit is always set.
-        ((hash >> 1) as usize % self.rows.len().max(1), hash | 1)
+        home(hash, self.rows.len())
     }
 }
 
@@ -275,7 +271,6 @@ fn lane(signal: Signal) -> (usize, u32) {
     (number / 8, (number % 8) as u32 * 8)
 }
 
-const ROW_SLOTS: usize = 8;
 const SEEN_WORDS: usize = Signal::ALL.len().div_ceil(8);
 const VALUE_BITS: u32 = 24;
 const VALUE_MASK: u64 = (1 << VALUE_BITS) - 1;

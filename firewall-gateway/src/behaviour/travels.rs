@@ -5,6 +5,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
+use super::slots::{Owners, ROW_SLOTS, home};
 use crate::countries::Code;
 
 /// Where consumers were seen last.
@@ -18,8 +19,7 @@ pub struct Travels {
 
 #[derive(Default)]
 struct Row {
-    /// Whose each slot is; 0 is nobody's.
-    owners: [AtomicU64; ROW_SLOTS],
+    owners: Owners,
     /// The country, and when.
     seen: [AtomicU64; ROW_SLOTS],
     /// When a travel was told of, and one; 0 is never.
@@ -46,12 +46,10 @@ impl Travels {
 
     fn arrived(&self, consumer: &str, country: Code, now_ms: u64) -> Option<bool> {
         let hash = self.hasher.hash_one(consumer);
-        // 0 is nobody's; the lowest bit is always set.
-        let (row, owner) = ((hash >> 1) as usize % self.rows.len().max(1), hash | 1);
+        let (row, owner) = home(hash, self.rows.len());
         let row = self.rows.get(row)?;
         let seen = now_ms << COUNTRY_BITS | u64::from(u16::from_be_bytes(country));
-        let found = row.owners.iter().position(|one| one.load(Relaxed) == owner);
-        let Some(slot) = found else {
+        let Some(slot) = row.owners.find(owner) else {
             self.enter(row, owner, seen, now_ms);
             return None;
         };
@@ -71,14 +69,10 @@ impl Travels {
     fn enter(&self, row: &Row, owner: u64, seen: u64, now_ms: u64) {
         let last = |slot: usize| row.seen.get(slot).map_or(0, |seen| seen.load(Relaxed));
         let Some(slot) = (0..ROW_SLOTS).min_by_key(|slot| last(*slot)) else { return };
-        let (Some(whose), Some(at), Some(told)) =
-            (row.owners.get(slot), row.seen.get(slot), row.told.get(slot))
-        else {
-            return;
-        };
+        let (Some(at), Some(told)) = (row.seen.get(slot), row.told.get(slot)) else { return };
         // Two threads may displace each other here: one of two consumers begins anew, once.
         let before = at.swap(seen, Relaxed);
-        if whose.swap(owner, Relaxed) != 0
+        if row.owners.replace(slot, owner).is_some_and(|whose| whose != 0)
             && now_ms.saturating_sub(before >> COUNTRY_BITS) < self.within_ms
         {
             self.displaced.fetch_add(1, Relaxed);
@@ -102,7 +96,6 @@ impl std::fmt::Debug for Travels {
     }
 }
 
-const ROW_SLOTS: usize = 8;
 /// Two letters; what is left is milliseconds, for 8,900 years.
 const COUNTRY_BITS: u32 = 16;
 const COUNTRY_MASK: u64 = (1 << COUNTRY_BITS) - 1;

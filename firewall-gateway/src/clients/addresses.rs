@@ -145,12 +145,18 @@ impl AddressTable {
         self.rows.get(place.row)?.get(place.slot)
     }
 
-    // An IPv6 host has a /64 to itself and could come from any address in it.
     fn hash(&self, address: IpAddr) -> u64 {
-        match address.to_canonical() {
-            IpAddr::V4(address) => self.hasher.hash_one((4u8, u64::from(address.to_bits()))),
-            IpAddr::V6(address) => self.hasher.hash_one((6u8, (address.to_bits() >> 64) as u64)),
-        }
+        self.hasher.hash_one(host(address))
+    }
+}
+
+/// What stands for an address in a table of clients: an IPv6 host has a /64 to itself and could come from any address
+/// in it.
+#[must_use]
+pub fn host(address: IpAddr) -> (u8, u64) {
+    match address.to_canonical() {
+        IpAddr::V4(address) => (4, u64::from(address.to_bits())),
+        IpAddr::V6(address) => (6, (address.to_bits() >> 64) as u64),
     }
 }
 

@@ -28,9 +28,7 @@ use self::{connection::Connection, refused::Refused};
 use super::clock::Clock;
 use crate::{
     figures::{StoreFigures, one},
-    limits::{
-        RATE_STORE_BATCH_MAX, RATE_STORE_QUEUE_MAX, RATE_STORE_RETRY_MAX_MS, RATE_STORE_RETRY_MS,
-    },
+    limits::{RATE_STORE_BATCH_MAX, RATE_STORE_QUEUE_MAX, REDIS_RETRY_MAX_MS, REDIS_RETRY_MS},
     policy::{RateAlgorithm, RateStorePolicy},
 };
 
@@ -144,7 +142,7 @@ struct Speaker {
 
 impl Speaker {
     async fn run(mut self) {
-        let (first_ms, most_ms) = (RATE_STORE_RETRY_MS, RATE_STORE_RETRY_MAX_MS);
+        let (first_ms, most_ms) = (REDIS_RETRY_MS, REDIS_RETRY_MAX_MS);
         let (mut pause_ms, mut was_away) = (first_ms, false);
         loop {
             match timeout(self.wait, Connection::open(&self.policy)).await {

@@ -3,16 +3,13 @@
 //! The text is read by the grammar of RFC 8259 and nothing beside, within bounds, and a member that is there twice is
 //! refused: behind one that two readers understand differently, it would not be known what was cleaned.
 
-use std::{borrow::Cow, collections::HashSet, fmt::Write as _};
+use std::{borrow::Cow, collections::HashSet};
 
-use super::{
-    marks::Step,
-    text::{self, Cleaner},
-};
+use super::text::{self, Cleaner};
 use crate::validate::{
     fault::{Fault, Invalid},
     json::Bounds,
-    pointer,
+    pointer::{self, Step},
 };
 
 /// Cleans a text: answers it where it has changed.
@@ -131,15 +128,10 @@ impl<'a> Walk<'a, '_, '_> {
             self.spaces();
             self.value(depth, html)?;
             self.way.pop();
-            self.spaces();
-            match self.next() {
-                Some(b',') => self.at += 1,
-                Some(b'}') => break,
-                _ => return Err(self.syntax()),
+            if !self.goes_on(b'}')? {
+                return Ok(());
             }
         }
-        self.at += 1;
-        Ok(())
     }
 
     fn entries(&mut self, depth: u32, html: bool) -> Result<(), Invalid> {
@@ -153,15 +145,21 @@ impl<'a> Walk<'a, '_, '_> {
             self.spaces();
             self.value(depth, html)?;
             self.way.pop();
-            self.spaces();
-            match self.next() {
-                Some(b',') => self.at += 1,
-                Some(b']') => break,
-                _ => return Err(self.syntax()),
+            if !self.goes_on(b']')? {
+                break;
             }
         }
-        self.at += 1;
         Ok(())
+    }
+
+    /// Whether another value follows, or the object or list ends with this byte.
+    fn goes_on(&mut self, end: u8) -> Result<bool, Invalid> {
+        self.spaces();
+        match self.takes(b',') {
+            true => Ok(true),
+            false if self.takes(end) => Ok(false),
+            false => Err(self.syntax()),
+        }
     }
 
     fn string(&mut self) -> Result<Found<'a>, Invalid> {
@@ -265,27 +263,11 @@ impl<'a> Walk<'a, '_, '_> {
     }
 
     fn fault(&self, fault: Fault) -> Invalid {
-        let Bounds { depth, values } = self.bounds;
-        let expected = match fault {
-            Fault::TooDeep => format!("at most {depth} objects and lists within each other"),
-            Fault::TooManyValues => format!("at most {values} values"),
-            other => text::expected(other),
-        };
+        let expected = self.bounds.expected(fault).unwrap_or_else(|| text::expected(fault));
         Invalid::body(fault, self.place(), expected)
     }
 
     fn place(&self) -> String {
-        let mut way = String::new();
-        for step in &self.way {
-            way.push('/');
-            match step {
-                Step::Member(name) => way.push_str(&pointer::escaped(name)),
-                Step::Entry(place) => {
-                    // Writing to a text cannot fail.
-                    let _infallible = write!(way, "{place}");
-                }
-            }
-        }
-        pointer::fragment(&way, None)
+        pointer::behind(&self.way)
     }
 }

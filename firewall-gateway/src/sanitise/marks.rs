@@ -1,15 +1,6 @@
 //! Which texts of a body are HTML: JSON pointers (RFC 6901) with `*` for any member or entry.
 
-use std::borrow::Cow;
-
-/// A step from a value to one within it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step<'a> {
-    /// To a member of an object, or a field of a form.
-    Member(Cow<'a, str>),
-    /// To an entry of a list.
-    Entry(usize),
-}
+use crate::validate::pointer::Step;
 
 /// Pointers, of which each names a value and everything within it.
 #[derive(Debug, Default)]

@@ -3,13 +3,11 @@
 
 use std::{borrow::Cow, collections::HashMap, fmt::Write as _};
 
-use super::{
-    marks::Step,
-    text::{self, Cleaner},
-};
+use super::text::{self, Cleaner};
 use crate::validate::{
     fault::{Fault, Invalid, Place, Problem},
-    pairs, pointer,
+    pairs,
+    pointer::{self, Step},
 };
 
 /// Cleans a query or a form: answers it where it has changed.

@@ -7,14 +7,14 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 use super::{
     characters::is_hidden,
     html::{self, Budget},
-    marks::{MarkError, Marks, Step},
+    marks::{MarkError, Marks},
 };
 use crate::{
     limits::SANITISE_ROUNDS_MAX,
     policy::{ControlCharacters, SanitisePolicy, UnicodeForm, Unwanted},
     validate::{
         fault::{Fault, Invalid, Place, Problem},
-        pointer,
+        pointer::{self, Step},
     },
 };
 

@@ -96,11 +96,12 @@ impl<'a> Attempt<'a> {
                 Kind::Answer | Kind::Time => false,
             };
             drop(lease);
-            if request.is_none() {
-                *request = copy.map(again);
-            }
-            if request.is_none() || !again_here || left == 0 {
+            if !again_here || left == 0 {
                 return Err(lost.kind.failure());
+            }
+            if request.is_none() {
+                let Some(copy) = copy else { return Err(lost.kind.failure()) };
+                *request = Some(again(copy));
             }
             one(&self.meter.upstream_retries);
             may_reuse = false;

@@ -5,7 +5,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    fmt::{self, Write as _},
+    fmt,
 };
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::{
     fault::{Fault, Invalid},
-    pointer,
+    pointer::{self, Step},
 };
 
 /// How much a text may hold.
@@ -23,6 +23,19 @@ pub struct Bounds {
     pub depth: u32,
     /// Values, objects and lists among them.
     pub values: u32,
+}
+
+impl Bounds {
+    /// What was expected where it is one of these that a text goes over.
+    #[must_use]
+    pub fn expected(self, fault: Fault) -> Option<String> {
+        let Self { depth, values } = self;
+        match fault {
+            Fault::TooDeep => Some(format!("at most {depth} objects and lists within each other")),
+            Fault::TooManyValues => Some(format!("at most {values} values")),
+            _ => None,
+        }
+    }
 }
 
 /// Reads a text.
@@ -56,13 +69,8 @@ pub fn read(bytes: &[u8], bounds: Bounds) -> Result<Value, Invalid> {
 struct Reading {
     bounds: Bounds,
     left: Cell<u32>,
-    way: RefCell<Vec<Step>>,
+    way: RefCell<Vec<Step<'static>>>,
     fault: Cell<Option<Fault>>,
-}
-
-enum Step {
-    Member(String),
-    Entry(usize),
 }
 
 impl Reading {
@@ -78,28 +86,13 @@ impl Reading {
             let expected = format!("JSON; line {line}, column {column} is none");
             return Invalid::body(Fault::Syntax, place, expected);
         };
-        let Bounds { depth, values } = self.bounds;
-        let expected = match fault {
-            Fault::TooDeep => format!("at most {depth} objects and lists within each other"),
-            Fault::TooManyValues => format!("at most {values} values"),
-            _ => "each member once".to_owned(),
-        };
+        let expected = self.bounds.expected(fault);
+        let expected = expected.unwrap_or_else(|| "each member once".to_owned());
         Invalid::body(fault, place, expected)
     }
 
     fn place(&self) -> String {
-        let mut way = String::new();
-        for step in self.way.borrow().iter() {
-            way.push('/');
-            match step {
-                Step::Member(name) => way.push_str(&pointer::escaped(name)),
-                Step::Entry(place) => {
-                    // Writing to a text cannot fail.
-                    let _infallible = write!(way, "{place}");
-                }
-            }
-        }
-        pointer::fragment(&way, None)
+        pointer::behind(&self.way.borrow())
     }
 
     fn fail<E: Error>(&self, fault: Fault) -> E {
@@ -191,16 +184,16 @@ impl<'de> Visitor<'de> for Reader<'_> {
         let way = &self.reading.way;
         let mut map = Map::new();
         while let Some(name) = members.next_key::<String>()? {
-            way.borrow_mut().push(Step::Member(name));
+            way.borrow_mut().push(Step::Member(name.into()));
             let value = members.next_value_seed(inner)?;
             let mut walked = way.borrow_mut();
             let Some(Step::Member(name)) = walked.pop() else { continue };
-            if map.contains_key(&name) {
+            if map.contains_key(&*name) {
                 walked.push(Step::Member(name));
                 drop(walked);
                 return Err(self.reading.fail(Fault::MemberRepeated));
             }
-            map.insert(name, value);
+            map.insert(name.into_owned(), value);
         }
         Ok(Value::Object(map))
     }

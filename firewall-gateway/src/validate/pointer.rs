@@ -1,12 +1,38 @@
 //! JSON pointers as fragments of a URI (RFC 6901, 6): everything that is not plain is escaped, so that
 //! what a client named its members can do no harm where the pointer is shown.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use crate::limits::VALIDATION_POINTER_BYTES_MAX;
 
 /// The whole.
 pub const ROOT: &str = "#";
+
+/// A step from a value to one within it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// To a member of an object, or a field of a form.
+    Member(Cow<'a, str>),
+    /// To an entry of a list.
+    Entry(usize),
+}
+
+/// A pointer of this form to where these steps lead.
+#[must_use]
+pub fn behind(steps: &[Step<'_>]) -> String {
+    let mut way = String::new();
+    for step in steps {
+        way.push('/');
+        match step {
+            Step::Member(name) => way.push_str(&escaped(name)),
+            Step::Entry(place) => {
+                // Writing to a text cannot fail.
+                let _infallible = write!(way, "{place}");
+            }
+        }
+    }
+    fragment(&way, None)
+}
 
 /// A pointer of this form, of a pointer (RFC 6901, 3) and a member below it; one that is too long points to what it
 /// is within.
@@ -52,7 +78,7 @@ fn push(text: &mut String, segment: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{escaped, fragment};
+    use super::{Step, behind, escaped, fragment};
     use crate::limits::VALIDATION_POINTER_BYTES_MAX;
 
     #[test]
@@ -71,5 +97,7 @@ mod tests {
         assert_eq!(fragment(&format!("/a/{long}/b"), Some("c")), "#/a");
         assert_eq!(fragment("/a", Some(&long)), "#/a");
         assert_eq!(escaped("~/"), "~0~1");
+        assert_eq!(behind(&[]), "#");
+        assert_eq!(behind(&[Step::Member("a/b".into()), Step::Entry(7)]), "#/a~1b/7");
     }
 }

@@ -24,7 +24,7 @@ use crate::{
         record::{Ending, SessionRecord},
         store::SessionStore,
     },
-    limits::{RATE_STORE_RETRY_MAX_MS, RATE_STORE_RETRY_MS, SESSION_RECORD_BYTES_MAX},
+    limits::{REDIS_RETRY_MAX_MS, REDIS_RETRY_MS, SESSION_RECORD_BYTES_MAX},
     policy::SessionStorePolicy,
     redis::resp,
 };
@@ -57,7 +57,7 @@ impl Speaker {
 
     /// Until nobody could ask any more.
     pub async fn run(mut self) {
-        let (first_ms, most_ms) = (RATE_STORE_RETRY_MS, RATE_STORE_RETRY_MAX_MS);
+        let (first_ms, most_ms) = (REDIS_RETRY_MS, REDIS_RETRY_MAX_MS);
         let (mut pause_ms, mut was_away) = (first_ms, false);
         let wait = self.wait();
         loop {
@@ -106,7 +106,7 @@ impl Speaker {
         self.state.heard_ms.store(self.state.now_ms(), Relaxed);
         self.state.connection.fetch_add(1, Relaxed);
         self.state.set_up(true);
-        *pause_ms = RATE_STORE_RETRY_MS;
+        *pause_ms = REDIS_RETRY_MS;
         if std::mem::take(was_away) {
             tracing::info!("the session store is back");
         }
