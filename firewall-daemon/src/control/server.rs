@@ -403,7 +403,7 @@ mod tests {
         assert!(answer.starts_with("{\"error\":\"expected a request such as"));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_caller_who_says_nothing_is_told_and_left() {
         assert_eq!(asked_for(b"").await, "{\"error\":\"expected a request within 2 s\"}\n");
         assert_eq!(

@@ -220,7 +220,7 @@ mod tests {
         assert_eq!(&begin, b"begin\n");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn all_that_is_told_comes_in_order_and_then_a_last_word() {
         let place = Place::new();
         place.tell(0..5);
@@ -236,7 +236,7 @@ mod tests {
         assert_eq!((place.watchers.lost(), place.watchers.dropped()), (0, 0));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_slow_watcher_is_told_what_it_lost() {
         const MORE: u64 = 100;
         let place = Place::new();
@@ -259,7 +259,7 @@ mod tests {
         served.await.expect("no panic").expect("a last word");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn one_that_reads_nothing_is_left_and_one_that_leaves_is_forgotten() {
         let place = Place::new();
         let (mut idle, idle_served) = place.watch();
@@ -277,7 +277,7 @@ mod tests {
         assert!(place.watchers.lost() > 0, "what it did not get is lost");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn one_too_many_is_refused_until_another_leaves() {
         let place = Place::new();
         let mut watching = Vec::new();
