@@ -1,8 +1,13 @@
 //! Every refusal in one enum: status, public words, metric label.
 
+mod flood;
+mod upstream_failure;
+
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
+
+pub use self::{flood::Flood, upstream_failure::UpstreamFailure};
 
 /// Why a request was not served. The words for the client show nothing of the inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -411,55 +416,6 @@ impl Rejection {
     }
 }
 
-/// Why an HTTP/2 connection was ended for what it sent beside requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the labels below say what each one is")]
-pub enum Flood {
-    Settings,
-    Ping,
-    Reset,
-    Priority,
-    Empty,
-    Continuation,
-    WindowUpdate,
-    HeaderList,
-    ErrorReset,
-    Other,
-}
-
-impl Flood {
-    /// All of them, in the order of their numbers.
-    pub const ALL: [Flood; 10] = [
-        Flood::Settings,
-        Flood::Ping,
-        Flood::Reset,
-        Flood::Priority,
-        Flood::Empty,
-        Flood::Continuation,
-        Flood::WindowUpdate,
-        Flood::HeaderList,
-        Flood::ErrorReset,
-        Flood::Other,
-    ];
-
-    /// The value of the metric label.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Settings => "settings",
-            Self::Ping => "ping",
-            Self::Reset => "reset",
-            Self::Priority => "priority",
-            Self::Empty => "empty",
-            Self::Continuation => "continuation",
-            Self::WindowUpdate => "window_update",
-            Self::HeaderList => "header_list",
-            Self::ErrorReset => "error_reset",
-            Self::Other => "other",
-        }
-    }
-}
-
 /// What stands in the place of an upstream's own words about its failure; the status is the
 /// upstream's.
 #[must_use]
@@ -501,97 +457,5 @@ fn problem(
     response
 }
 
-/// What went wrong between the gateway and the upstream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the labels below say what each one is")]
-pub enum UpstreamFailure {
-    Connect,
-    ConnectTimeout,
-    Tls,
-    NoConnection,
-    Request,
-    ResponseTimeout,
-    ResponseBody,
-    NoBackend,
-    QueueFull,
-    QueueTimeout,
-    BreakerOpen,
-}
-
-impl UpstreamFailure {
-    /// All of them, in the order of their numbers.
-    pub const ALL: [UpstreamFailure; 11] = [
-        UpstreamFailure::Connect,
-        UpstreamFailure::ConnectTimeout,
-        UpstreamFailure::Tls,
-        UpstreamFailure::NoConnection,
-        UpstreamFailure::Request,
-        UpstreamFailure::ResponseTimeout,
-        UpstreamFailure::ResponseBody,
-        UpstreamFailure::NoBackend,
-        UpstreamFailure::QueueFull,
-        UpstreamFailure::QueueTimeout,
-        UpstreamFailure::BreakerOpen,
-    ];
-
-    /// The value of the metric label.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::ConnectTimeout => "connect_timeout",
-            Self::Tls => "tls",
-            Self::NoConnection => "no_connection",
-            Self::Request => "request",
-            Self::ResponseTimeout => "response_timeout",
-            Self::ResponseBody => "response_body",
-            Self::NoBackend => "no_backend",
-            Self::QueueFull => "queue_full",
-            Self::QueueTimeout => "queue_timeout",
-            Self::BreakerOpen => "breaker_open",
-        }
-    }
-
-    /// What the client is told.
-    #[must_use]
-    pub fn rejection(self) -> Rejection {
-        match self {
-            Self::Connect | Self::Tls | Self::Request | Self::ResponseBody => {
-                Rejection::UpstreamFailed
-            }
-            Self::ConnectTimeout | Self::ResponseTimeout => Rejection::UpstreamTimeout,
-            Self::NoConnection
-            | Self::NoBackend
-            | Self::QueueFull
-            | Self::QueueTimeout
-            | Self::BreakerOpen => Rejection::UpstreamBusy,
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::{Flood, Rejection, UpstreamFailure};
-
-    // The figures use the number as an index and `ALL` for the names.
-    #[test]
-    fn numbers_and_labels_agree() {
-        let mut labels = Vec::new();
-        for (number, rejection) in Rejection::ALL.into_iter().enumerate() {
-            assert_eq!(rejection as usize, number, "{rejection:?}");
-            assert!(rejection.status().is_client_error() || rejection.status().is_server_error());
-            assert_ne!(rejection.status(), 500, "{rejection:?}");
-            labels.push(rejection.label());
-        }
-        for (number, failure) in UpstreamFailure::ALL.into_iter().enumerate() {
-            assert_eq!(failure as usize, number, "{failure:?}");
-        }
-        for (number, flood) in Flood::ALL.into_iter().enumerate() {
-            assert_eq!(flood as usize, number, "{flood:?}");
-        }
-        let total = labels.len();
-        labels.sort_unstable();
-        labels.dedup();
-        assert_eq!(labels.len(), total);
-    }
-}
+mod tests;
