@@ -36,19 +36,21 @@ const POLICY: &str = "  deny: { prefixes: [203.0.113.0/24] }\n  \
 /// Where feed and database come from.
 const PUBLISHER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8444);
 /// Present where a route has a canary, the configuration names an authority, keys of tokens are fetched, rates have
-/// limits, events are told, verdicts are asked for, or credentials; their alerts have tests of their own.
-const WHERE_CONFIGURED: [&str; 7] = [
+/// limits, hosts share sessions, events are told, verdicts are asked for, or credentials; their alerts have tests of
+/// their own.
+const WHERE_CONFIGURED: [&str; 8] = [
     "seawall_gateway_canary_",
     "seawall_gateway_acme_",
     "seawall_jwt_keys_",
     "seawall_gateway_rate_",
+    "seawall_gateway_session_store_",
     "seawall_gateway_events_",
     "seawall_gateway_verdicts_",
     "seawall_gateway_denied_",
 ];
-/// Nothing is in shadow here, nobody is asked who it is, or may not, nobody is scored, there is no limit of rates and
-/// no document of an API, no texts are changed, and nobody is told or asked anything.
-const WHERE_ANY: [&str; 14] = [
+/// Nothing is in shadow here, nobody is asked who it is, logs in, or may not, nobody is scored, there is no limit of
+/// rates and no document of an API, no texts are changed, and nobody is told or asked anything.
+const WHERE_ANY: [&str; 15] = [
     "verdict=\"shadow\"",
     "seawall_gateway_authenticated_total",
     "seawall_gateway_denied_total",
@@ -57,6 +59,7 @@ const WHERE_ANY: [&str; 14] = [
     "seawall_gateway_offences_total",
     "seawall_gateway_offenders_total",
     "seawall_gateway_rate_",
+    "seawall_gateway_session",
     "seawall_gateway_validation",
     "seawall_gateway_answer_",
     "seawall_gateway_events_",
