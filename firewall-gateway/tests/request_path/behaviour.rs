@@ -15,7 +15,8 @@ use firewall_gateway::{
     figures::{BehaviourFigures, ScoreFigures},
     policy::{
         ApiKeyPolicy, AuthenticationPolicy, BehaviourPolicy, BudgetLimitPolicy, BudgetPolicy,
-        ConsumerPolicy, ProxyProtocol, RateAlgorithm, RoutePolicy, RulePolicy, Thresholds,
+        ConsumerPolicy, GatewayPolicy, ProxyProtocol, RateAlgorithm, RoutePolicy, RulePolicy,
+        Thresholds,
     },
 };
 use socket2::{Domain, Socket, Type};
@@ -34,32 +35,35 @@ pub const OTHER: [u8; 4] = [127, 0, 0, 3];
 /// `/keys` asks for a key, `/open` and `/status` are the upstream's, of the latter 401 and 404 are offences; there
 /// is nothing else.
 pub fn world(change: impl FnOnce(&mut BehaviourPolicy)) -> World {
+    World::changed(|policy| scored(policy, change))
+}
+
+/// What [`world`] asks of a policy.
+pub fn scored(policy: &mut GatewayPolicy, change: impl FnOnce(&mut BehaviourPolicy)) {
     // A day: nothing decays within a test.
     let mut behaviour =
         BehaviourPolicy { shadow: false, half_life_s: 86_400, ..BehaviourPolicy::default() };
     change(&mut behaviour);
-    World::changed(|policy| {
-        let all = policy.routes.remove(0);
-        let header = Some("x-api-key".to_owned());
-        let by_key = ApiKeyPolicy { header, bearer: false, basic: false, keep: false };
-        let route = |name: &str, path: &str| RoutePolicy {
-            name: name.to_owned(),
-            path: path.to_owned(),
-            ..all.clone()
-        };
-        let authentication = vec![AuthenticationPolicy::ApiKey(by_key)];
-        let keys = RoutePolicy { authentication, ..route("keys", "/keys") };
-        let said = RoutePolicy { offences: vec![401, 404], ..route("status", "/status/*") };
-        let nobody = vec![RulePolicy { methods: vec!["PUT".to_owned()], ..RulePolicy::default() }];
-        let never = RoutePolicy { path: "/keys/never".to_owned(), ..keys.clone() };
-        let never = RoutePolicy { name: "never".to_owned(), authorise: nobody, ..never };
-        policy.routes = vec![keys, never, said, route("open", "/open/*")];
-        policy.clients.trusted_proxies = vec![IpAddr::from(PROXY).into()];
-        policy.authentication_failures.address_per_min = 1_000_000;
-        policy.authentication_failures.network_per_min = 1_000_000;
-        policy.consumers = ["shop", "bank"].map(consumer).to_vec();
-        policy.behaviour = Some(behaviour);
-    })
+    let all = policy.routes.remove(0);
+    let header = Some("x-api-key".to_owned());
+    let by_key = ApiKeyPolicy { header, bearer: false, basic: false, keep: false };
+    let route = |name: &str, path: &str| RoutePolicy {
+        name: name.to_owned(),
+        path: path.to_owned(),
+        ..all.clone()
+    };
+    let authentication = vec![AuthenticationPolicy::ApiKey(by_key)];
+    let keys = RoutePolicy { authentication, ..route("keys", "/keys") };
+    let said = RoutePolicy { offences: vec![401, 404], ..route("status", "/status/*") };
+    let nobody = vec![RulePolicy { methods: vec!["PUT".to_owned()], ..RulePolicy::default() }];
+    let never = RoutePolicy { path: "/keys/never".to_owned(), ..keys.clone() };
+    let never = RoutePolicy { name: "never".to_owned(), authorise: nobody, ..never };
+    policy.routes = vec![keys, never, said, route("open", "/open/*")];
+    policy.clients.trusted_proxies = vec![IpAddr::from(PROXY).into()];
+    policy.authentication_failures.address_per_min = 1_000_000;
+    policy.authentication_failures.network_per_min = 1_000_000;
+    policy.consumers = ["shop", "bank"].map(consumer).to_vec();
+    policy.behaviour = Some(behaviour);
 }
 
 fn consumer(name: &str) -> ConsumerPolicy {

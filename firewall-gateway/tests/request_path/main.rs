@@ -35,6 +35,12 @@ mod sessions;
 
 mod behaviour;
 
+#[path = "../../../tests/src/mmdb.rs"]
+#[allow(dead_code, reason = "others use the rest")]
+mod mmdb;
+
+mod travels;
+
 mod authorise;
 
 mod browser;

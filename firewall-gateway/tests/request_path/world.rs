@@ -53,11 +53,16 @@ impl World {
 
     /// A world whose policy is changed before it is served.
     pub fn changed(change: impl FnOnce(&mut GatewayPolicy)) -> World {
+        World::changed_and_handed(Handed::default(), change)
+    }
+
+    /// The same, with what the daemon hands over.
+    pub fn changed_and_handed(handed: Handed, change: impl FnOnce(&mut GatewayPolicy)) -> World {
         let upstream = Upstream::start("api.internal");
         let way = upstream_policy(upstream.address, &upstream.certificate_pem, 4);
         let mut policy = gateway_policy(way, Limits::default());
         change(&mut policy);
-        World::serving(upstream, &policy)
+        World::handed(upstream, &policy, handed)
     }
 
     pub fn behind(upstream: Upstream, policy: UpstreamPolicy, limits: Limits) -> World {
