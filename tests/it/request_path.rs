@@ -34,6 +34,8 @@ mod api_keys;
 
 mod logins;
 
+mod shared_sessions;
+
 mod discovery;
 
 mod browser;

@@ -2,7 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use nix::sys::signal::Signal;
@@ -41,7 +41,12 @@ pub struct Ground {
 
 impl Ground {
     pub fn prepare() -> Self {
-        let world = World::build(&[CLIENT]).unwrap();
+        Self::among(&[])
+    }
+
+    /// The same with these hosts beside the client.
+    pub fn among(hosts: &[HostPlan]) -> Self {
+        let world = World::build(&[&[CLIENT], hosts].concat()).unwrap();
         let authority = Authority::create(world.folder(), "authority").unwrap();
         let gateway = authority.issue(API).unwrap();
         let inside = authority.issue(upstream::NAME).unwrap();
@@ -65,15 +70,20 @@ impl Ground {
 
     /// The same, where the gateway's lines say too where requests go.
     pub fn config_of(&self, packet: &str, gateway: &str) -> String {
+        let places = seawall::places(&self.world);
+        self.config_at(&self.world.pin_path(), &places, packet, gateway)
+    }
+
+    /// The same with other places than those of the world's server.
+    pub fn config_at(&self, pin_path: &Path, places: &str, packet: &str, gateway: &str) -> String {
         format!(
             "interfaces:\n  - name: {SERVER_INTERFACE}\n\
              packet:\n  pin_path: {pin_path}\n{packet}\
              gateway:\n  listen: [\"0.0.0.0:443\", \"[::]:443\"]\n  certificate: {certificate}\n  \
              private_key: {key}\n  user: nobody\n  threads: 2\n{gateway}{places}",
-            pin_path = self.world.pin_path().display(),
+            pin_path = pin_path.display(),
             certificate = self.gateway.certificate.display(),
             key = self.gateway.key.display(),
-            places = seawall::places(&self.world),
         )
     }
 

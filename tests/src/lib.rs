@@ -41,6 +41,7 @@ pub mod echo;
 pub mod publisher;
 pub mod acme;
 pub mod oidc;
+pub mod redis;
 pub mod seawall;
 pub mod upstream;
 

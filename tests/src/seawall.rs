@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result};
 
 use crate::{
     metrics::{self, Metrics},
+    namespace::Namespace,
     process::{self, Process},
     world::World,
 };
@@ -34,12 +35,17 @@ pub struct Seawall {
 impl Seawall {
     /// Writes the configuration, starts the daemon, and waits until it says that it is healthy.
     pub fn start(world: &World, config: &str) -> Result<Self> {
-        let path = write_config(world, config)?;
+        Self::start_on(&world.server, world.folder(), config)
+    }
+
+    /// The same on another host, with its files in this folder.
+    pub fn start_on(namespace: &Namespace, folder: &Path, config: &str) -> Result<Self> {
+        let path = write_config_in(folder, config)?;
         let mut command = command(&["run", "--config"])?;
         command.arg(&path);
-        let mut process = Process::start(&world.server, &mut command, "seawall", world.folder())?;
+        let mut process = Process::start(namespace, &mut command, "seawall", folder)?;
         process.wait_until("/healthz", START_TIMEOUT, || {
-            let (status, _) = metrics::get(&world.server, METRICS, "/healthz").ok()?;
+            let (status, _) = metrics::get(namespace, METRICS, "/healthz").ok()?;
             (status == 200).then_some(())
         })?;
         Ok(Self { process, config: path })
@@ -64,7 +70,11 @@ impl Seawall {
 
 /// Writes the configuration where the daemon is to find it.
 pub fn write_config(world: &World, config: &str) -> Result<PathBuf> {
-    let path = world.folder().join("seawall.yaml");
+    write_config_in(world.folder(), config)
+}
+
+fn write_config_in(folder: &Path, config: &str) -> Result<PathBuf> {
+    let path = folder.join("seawall.yaml");
     fs::write(&path, config).with_context(|| format!("could not write {}", path.display()))?;
     Ok(path)
 }
@@ -76,7 +86,12 @@ pub fn run(world: &World, arguments: &[&str]) -> Result<Output> {
 
 /// The lines that every configuration of a world needs: its own places for the socket and the state.
 pub fn places(world: &World) -> String {
-    let (socket, state) = (socket(world.folder()), state(world.folder()));
+    places_in(world.folder())
+}
+
+/// The same for the files of one host in a folder.
+pub fn places_in(folder: &Path) -> String {
+    let (socket, state) = (socket(folder), state(folder));
     format!("control: {{ socket: {} }}\nstate: {{ path: {} }}\n", socket.display(), state.display())
 }
 

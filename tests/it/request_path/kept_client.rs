@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     sync::Arc,
 };
 
@@ -12,7 +12,7 @@ use rustls::{
 };
 use seawall_tests::wait;
 
-use crate::site::{API, GATEWAY, Site};
+use crate::site::{API, GATEWAY, Ground, Site};
 
 type Stream = StreamOwned<ClientConnection, TcpStream>;
 
@@ -46,7 +46,12 @@ impl KeptClient {
 
 /// A connection to the gateway with this protocol.
 pub fn stream(site: &Site, alpn: &[u8]) -> Stream {
-    let pem = std::fs::read(&site.ground.authority.certificate).unwrap();
+    stream_to(&site.ground, GATEWAY, alpn)
+}
+
+/// The same to a gateway at this address.
+pub fn stream_to(ground: &Ground, gateway: SocketAddr, alpn: &[u8]) -> Stream {
+    let pem = std::fs::read(&ground.authority.certificate).unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -56,7 +61,7 @@ pub fn stream(site: &Site, alpn: &[u8]) -> Stream {
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![alpn.to_vec()];
-    let tcp = site.ground.client().run(|| TcpStream::connect(GATEWAY)).unwrap().unwrap();
+    let tcp = ground.client().run(|| TcpStream::connect(gateway)).unwrap().unwrap();
     tcp.set_nodelay(true).unwrap();
     tcp.set_read_timeout(Some(wait::PATIENCE)).unwrap();
     let session = ClientConnection::new(Arc::new(config), API.try_into().unwrap()).unwrap();

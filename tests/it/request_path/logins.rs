@@ -22,13 +22,13 @@ use crate::site::{API, GATEWAY, Ground, Site};
 
 /// What the issue asks for.
 const REVOKED_WITHIN: Duration = Duration::from_millis(100);
-const COOKIE: &str = "__Host-session-main";
+pub(super) const COOKIE: &str = "__Host-session-main";
 
-fn origin() -> String {
+pub(super) fn origin() -> String {
     format!("https://{API}")
 }
 
-fn gateway(more: &str) -> String {
+pub(super) fn gateway(more: &str) -> String {
     let (api, name) = (upstream::ADDRESS, upstream::NAME);
     let (issuer, origin) = (Provider::issuer(), origin());
     format!(
@@ -94,12 +94,12 @@ impl Place {
     }
 }
 
-fn app(path: &str) -> String {
+pub(super) fn app(path: &str) -> String {
     format!("{}/app/{path}", origin())
 }
 
 /// Somebody goes to a page, and logs in on the way.
-fn log_in(browser: &Browser<'_>, name: &str, path: &str) -> Page {
+pub(super) fn log_in(browser: &Browser<'_>, name: &str, path: &str) -> Page {
     let page = browser.go(&app(path)).unwrap();
     assert!(page.url.starts_with(&format!("{}/interaction/", Provider::issuer())), "{page:?}");
     let page = browser.submit(&page.url, &Provider::issuer(), &format!("name={name}")).unwrap();
@@ -107,7 +107,7 @@ fn log_in(browser: &Browser<'_>, name: &str, path: &str) -> Page {
     page
 }
 
-fn status(browser: &Browser<'_>, path: &str) -> u16 {
+pub(super) fn status(browser: &Browser<'_>, path: &str) -> u16 {
     browser.script(&app(path)).unwrap().status
 }
 
@@ -124,7 +124,7 @@ fn confirm(browser: &Browser<'_>, page: &Page) -> Page {
     browser.submit(&end, &Provider::issuer(), &form).unwrap()
 }
 
-fn runs(test: &str) -> bool {
+pub(super) fn runs(test: &str) -> bool {
     if !requirement::root(test) {
         return false;
     }

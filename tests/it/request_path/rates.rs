@@ -1,12 +1,9 @@
 //! Limits of rates with the real daemon: its worker, which its sandbox lets reach the store and nothing else.
 
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    process::{Command, Stdio},
-};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use nix::sys::signal::Signal;
-use seawall_tests::{polite::Polite, process::Process, requirement, upstream, wait};
+use seawall_tests::{polite::Polite, redis, requirement, upstream, wait};
 
 use crate::site::{Ground, Site};
 
@@ -59,17 +56,14 @@ fn a_worker_counts_in_the_store_and_goes_on_over_a_reload() {
     if !requirement::root(NAME) {
         return;
     }
-    if Command::new("redis-server").arg("--version").stdout(Stdio::null()).status().is_err() {
+    if !redis::is_installed() {
         requirement::skip(NAME, "needs redis-server");
         return;
     }
     let ground = Ground::prepare();
-    let (folder, port) = (ground.world.folder().to_owned(), STORE.port().to_string());
-    std::fs::write(folder.join("redis.password"), "secret\n").unwrap();
-    let mut command = Command::new("redis-server");
-    command.args(["--bind", "127.0.0.1", "--port", &port, "--requirepass", "secret"]);
-    command.args(["--save", "", "--appendonly", "no"]).current_dir(&folder);
-    let mut redis = Process::start(&ground.world.server, &mut command, "redis", &folder).unwrap();
+    let password = ground.world.folder().join("redis.password");
+    std::fs::write(password, format!("{}\n", redis::PASSWORD)).unwrap();
+    let mut redis = redis::start(&ground.world, STORE, &["--appendonly", "no"]).unwrap();
     let shared = LIMITS.replace("everywhere", "shared: true, everywhere");
     let store =
         format!("  rate_store: {{ address: '{STORE}', password: redis.password, hosts: 3 }}\n");
