@@ -67,7 +67,8 @@ where
                 None => ending,
             },
             None => {
-                wire.unread(parts.read_buf);
+                wire.unread(&parts.read_buf);
+                drop(parts.read_buf);
                 match park(&mut wire, client, &mut drain, &mut draining, &mut watch).await {
                     Parked::Woken => continue,
                     Parked::Ended(rejection) => (None, rejection),

@@ -42,9 +42,9 @@ impl<S> Wire<S> {
         self.inner
     }
 
-    /// Gives bytes back, for the next who reads.
-    pub fn unread(&mut self, bytes: Bytes) {
-        self.unread = bytes;
+    /// Gives bytes back, for the next who reads. Copied: a piece of a buffer keeps all of it, an empty one too.
+    pub fn unread(&mut self, bytes: &[u8]) {
+        self.unread = Bytes::copy_from_slice(bytes);
     }
 }
 
