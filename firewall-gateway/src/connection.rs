@@ -109,7 +109,7 @@ pub struct Client {
     /// What the connection is doing.
     pub activity: Rc<Activity>,
     /// What becomes of it when HTTP is over.
-    pub tunnel: Cell<Option<Tunnel>>,
+    pub tunnel: Cell<Option<Box<Tunnel>>>,
 }
 
 impl Client {

@@ -104,7 +104,7 @@ pub async fn run(
             observation.status(head.status.as_u16());
             client.rates.describe(observation.route(), &observation.due, &mut head.headers);
             headers::set_request_id(&mut head.headers, &observation.context.id);
-            client.tunnel.set(Some(Tunnel::new(*opening, observation)));
+            client.tunnel.set(Some(Box::new(Tunnel::new(*opening, observation))));
             Response::from_parts(head, ResponseBody::last())
         }
         Err(rejection) => refuse(rejection, observation, bodiless, &client),

@@ -11,6 +11,8 @@ use crate::{
     shell,
 };
 
+const PROGRAM: &str = "seawall-bench";
+
 /// Options of `cargo xtask bench`.
 #[derive(Args)]
 pub struct Options {
@@ -145,7 +147,7 @@ pub fn run(options: &Options) -> Result<()> {
         What::Events { json } => ("events", json),
         What::Bans { json } => ("bans", json),
     };
-    build::run()?;
+    build::dist(&["seawall", "api-server", PROGRAM])?;
     let toolchain = setup::bench()?;
     shell::step("bench: its XDP programs");
     let object = ebpf::build_object(&toolchain, ebpf::BENCH)?;
@@ -161,11 +163,11 @@ pub fn run(options: &Options) -> Result<()> {
     if json {
         arguments.push("--json".into());
     }
-    shell::become_program("seawall-bench", &arguments, &["TERM", "SEAWALL_DATA"])
+    shell::become_program("dist", PROGRAM, &arguments, &["TERM", "SEAWALL_DATA"])
 }
 
 /// The daemon, built apart and without optimisation, around an XDP program of other instructions: another
-/// version, as far as an upgrade sees, which has to get along with what that of the release profile has pinned.
+/// version, as far as an upgrade sees, which has to get along with what that of the other profile has pinned.
 fn other_build(toolchain: &Toolchain) -> Result<PathBuf> {
     shell::step("bench: another build of the XDP program and of the daemon");
     let object = ebpf::build_other(toolchain)?;

@@ -33,7 +33,7 @@ pub struct Options {
 /// Builds the package into target/package.
 pub fn run(options: &Options) -> Result<()> {
     let architecture = setup::package()?;
-    build::run()?;
+    build::dist(&["seawall"])?;
     let package = Package { version: options.version.clone(), architecture };
     let file = package.build()?;
     shell::step(&format!("package: {}", file.display()));

@@ -93,10 +93,15 @@ pub fn cargo() -> Result<Command> {
     Ok(command)
 }
 
-/// Becomes a program of the release build, as root and with these variables, so that a signal from the
+/// Becomes a program of a profile's build, as root and with these variables, so that a signal from the
 /// terminal reaches it directly. Returns only where that fails.
-pub fn become_program(name: &str, arguments: &[OsString], variables: &[&str]) -> Result<()> {
-    let program = target()?.join("release").join(name);
+pub fn become_program(
+    profile: &str,
+    name: &str,
+    arguments: &[OsString],
+    variables: &[&str],
+) -> Result<()> {
+    let program = target()?.join(profile).join(name);
     let words = elevation_with(variables).context("network namespaces and BPF need root")?;
     let mut command = match words.split_first() {
         Some((first, rest)) => {

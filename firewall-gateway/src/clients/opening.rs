@@ -21,6 +21,11 @@ use crate::limits::{CLIENT_HELLO_BYTES_MAX, PROXY_HEADER_BYTES_MAX};
 /// A stream that TLS is spoken over.
 pub struct Opening {
     stream: TcpStream,
+    /// Until the look: most of a connection's life goes by after it.
+    beginning: Option<Box<Beginning>>,
+}
+
+struct Beginning {
     again: Vec<u8>,
     again_from: usize,
     hello: Option<Vec<u8>>,
@@ -30,7 +35,8 @@ impl Opening {
     /// A connection that was just accepted.
     #[must_use]
     pub fn new(stream: TcpStream) -> Self {
-        Self { stream, again: Vec::new(), again_from: 0, hello: Some(Vec::new()) }
+        let beginning = Beginning { again: Vec::new(), again_from: 0, hello: Some(Vec::new()) };
+        Self { stream, beginning: Some(Box::new(beginning)) }
     }
 
     /// Takes the PROXY header off the beginning.
@@ -42,7 +48,9 @@ impl Opening {
         loop {
             match proxy_header::parse(&bytes) {
                 Parsed::Header { bytes: length, source } => {
-                    self.again = bytes.split_off(length.min(bytes.len()));
+                    if let Some(beginning) = &mut self.beginning {
+                        beginning.again = bytes.split_off(length.min(bytes.len()));
+                    }
                     return Ok(source);
                 }
                 Parsed::Invalid => return Err(io::ErrorKind::InvalidData.into()),
@@ -58,7 +66,12 @@ impl Opening {
 
     /// What the ClientHello looks like; after the handshake, and once.
     pub fn look(&mut self) -> Option<Look> {
-        ja4::of(&self.hello.take()?)
+        let beginning = self.beginning.as_mut()?;
+        let hello = beginning.hello.take()?;
+        if beginning.again.is_empty() {
+            self.beginning = None;
+        }
+        ja4::of(&hello)
     }
 }
 
@@ -69,19 +82,22 @@ impl AsyncRead for Opening {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        let Some(beginning) = &mut this.beginning else {
+            return Pin::new(&mut this.stream).poll_read(cx, buffer);
+        };
         let before = buffer.filled().len();
-        if this.again.is_empty() {
+        if beginning.again.is_empty() {
             ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
         } else {
-            let rest = this.again.get(this.again_from..).unwrap_or_default();
+            let rest = beginning.again.get(beginning.again_from..).unwrap_or_default();
             let part = rest.get(..rest.len().min(buffer.remaining())).unwrap_or_default();
             buffer.put_slice(part);
-            this.again_from += part.len();
-            if this.again_from >= this.again.len() {
-                this.again = Vec::new();
+            beginning.again_from += part.len();
+            if beginning.again_from >= beginning.again.len() {
+                beginning.again = Vec::new();
             }
         }
-        if let Some(hello) = &mut this.hello {
+        if let Some(hello) = &mut beginning.hello {
             let read = buffer.filled().get(before..).unwrap_or_default();
             let room = CLIENT_HELLO_BYTES_MAX.saturating_sub(hello.len());
             hello.extend(read.iter().take(room));

@@ -24,7 +24,8 @@ use crate::{
 /// Shared by the wire, the requests and the watch of one connection; all on one thread.
 pub struct Activity {
     scan: Option<RefCell<Scan>>,
-    http2: Option<RefCell<Http2>>,
+    /// Boxed: an HTTP/1 connection is not to have room for it.
+    http2: Option<Box<RefCell<Http2>>>,
     reading: Cell<Pace>,
     head_since: Cell<Option<Instant>>,
     idle_since: Cell<Instant>,
@@ -71,7 +72,7 @@ impl Activity {
     ) -> Self {
         let (scan, http2) = match protocol {
             Protocol::Http1 => (Some(RefCell::default()), None),
-            Protocol::Http2 => (None, Some(RefCell::new(Http2::new(now)))),
+            Protocol::Http2 => (None, Some(Box::new(RefCell::new(Http2::new(now))))),
         };
         let idle = Duration::from_millis(limits.idle_timeout_ms);
         Self {

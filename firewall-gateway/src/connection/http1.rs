@@ -56,19 +56,19 @@ where
                 Expiry::Park => break None,
             }
         };
-        let parts = (*connection).into_parts();
-        (wire, service) = (parts.io.into_inner(), parts.service);
+        let http1::Parts { io, read_buf, service: same, .. } = (*connection).into_parts();
+        (wire, service) = (io.into_inner(), same);
         let ending = match ending {
             Some(ending) => match client.tunnel.take() {
                 Some(tunnel) => {
-                    tunnel.carry(wire.into_inner(), parts.read_buf).await;
+                    Box::pin(tunnel.carry(wire.into_inner(), read_buf)).await;
                     return ending;
                 }
                 None => ending,
             },
             None => {
-                wire.unread(&parts.read_buf);
-                drop(parts.read_buf);
+                wire.unread(&read_buf);
+                drop(read_buf);
                 match park(&mut wire, client, &mut drain, &mut draining, &mut watch).await {
                     Parked::Woken => continue,
                     Parked::Ended(rejection) => (None, rejection),

@@ -3,6 +3,7 @@
 use std::{
     cell::Cell,
     io,
+    net::{IpAddr, SocketAddr},
     rc::Rc,
     sync::{
         Arc,
@@ -25,7 +26,7 @@ use crate::{
     access_log::AccessLog,
     answer::AnswerTable,
     behaviour::{Behaviour, Source, signal::Signal},
-    clients::{Clients, arrival::Arrival},
+    clients::{Clients, addresses::Seat, arrival::Arrival},
     connection::{self, Activity, Client},
     countries::Countries,
     events::Events,
@@ -36,7 +37,7 @@ use crate::{
     login::Logins,
     rate::Rates,
     route::Router,
-    tls::Acceptor,
+    tls::{Accepted, Acceptor},
     trace::export::Tracer,
     upstream::{SharedUpstream, Upstream},
 };
@@ -173,27 +174,36 @@ impl Thread {
         }
     }
 
-    async fn serve(self: Rc<Self>, stream: TcpStream, peer: std::net::SocketAddr, _permit: Permit) {
-        // An answer is written whole; waiting for more only adds delay.
-        if stream.set_nodelay(true).is_err() {
+    async fn serve(self: Rc<Self>, stream: TcpStream, peer: SocketAddr, _permit: Permit) {
+        let Some(Welcomed { accepted, client, seat: _seat }) = self.welcome(stream, peer).await
+        else {
             return;
-        }
-        let clients = &self.shared.clients;
-        let Some(arrival) = Arrival::take(stream, peer, clients, &self.meter).await else { return };
-        let Arrival { opening, peer, direct, seat: _seat } = arrival;
-        let did = |signal: Signal| {
-            if let Some(behaviour) = &self.shared.behaviour {
-                let source = Source { address: peer.ip(), direct, request: "", consumer: None };
-                behaviour.did(&source, signal);
-            }
         };
+        connection::serve(accepted, client.clone(), self.drain.clone()).await;
+        // One that we ended in a drain may have had something to ask.
+        if client.activity.asked_nothing() && !*self.drain.borrow() {
+            self.did(client.peer.ip(), client.direct, Signal::HandshakeWithoutRequest);
+        }
+    }
+
+    /// All up to HTTP. Apart from the rest of a connection's life, which is not to have room for it.
+    async fn welcome(&self, stream: TcpStream, peer: SocketAddr) -> Option<Welcomed> {
+        // An answer is written whole; waiting for more only adds delay.
+        stream.set_nodelay(true).ok()?;
+        let clients = &self.shared.clients;
+        let Arrival { opening, peer, direct, seat } =
+            Arrival::take(stream, peer, clients, &self.meter).await?;
         let mut accepted = match self.shared.acceptor.accept(opening).await {
             Ok(Some(accepted)) => accepted,
             // It was an authority that has seen what it came for.
-            Ok(None) => return self.meter.tls_handshake(false),
+            Ok(None) => {
+                self.meter.tls_handshake(false);
+                return None;
+            }
             Err(failure) => {
-                did(Signal::HandshakeFailed);
-                return self.meter.tls_failure(failure);
+                self.did(peer.ip(), direct, Signal::HandshakeFailed);
+                self.meter.tls_failure(failure);
+                return None;
             }
         };
         self.meter.tls_handshake(accepted.resumed);
@@ -228,10 +238,13 @@ impl Thread {
                 self.drain_over.clone(),
             )),
         });
-        connection::serve(accepted, client.clone(), self.drain.clone()).await;
-        // One that we ended in a drain may have had something to ask.
-        if client.activity.asked_nothing() && !*self.drain.borrow() {
-            did(Signal::HandshakeWithoutRequest);
+        Some(Welcomed { accepted, client, seat })
+    }
+
+    fn did(&self, address: IpAddr, direct: bool, signal: Signal) {
+        if let Some(behaviour) = &self.shared.behaviour {
+            let source = Source { address, direct, request: "", consumer: None };
+            behaviour.did(&source, signal);
         }
     }
 
@@ -244,6 +257,14 @@ impl Thread {
             }
         }
     }
+}
+
+/// A client that has said its name and agreed on keys.
+struct Welcomed {
+    accepted: Accepted,
+    client: Rc<Client>,
+    /// Held as long as the connection lasts.
+    seat: Option<Seat>,
 }
 
 /// The right to one connection; given back when it ends, however it does.

@@ -61,7 +61,7 @@ pub fn lay_out(root: &Path, changelog: &Changelog) -> Result<()> {
 
 /// The binary without what only a debugger reads: a fifth of the size.
 fn program(root: &Path) -> Result<PathBuf> {
-    let built = shell::target()?.join("release/seawall");
+    let built = shell::target()?.join("dist/seawall");
     let program = root.join("usr/bin/seawall");
     copy(&built, &program, 0o755)?;
     let sections = ["--remove-section=.comment", "--remove-section=.note"];
