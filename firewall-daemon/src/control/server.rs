@@ -18,6 +18,8 @@ use crate::daemon::{BEAT, Pulse};
 const CONNECTIONS_MAX: usize = 16;
 /// From the connection to the end of the request, and from the answer's first byte to its last.
 const WAIT: Duration = Duration::from_secs(2);
+/// At the end of the daemon: two waits for a caller that is slow, and none for one that waits for a long change.
+const LAST_WAIT: Duration = WAIT.saturating_mul(2);
 /// After a failed accept: a loop that finds no free descriptor must not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -54,6 +56,10 @@ pub async fn serve(
         }
     }
     handler.watchers().ended().await;
+    // Whoever asked is told, most of all whoever asked for this end.
+    if timeout(LAST_WAIT, permits.acquire_many(CONNECTIONS_MAX as u32)).await.is_err() {
+        tracing::warn!("control: the daemon ends before a caller has its answer");
+    }
 }
 
 /// The next caller there is a place for.
@@ -410,6 +416,27 @@ mod tests {
             asked_for(b"{\"verb\"").await,
             "{\"error\":\"expected a request within 2 s\"}\n"
         );
+    }
+
+    #[tokio::test]
+    async fn who_asked_is_answered_although_the_daemon_ends() {
+        let path = std::env::temp_dir().join(format!("seawall-control-{}", std::process::id()));
+        let listener = UnixListener::bind(&path).expect("a socket");
+        let (stop, stopped) = watch::channel(false);
+        let served =
+            tokio::spawn(serve(listener, Arc::new(Fixed::default()), Pulse::default(), stopped));
+        let mut caller = UnixStream::connect(&path).await.expect("a connection");
+        caller.write_all(b"{\"verb\":").await.expect("written");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        stop.send(true).expect("it listens");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(!served.is_finished(), "it waits for its caller");
+        caller.write_all(b"\"status\"}\n").await.expect("written");
+        let mut answer = String::new();
+        caller.read_to_string(&mut answer).await.expect("text");
+        assert!(answer.contains("\"generation\":3"), "{answer}");
+        served.await.expect("no panic");
+        std::fs::remove_file(path).expect("removed");
     }
 
     #[tokio::test]

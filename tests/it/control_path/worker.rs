@@ -29,6 +29,11 @@ fn the_worker_has_no_privileges_and_is_replaced_when_it_dies() {
     ] {
         assert_eq!(status.get(key).map(|value| value.trim()), Some(expected), "{key}");
     }
+    small_pages(worker);
+    let daemon = site.seawall.process.pid();
+    small_pages(daemon);
+    // Although it has started itself once more.
+    assert_eq!(self::status(daemon).get("Name").map(|name| name.trim()), Some("seawall"));
 
     kill(worker, Signal::SIGKILL).unwrap();
     wait::until("answer of a new worker", || {
@@ -44,6 +49,17 @@ fn the_worker_has_no_privileges_and_is_replaced_when_it_dies() {
     site.seawall.process.signal(Signal::SIGKILL).unwrap();
     site.seawall.process.wait_for_exit(wait::PATIENCE).unwrap();
     wait::until("end of the worker", || (!alive(worker)).then_some(())).unwrap();
+}
+
+/// The daemon, and so the worker, has refused pages of 2 MiB.
+fn small_pages(pid: Pid) {
+    let status = status(pid);
+    let value = |key: &str| status.get(key).map(|value| value.trim());
+    // Kernels without large pages have no such line.
+    assert_ne!(value("THP_enabled"), Some("1"), "{pid}");
+    let large = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    let large = large.lines().find_map(|line| line.strip_prefix("AnonHugePages:")).unwrap();
+    assert_eq!(large.trim(), "0 kB", "{pid}");
 }
 
 /// The process whose parent is the daemon.
