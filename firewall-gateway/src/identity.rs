@@ -31,7 +31,7 @@ use self::{
     consumers::Consumers,
     failures::Failures,
     introspection::{Introspector, Opaque, Unanswered},
-    session::{OwnCookies, SessionCookie, store::SessionStore},
+    session::{OwnCookies, SessionCookie, shared::Away, store::SessionStore},
 };
 pub use self::{
     denied::{Denied, Refused},
@@ -413,10 +413,16 @@ impl Identifier {
         self.identities.may_try(address, now).is_ok().then_some(hash)
     }
 
-    /// Asks it: the table of sessions has the answer, if there is one.
-    pub async fn confirm(&self, hash: KeyHash) {
-        if let Some(sharing) = self.identities.sessions.sharing() {
-            sharing.find(hash).await;
+    /// Asks it: the table of sessions has the answer.
+    ///
+    /// # Errors
+    /// There is none, and nothing is known of the session: that the store may be there again since says nothing of it.
+    pub async fn confirm(&self, hash: KeyHash) -> Result<(), Refused> {
+        let sessions = &self.identities.sessions;
+        let Some(sharing) = sessions.sharing() else { return Ok(()) };
+        match sharing.find(hash).await {
+            Err(Away) if sessions.is_unknown(&hash) => Err(Refused::Unconfirmed),
+            Ok(()) | Err(Away) => Ok(()),
         }
     }
 

@@ -200,7 +200,8 @@ async fn stages(
     }
     let shared = client.identifier.unconfirmed(route.place, request.headers(), from, now);
     if let Some(session) = shared {
-        Box::pin(client.identifier.confirm(session)).await;
+        let confirmed = Box::pin(client.identifier.confirm(session)).await;
+        confirmed.map_err(|refused| observation.nobody(refused))?;
     }
     let certificate = client.certificate.as_deref();
     let recognised =

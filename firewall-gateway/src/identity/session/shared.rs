@@ -134,10 +134,12 @@ impl Sharing {
         self.state.is_known.load(Relaxed) && !self.state.up.load(Relaxed)
     }
 
-    /// Asks about a session; it is in the table afterwards, or ended, or there is no answer.
-    pub async fn find(&self, hash: KeyHash) {
-        // Who asks looks at the table afterwards, whatever came of it.
-        let _away = self.ask(|reply| Question::Find(hash, reply)).await;
+    /// Asks about a session; it is in the table afterwards, or there is none.
+    ///
+    /// # Errors
+    /// The store has not said.
+    pub async fn find(&self, hash: KeyHash) -> Result<(), Away> {
+        self.ask(|reply| Question::Find(hash, reply)).await
     }
 
     /// Tells of a new session.

@@ -189,6 +189,12 @@ impl SessionStore {
         .then_some(sharing)
     }
 
+    /// Whether there is none of this hash in the table, not even one that ended.
+    #[must_use]
+    pub fn is_unknown(&self, hash: &KeyHash) -> bool {
+        self.tables.load().find(hash).is_none()
+    }
+
     /// Whether nobody can say that a session holds which has not ended here.
     #[must_use]
     pub fn is_unconfirmed(&self, hash: &KeyHash, now_epoch_s: u64) -> bool {
