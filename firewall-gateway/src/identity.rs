@@ -336,6 +336,7 @@ impl Identifier {
         route: usize,
         headers: &HeaderMap,
         certificate: Option<&ClientCertificate>,
+        confirmed: Result<(), Away>,
         address: IpAddr,
         now: Duration,
     ) -> Result<Option<Recognised>, Refused> {
@@ -349,7 +350,7 @@ impl Identifier {
         if let Some(asked) = &asks.session
             && is_missing(&found)
         {
-            found = self.session(asked, headers, address, now).map(Some);
+            found = self.session(asked, headers, confirmed, address, now).map(Some);
         }
         if asks.certificate && is_missing(&found) {
             found = self.certificate(asks, certificate, address, now).map(Some);
@@ -413,16 +414,11 @@ impl Identifier {
         self.identities.may_try(address, now).is_ok().then_some(hash)
     }
 
-    /// Asks it: the table of sessions has the answer.
-    ///
-    /// # Errors
-    /// There is none, and nothing is known of the session: that the store may be there again since says nothing of it.
-    pub async fn confirm(&self, hash: KeyHash) -> Result<(), Refused> {
-        let sessions = &self.identities.sessions;
-        let Some(sharing) = sessions.sharing() else { return Ok(()) };
-        match sharing.find(hash).await {
-            Err(Away) if sessions.is_unknown(&hash) => Err(Refused::Unconfirmed),
-            Ok(()) | Err(Away) => Ok(()),
+    /// Asks it: the table of sessions has the answer, unless there is none.
+    pub async fn confirm(&self, hash: KeyHash) -> Result<(), Away> {
+        match self.identities.sessions.sharing() {
+            Some(sharing) => sharing.find(hash).await,
+            None => Ok(()),
         }
     }
 
@@ -448,6 +444,7 @@ impl Identifier {
         &self,
         asked: &AsksSession,
         headers: &HeaderMap,
+        confirmed: Result<(), Away>,
         address: IpAddr,
         now: Duration,
     ) -> Result<Recognised, Refused> {
@@ -457,7 +454,7 @@ impl Identifier {
             found => {
                 identities.may_try(address, now)?;
                 if let Ok(text) = &found
-                    && identities.sessions.is_unconfirmed(&text.hash(), now.as_secs())
+                    && identities.sessions.is_unconfirmed(&text.hash(), confirmed, now.as_secs())
                 {
                     return Err(Refused::Unconfirmed);
                 }

@@ -199,13 +199,14 @@ async fn stages(
         Box::pin(asked).await.map_err(|_| Rejection::IntrospectionUnavailable)?;
     }
     let shared = client.identifier.unconfirmed(route.place, request.headers(), from, now);
+    let mut confirmed = Ok(());
     if let Some(session) = shared {
-        let confirmed = Box::pin(client.identifier.confirm(session)).await;
-        confirmed.map_err(|refused| observation.nobody(refused))?;
+        confirmed = Box::pin(client.identifier.confirm(session)).await;
     }
     let certificate = client.certificate.as_deref();
+    let headers = request.headers();
     let recognised =
-        client.identifier.recognise(route.place, request.headers(), certificate, from, now);
+        client.identifier.recognise(route.place, headers, certificate, confirmed, from, now);
     if let Err(Refused::Denied(denied)) = &recognised {
         let (method, headers) = (request.method(), request.headers());
         if let Some(login) = client.logins.wanted(route.place, *denied, method, headers, &target) {

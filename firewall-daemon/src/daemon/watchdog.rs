@@ -144,14 +144,15 @@ mod tests {
     #[tokio::test]
     async fn it_is_told_only_while_every_loop_turns() {
         let patience = Duration::from_secs(6);
-        let (all, signals, control, events, none) = tokio::join!(
+        let (all, signals, control, events, two, none) = tokio::join!(
             told(&[], patience),
             told(&["signals"], patience),
             told(&["control"], patience),
             told(&["events"], patience),
+            told(&["signals", "control"], patience),
             told(&["signals", "control", "events"], patience),
         );
         assert!((4..=5).contains(&all), "{all}");
-        assert_eq!((signals, control, events, none), (0, 0, 0, 0));
+        assert_eq!((signals, control, events, two, none), (0, 0, 0, 0, 0));
     }
 }

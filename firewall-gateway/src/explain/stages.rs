@@ -229,7 +229,8 @@ impl<'a> Path<'a> {
             self.behaviour(&identity.consumer);
             return Ok(Some(identity));
         }
-        let recognised = self.identifier.recognise(route.place, headers, None, address, self.now);
+        let (place, now) = (route.place, self.now);
+        let recognised = self.identifier.recognise(place, headers, None, Ok(()), address, now);
         let recognised = recognised.map_err(|refused| Refusal {
             rejection: refused.rejection(),
             denied: refused.denied().map(|denied| denied.label().to_owned()),

@@ -8,15 +8,14 @@ use std::{
 
 use nix::sys::signal::Signal;
 use seawall_tests::{
-    h2raw::{END_HEADERS, END_STREAM, HEADERS, RawHttp2, frame, get},
     requirement,
     seawall::{self, Seawall},
     upstream, wait,
 };
 use serde_json::Value;
 
-use super::kept_client::{KeptClient, stream};
-use crate::site::{Ground, Site};
+use super::kept_client::{KeptClient, KeptHttp2};
+use crate::site::{GATEWAY, Ground, Site};
 
 /// What the issue asks for.
 const REVOKED_WITHIN: Duration = Duration::from_millis(100);
@@ -176,17 +175,9 @@ fn a_revoked_key_holds_no_longer_on_open_connections() {
     let (text, id) = made(&site, &["create", "shop"]);
     let (other, _) = made(&site, &["create", "shop"]);
     let mut http1 = KeptClient::connect(&site);
-    let mut http2 = RawHttp2::begin(stream(&site, b"h2"), &[]).unwrap();
-    let mut number = 1;
-    let mut by_http2 = |text: &str| {
-        let bearer = format!("Bearer {text}");
-        let block = get("/guarded", &[("authorization", &bearer)]);
-        assert!(http2.send(&frame(HEADERS, END_HEADERS | END_STREAM, number, &block)));
-        number += 2;
-        let head = http2.until(&[HEADERS]).unwrap();
-        // Of the static table: 8 is `:status: 200`; 401 is none of it.
-        head.payload.first() == Some(&0x88)
-    };
+    let mut http2 = KeptHttp2::connect(&site.ground, GATEWAY);
+    let mut by_http2 =
+        |text: &str| http2.passes("/guarded", ("authorization", &format!("Bearer {text}")));
     assert_eq!((http1.get(&text), by_http2(&text)), (200, true));
     let begun = Instant::now();
     let (code, said) = key(&site, &["revoke", &id]);

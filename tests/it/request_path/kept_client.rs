@@ -10,7 +10,10 @@ use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
-use seawall_tests::wait;
+use seawall_tests::{
+    h2raw::{END_HEADERS, END_STREAM, HEADERS, RawHttp2, frame, get},
+    wait,
+};
 
 use crate::site::{API, GATEWAY, Ground, Site};
 
@@ -21,7 +24,7 @@ pub struct KeptClient(Stream);
 
 impl KeptClient {
     pub fn connect(site: &Site) -> Self {
-        Self(stream(site, b"http/1.1"))
+        Self(stream(&site.ground, GATEWAY, b"http/1.1"))
     }
 
     /// The status of a request with this token or key.
@@ -44,13 +47,32 @@ impl KeptClient {
     }
 }
 
-/// A connection to the gateway with this protocol.
-pub fn stream(site: &Site, alpn: &[u8]) -> Stream {
-    stream_to(&site.ground, GATEWAY, alpn)
+/// Over HTTP/2.
+pub struct KeptHttp2 {
+    http2: RawHttp2<Stream>,
+    /// Of the next stream.
+    number: u32,
 }
 
-/// The same to a gateway at this address.
-pub fn stream_to(ground: &Ground, gateway: SocketAddr, alpn: &[u8]) -> Stream {
+impl KeptHttp2 {
+    pub fn connect(ground: &Ground, gateway: SocketAddr) -> Self {
+        let http2 = RawHttp2::begin(stream(ground, gateway, b"h2"), &[]).unwrap();
+        Self { http2, number: 1 }
+    }
+
+    /// Whether a request with this header is answered with 200.
+    pub fn passes(&mut self, path: &str, header: (&str, &str)) -> bool {
+        let block = get(path, &[header]);
+        assert!(self.http2.send(&frame(HEADERS, END_HEADERS | END_STREAM, self.number, &block)));
+        self.number += 2;
+        let head = self.http2.until(&[HEADERS]).unwrap();
+        // Of the static table: 8 is `:status: 200`; 401 is none of it.
+        head.payload.first() == Some(&0x88)
+    }
+}
+
+/// A connection to the gateway at this address, with this protocol.
+fn stream(ground: &Ground, gateway: SocketAddr, alpn: &[u8]) -> Stream {
     let pem = std::fs::read(&ground.authority.certificate).unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();

@@ -9,7 +9,6 @@ use std::{
 
 use nix::sys::signal::Signal;
 use seawall_tests::{
-    h2raw::{END_HEADERS, END_STREAM, HEADERS, RawHttp2, frame, get},
     oidc::{self, Browser, CLIENT_ID, CLIENT_SECRET, Page, Provider},
     requirement,
     seawall::{self, Seawall},
@@ -17,7 +16,7 @@ use seawall_tests::{
 };
 use serde_json::Value;
 
-use super::kept_client::stream;
+use super::kept_client::KeptHttp2;
 use crate::site::{API, GATEWAY, Ground, Site};
 
 /// What the issue asks for.
@@ -237,16 +236,8 @@ fn a_session_that_is_taken_back_holds_no_longer_on_open_connections() {
     log_in(&ada, "ada", "page");
     log_in(&bob, "bob", "page");
     let cookies = [&ada, &bob].map(|one| format!("{COOKIE}={}", one.cookie(COOKIE).unwrap()));
-    let mut http2 = RawHttp2::begin(stream(&place.site, b"h2"), &[]).unwrap();
-    let mut number = 1;
-    let mut passes = |cookie: &str| {
-        let block = get("/app/page", &[("cookie", cookie)]);
-        assert!(http2.send(&frame(HEADERS, END_HEADERS | END_STREAM, number, &block)));
-        number += 2;
-        let head = http2.until(&[HEADERS]).unwrap();
-        // Of the static table: 8 is `:status: 200`; 401 is none of it.
-        head.payload.first() == Some(&0x88)
-    };
+    let mut http2 = KeptHttp2::connect(&place.site.ground, GATEWAY);
+    let mut passes = |cookie: &str| http2.passes("/app/page", ("cookie", cookie));
     assert_eq!([passes(&cookies[0]), passes(&cookies[1])], [true, true]);
     let id = place.sessions("ada")[0]["id"].as_str().unwrap().to_owned();
     let (code, said) = place.session(&["revoke", &id, "0000000000000000"]);

@@ -12,7 +12,6 @@ use std::{
 use seawall_tests::{
     client::Request,
     echo::Echo,
-    h2raw::{END_HEADERS, END_STREAM, HEADERS, RawHttp2, frame, get},
     metrics::Metrics,
     namespace::Namespace,
     oidc::{Browser, CLIENT_SECRET, Provider},
@@ -25,7 +24,7 @@ use seawall_tests::{
 use serde_json::Value;
 
 use super::{
-    kept_client::stream_to,
+    kept_client::KeptHttp2,
     logins::{COOKIE, app, gateway, log_in, origin, runs, status},
 };
 use crate::site::{API, GATEWAY, Ground};
@@ -226,17 +225,8 @@ fn two_daemons_share_a_login_and_what_one_takes_back_the_other_refuses() {
     }
 
     // Taken back on the first; the second is asked on a connection that was open before.
-    let stream = stream_to(&hosts.ground, second.address, b"h2");
-    let mut http2 = RawHttp2::begin(stream, &[]).unwrap();
-    let mut number = 1;
-    let mut passes = |cookie: &str| {
-        let block = get("/app/page", &[("cookie", cookie)]);
-        assert!(http2.send(&frame(HEADERS, END_HEADERS | END_STREAM, number, &block)));
-        number += 2;
-        let head = http2.until(&[HEADERS]).unwrap();
-        // Of the static table: 8 is `:status: 200`; 401 is none of it.
-        head.payload.first() == Some(&0x88)
-    };
+    let mut http2 = KeptHttp2::connect(&hosts.ground, second.address);
+    let mut passes = |cookie: &str| http2.passes("/app/page", ("cookie", cookie));
     assert_eq!([passes(&ada), passes(&bob)], [true, true]);
     let begun = Instant::now();
     assert_eq!(hosts.session(first, &["revoke", &ids[0]]), "1 session holds no longer\n");

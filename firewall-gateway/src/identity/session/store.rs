@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::{
     error::SessionError,
     record::{Ending, SessionChange, SessionRecord, id},
-    shared::Sharing,
+    shared::{Away, Sharing},
 };
 use crate::{
     identity::{
@@ -189,18 +189,18 @@ impl SessionStore {
         .then_some(sharing)
     }
 
-    /// Whether there is none of this hash in the table, not even one that ended.
+    /// Whether nobody can say that a session holds which has not ended here. Where the store was asked and has not
+    /// said, that it may be there again since says nothing of the session.
     #[must_use]
-    pub fn is_unknown(&self, hash: &KeyHash) -> bool {
-        self.tables.load().find(hash).is_none()
-    }
-
-    /// Whether nobody can say that a session holds which has not ended here.
-    #[must_use]
-    pub fn is_unconfirmed(&self, hash: &KeyHash, now_epoch_s: u64) -> bool {
+    pub fn is_unconfirmed(
+        &self,
+        hash: &KeyHash,
+        confirmed: Result<(), Away>,
+        now_epoch_s: u64,
+    ) -> bool {
         self.sharing().is_some_and(|sharing| match self.tables.load().find(hash) {
             Some(found) => found.holds(now_epoch_s).is_ok() && !sharing.is_confirmed(found),
-            None => sharing.is_away(),
+            None => confirmed.is_err() || sharing.is_away(),
         })
     }
 
