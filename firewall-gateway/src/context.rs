@@ -171,7 +171,7 @@ impl RequestId {
             pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
         }
         // Hex digits are always a header's value.
-        Ok(HeaderValue::from_bytes(&hex).map_or_else(|_| Self::none(), Self))
+        Ok(HeaderValue::from_bytes(&hex).map_or_else(|_| Self::none(), Self::once))
     }
 
     /// The one that a proxy has given the request: exactly one, and nothing that could be taken for anything else.
@@ -181,10 +181,14 @@ impl RequestId {
         let value = values.next().filter(|_| values.next().is_none())?;
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte);
         let fits = (REQUEST_ID_BYTES_MIN..=REQUEST_ID_BYTES_MAX).contains(&value.len());
-        let mut id = value.clone();
-        // HTTP/2 keeps no copy of it: `connection/sent.rs` knows an answer of ours by its length.
-        id.set_sensitive(true);
-        (fits && value.as_bytes().iter().all(plain)).then_some(Self(id))
+        (fits && value.as_bytes().iter().all(plain)).then(|| Self::once(value.clone()))
+    }
+
+    /// HTTP/2 is to keep no copy of what does not come again: its library would compare each with all those
+    /// it has kept, and `connection/sent.rs` knows an answer of ours by its length.
+    fn once(mut value: HeaderValue) -> Self {
+        value.set_sensitive(true);
+        Self(value)
     }
 
     /// For a request that gets none.
@@ -251,5 +255,14 @@ mod tests {
         assert_eq!(ids.len(), 3 * REQUEST_IDS_AT_ONCE);
         let hex = |id: &String| id.len() == 32 && id.bytes().all(|digit| digit.is_ascii_hexdigit());
         assert!(ids.iter().all(hex));
+    }
+
+    #[test]
+    fn http2_keeps_no_copy_of_an_id() {
+        let mut headers = HeaderMap::new();
+        headers.insert(X_REQUEST_ID, HeaderValue::from_static("a-proxy-made-this-one-alone"));
+        for id in [RequestId::random().ok(), RequestId::given(&headers)] {
+            assert!(id.unwrap().value().is_sensitive());
+        }
     }
 }

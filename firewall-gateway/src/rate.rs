@@ -243,7 +243,9 @@ impl Rates {
         let (name, left) = (&limit.name, standing.left.min(limit.units()));
         let reset_s = standing.reset_ns.div_ceil(NS_PER_S);
         let reset = if reset_s > 0 { format!(";t={reset_s}") } else { String::new() };
-        if let Ok(value) = HeaderValue::try_from(format!("\"{name}\";r={left}{reset}")) {
+        if let Ok(mut value) = HeaderValue::try_from(format!("\"{name}\";r={left}{reset}")) {
+            // As a request's id, it does not come again.
+            value.set_sensitive(true);
             headers.insert(RATELIMIT, value);
         }
     }

@@ -80,7 +80,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ReadAhead<S> {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, parts)
+        match parts {
+            // Mostly one record: the kernel's way of one piece is shorter.
+            [part] => self.poll_write(cx, part),
+            _ => Pin::new(&mut self.inner).poll_write_vectored(cx, parts),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -86,6 +86,14 @@ pub fn login(name: &str, provider: &Provider, keys: &str) -> LoginPolicy {
     }
 }
 
+/// The first route takes a token of the provider too, which a client says itself.
+pub fn or_token(policy: &mut GatewayPolicy) {
+    let mut api = policy.logins[0].jwt.clone();
+    api.name = "api".to_owned();
+    policy.jwts = vec![api];
+    policy.routes[0].authentication.push(AuthenticationPolicy::Jwt("api".to_owned()));
+}
+
 impl Place {
     pub fn new() -> Place {
         Place::with(|_| {})

@@ -6,22 +6,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use firewall_gateway::{
-    identity::{
-        Denied,
-        session::{
-            SessionText,
-            error::SessionError,
-            record::{Ending, IdToken, SessionChange, SessionRecord},
-        },
+use firewall_gateway::identity::{
+    Denied,
+    session::{
+        SessionText,
+        error::SessionError,
+        record::{Ending, IdToken, SessionChange, SessionRecord},
     },
-    policy::AuthenticationPolicy,
 };
 use serde_json::json;
 
 use crate::{
     h2raw::{END_HEADERS, END_STREAM, HEADERS, frame, get},
-    login_place::{Begun, Place, now, session},
+    login_place::{Begun, Place, now, or_token, session},
     world::{header, label, one_request, read_answer, status},
 };
 
@@ -208,13 +205,7 @@ fn a_session_that_is_taken_back_ends_on_open_connections_of_both_protocols() {
 /// A session of a browser among clients that bring tokens: what a client says itself goes first.
 #[test]
 fn a_route_takes_a_session_or_a_token() {
-    let place = Place::with(|policy| {
-        let mut api = policy.logins[0].jwt.clone();
-        api.name = "api".to_owned();
-        policy.jwts = vec![api];
-        let token = AuthenticationPolicy::Jwt("api".to_owned());
-        policy.routes[0].authentication.push(token);
-    });
+    let place = Place::with(or_token);
     let cookie = format!("Cookie: {}\r\n", place.log_in(&json!({})));
     let begun = place.begin("/names/a");
     let bob = place.token(&begun, &json!({"preferred_username": "bob"}));

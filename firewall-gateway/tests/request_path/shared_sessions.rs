@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::{
-    login_place::Place,
+    login_place::{Place, or_token},
     redis::{PASSWORD, Redis},
     world::{PATIENCE, label, status},
 };
@@ -35,6 +35,7 @@ fn place(store: SocketAddr) -> Place {
             timeout_ms: TIMEOUT_MS,
             away_max_s: AWAY_MAX_S,
         });
+        or_token(policy);
     })
 }
 
@@ -142,11 +143,15 @@ fn away(
     let [a, b] = places(redis);
     let (seen, unseen) = (a.log_in(&json!({})), a.log_in(&json!({"sid": "p-2"})));
     assert_eq!([asked(&a, &seen), asked(&b, &seen), asked(&a, &unseen)], [200, 200, 200]);
+    let token = b.token(&b.begin("/names/a"), &json!({"preferred_username": "bob"}));
+    let known = format!("Cookie: {unseen}\r\nAuthorization: Bearer {token}\r\n");
     let left = Instant::now();
     leave(redis);
     // It may not be found out yet: then what is asked about waits, and is answered in time all the same.
     assert_eq!(asked(&b, &unseen), 503);
     [&a, &b].into_iter().for_each(|place| wait_until(place, false));
+    // Who says himself who he is needs no session.
+    assert_eq!(status(&b.get("/app/page", &known)), 200);
     assert_eq!([asked(&a, &seen), asked(&b, &seen), asked(&b, &unseen)], [200, 200, 503]);
     let begun = a.begin("/app/page");
     a.gives(&a.token(&begun, &json!({})));

@@ -36,8 +36,10 @@ const SMALL_REQUESTS: u64 = 60_000;
 const LARGE_REQUESTS: u64 = 6_000;
 /// How long handshakes are counted.
 const HANDSHAKES: Duration = Duration::from_secs(2);
+/// A tail moves more from sample to sample than a sum does.
+const HALF_LOAD_ROUNDS: usize = 7;
 /// How long requests come at half the rate that a server can take.
-const HALF_LOAD: Duration = Duration::from_secs(3);
+const HALF_LOAD: Duration = Duration::from_secs(4);
 const IDLE: [usize; 2] = [1_000, 10_000];
 /// What a server does after a request it has done by then.
 const SETTLE: Duration = Duration::from_millis(1_500);
@@ -179,7 +181,7 @@ impl Ground {
     fn half_load(&self, table: &mut Comparison, highest: &[f64]) -> Result<()> {
         let mut found = Samples::default();
         let mut checked = true;
-        for _ in 0..ROUNDS {
+        for _ in 0..HALF_LOAD_ROUNDS {
             for ((contender, place), highest) in
                 self.servers.contenders.iter().zip(0..).zip(highest)
             {

@@ -1,6 +1,6 @@
 //! Requests as fast as they are answered, or at a rate: h2load, and what it saw.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{fs, path::PathBuf, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -11,6 +11,9 @@ use crate::world::World;
 const CONNECTIONS: u64 = 64;
 /// Requests at once on each, over HTTP/2.
 const STREAMS: u64 = 4;
+/// Of a load at a rate: so long after one another its connections begin, and their clocks with them. Begun together they
+/// would tick together where handshakes are answered together, and apart where they are not: another load for each server.
+const APART: Duration = Duration::from_millis(11);
 
 /// HTTP/1.1 or HTTP/2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +83,7 @@ impl Load {
             if log.exists() {
                 fs::remove_file(&log)?;
             }
+            command.args(["-r", "1", &format!("--rate-period={}ms", APART.as_millis())]);
             command.args(["--rps", &each.to_string(), "--log-file"]).arg(&log);
         }
         command.arg(format!("https://{}{}", contender.address, self.path));
@@ -108,13 +112,26 @@ fn seen(text: &str, p99_ms: Option<f64>) -> Result<Seen> {
     found().context("it lacks a figure")
 }
 
-/// Of lines `start status microseconds`.
+/// Of lines `start status microseconds`, the start in microseconds too; of those between the last connection's beginning
+/// and the first one's end, while all of them send.
 fn p99_ms(log: &str) -> Result<f64> {
-    let mut took: Vec<u64> =
-        log.lines().filter_map(|line| line.split('\t').nth(2)?.parse().ok()).collect();
+    let line = |line: &str| -> Option<(u64, u64)> {
+        let mut parts = line.split('\t');
+        let (start, took) = (parts.next()?, parts.nth(1)?);
+        Some((start.parse().ok()?, took.parse().ok()?))
+    };
+    let lines: Vec<_> = log.lines().filter_map(line).collect();
+    let starts = || lines.iter().map(|(start, _)| *start);
+    let ramp_us = CONNECTIONS * APART.as_micros() as u64;
+    let first = starts().min().context("h2load logged no request")? + ramp_us;
+    let last = starts().max().unwrap_or_default().saturating_sub(ramp_us);
+    let amid = lines.iter().filter(|(start, _)| (first..=last).contains(start));
+    let mut took: Vec<u64> = amid.map(|(_, took)| *took).collect();
     took.sort_unstable();
     let place = took.len() * 99 / 100;
-    took.get(place).map(|us| *us as f64 / 1e3).context("h2load logged no request")
+    took.get(place)
+        .map(|us| *us as f64 / 1e3)
+        .context("h2load's connections never sent all at once")
 }
 
 #[cfg(test)]
@@ -129,7 +146,12 @@ mod tests {
             traffic: 72.42MB (75943424) total, 11.79MB (12363424) headers (space savings 0.00%), 58.59MB (61440000) data\n";
         let seen = seen(text, None).unwrap();
         assert_eq!((seen.ok, seen.body_bytes, seen.rate), (59_999, 61_440_000, 13_155.51));
-        let log: String = (1..=200).map(|us| format!("1\t200\t{us}000\n")).collect();
-        assert_eq!(p99_ms(&log).unwrap(), 199.0);
+        let ramp_us = CONNECTIONS * 11_000;
+        let line = |start: u64, us: u64| format!("{start}\t200\t{us}\n");
+        let slow = [line(0, 900_000), line(10_000 + 2 * ramp_us, 900_000)].concat();
+        let log: String = (1..=200).map(|ms| line(ramp_us + ms, ms * 1_000)).collect();
+        assert_eq!(p99_ms(&(slow.clone() + &log)).unwrap(), 199.0);
+        // All of it is beginning or end.
+        assert!(p99_ms(&slow).is_err() && p99_ms("").is_err());
     }
 }
