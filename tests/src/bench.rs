@@ -6,6 +6,7 @@
 //! `cargo xtask bench limits`: limits that both cores take from.
 //! `cargo xtask bench gateway`: what a request costs the gateway, beside nginx and HAProxy.
 //! `cargo xtask bench slow`: what a thousand slow clients cost another one.
+//! `cargo xtask bench http2-floods`: what floods of HTTP/2 frames make of memory and of others' requests.
 //! `cargo xtask bench changes`: a gateway that is reloaded, upgraded and changed under load.
 //! `cargo xtask bench control`: what a change by a verb takes, end to end.
 //! `cargo xtask bench balance`: where requests go, by each rule.
@@ -125,6 +126,8 @@ enum What {
     Gateway,
     /// What a thousand slow clients cost another one.
     Slow,
+    /// What floods of HTTP/2 frames make of memory, and of others' requests.
+    Http2Floods,
     /// Reloads, other certificates and backends, new workers and upgrades under load.
     Changes,
     /// Where requests go, by each rule.
@@ -172,6 +175,10 @@ fn run(arguments: &Arguments) -> Result<bool> {
         }
         What::Slow => {
             let (table, problems) = gateway::slow::run()?;
+            return told(&table, &problems, arguments.json);
+        }
+        What::Http2Floods => {
+            let (table, problems) = gateway::http2_floods::run()?;
             return told(&table, &problems, arguments.json);
         }
         What::Balance => balance::run()?,

@@ -76,6 +76,12 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// What floods of HTTP/2 frames make of memory and of others' requests, beside nginx.
+    Http2Floods {
+        /// One object of JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
     /// A gateway that is reloaded, upgraded and changed in every way under load: no request is lost.
     Changes {
         /// One object of JSON instead of a table.
@@ -137,6 +143,7 @@ pub fn run(options: &Options) -> Result<()> {
         What::Control { json } => ("control", json),
         What::Gateway { json } => ("gateway", json),
         What::Slow { json } => ("slow", json),
+        What::Http2Floods { json } => ("http2-floods", json),
         What::Changes { json } => ("changes", json),
         What::Balance { json } => ("balance", json),
         What::Tokens { json } => ("tokens", json),

@@ -14,6 +14,7 @@ mod clients;
 mod table;
 mod policies;
 pub mod slow;
+pub mod http2_floods;
 
 use std::{fs, thread, time::Duration};
 
@@ -49,7 +50,7 @@ const HOST: &str = "api.example";
 
 /// Measures.
 pub fn run() -> Result<(Comparison, Vec<String>)> {
-    let bench = Ground::lay()?;
+    let bench = Ground::lay(servers::seawall)?;
     let mut table = Comparison::default();
     bench.verify(&mut table)?;
     bench.idle(&mut table)?;
@@ -71,7 +72,7 @@ struct Ground {
 }
 
 impl Ground {
-    fn lay() -> Result<Self> {
+    fn lay(ours: servers::Ours) -> Result<Self> {
         raise_descriptors()?;
         let world = World::build(&[])?;
         let authority = Authority::create(world.folder(), "authority")?;
@@ -81,7 +82,7 @@ impl Ground {
         for (path, body) in &bodies {
             fs::write(world.folder().join("www").join(path.trim_start_matches('/')), body)?;
         }
-        let servers = servers::start(&world, &authority, &front)?;
+        let servers = servers::start(&world, &authority, &front, ours)?;
         Ok(Self { servers, authority, world, bodies })
     }
 

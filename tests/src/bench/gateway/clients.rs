@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -14,6 +14,7 @@ use rustls::{
     client::Resumption,
     pki_types::{CertificateDer, ServerName, pem::PemObject as _},
 };
+use socket2::{Domain, Socket, Type};
 
 use crate::{namespace::Namespace, pki::Authority};
 
@@ -30,6 +31,7 @@ pub type Stream = StreamOwned<ClientConnection, TcpStream>;
 #[derive(Clone)]
 pub struct Pinned {
     address: SocketAddr,
+    source: IpAddr,
     name: ServerName<'static>,
     config: Arc<ClientConfig>,
 }
@@ -47,12 +49,28 @@ impl Pinned {
         config.resumption = Resumption::disabled();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let name = ServerName::try_from(host.to_owned())?;
-        Ok(Self { address, name, config: Arc::new(config) })
+        let source = Ipv4Addr::UNSPECIFIED.into();
+        Ok(Self { address, source, name, config: Arc::new(config) })
+    }
+
+    /// The same server, spoken to in HTTP/2.
+    pub fn http2(self) -> Self {
+        let mut config = ClientConfig::clone(&self.config);
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Self { config: Arc::new(config), ..self }
+    }
+
+    /// The same server, from this address.
+    pub fn from(self, source: Ipv4Addr) -> Self {
+        Self { source: source.into(), ..self }
     }
 
     /// A connection, after its handshake.
     pub fn connect(&self) -> Result<Stream> {
-        let tcp = TcpStream::connect(self.address)?;
+        let tcp = Socket::new(Domain::for_address(self.address), Type::STREAM, None)?;
+        tcp.bind(&SocketAddr::new(self.source, 0).into())?;
+        tcp.connect(&self.address.into())?;
+        let tcp = TcpStream::from(tcp);
         tcp.set_nodelay(true)?;
         tcp.set_read_timeout(Some(PATIENCE))?;
         let session = ClientConnection::new(self.config.clone(), self.name.clone())?;

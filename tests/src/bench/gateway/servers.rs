@@ -33,8 +33,16 @@ pub struct Servers {
     _backend: Process,
 }
 
+/// How ours is started: in a world, with a certificate, on a port, with lines of `gateway`.
+pub type Ours = fn(&World, &Identity, u16, &str) -> Result<Contender>;
+
 /// Starts them on the server's loopback.
-pub fn start(world: &World, authority: &Authority, front: &Identity) -> Result<Servers> {
+pub fn start(
+    world: &World,
+    authority: &Authority,
+    front: &Identity,
+    ours: Ours,
+) -> Result<Servers> {
     let folder = world.folder();
     // HAProxy reads certificate and key from one file.
     let pair = fs::read_to_string(&front.certificate)? + &fs::read_to_string(&front.key)?;
@@ -51,7 +59,7 @@ pub fn start(world: &World, authority: &Authority, front: &Identity) -> Result<S
         upstream::ADDRESS,
         upstream::NAME
     );
-    let ours = seawall(world, front, SEAWALL, &to_backend)?;
+    let ours = ours(world, front, SEAWALL, &to_backend)?;
     let contender = |name, port, process| Contender { name, address: local(port), process };
     Ok(Servers {
         contenders: [
@@ -69,8 +77,16 @@ pub fn backend(world: &World, authority: &Authority) -> Result<Process> {
     nginx(world, "backend", &serving(world.folder(), &inside), upstream::ADDRESS)
 }
 
-/// Seawall alone, on this port, with these lines of `gateway` beside those that all of them have.
+/// Seawall alone, on this port, with these lines of `gateway` beside those that all of them have; one address may
+/// have all there is.
 pub fn seawall(world: &World, front: &Identity, port: u16, ways: &str) -> Result<Contender> {
+    let all = "  clients: { connections_max: 65535, requests_active_max: 65535 }\n  \
+               limits: { connections_max: 12000, idle_timeout_ms: 300000 }\n";
+    bounded(world, front, port, &[all, ways].concat())
+}
+
+/// The same with the bounds that it has by itself.
+pub fn bounded(world: &World, front: &Identity, port: u16, ways: &str) -> Result<Contender> {
     let path = seawall::write_config(world, &ours(world, front, port, ways))?;
     let mut command = Command::new(crate::process::program("seawall")?);
     command.args(["run", "--config"]).arg(path);
@@ -176,9 +192,7 @@ fn ours(world: &World, front: &Identity, port: u16, ways: &str) -> String {
         "interfaces:\n  - name: {SERVER_INTERFACE}\npacket:\n  pin_path: {pins}\n\
          gateway:\n  listen: [\"{address}\"]\n  certificate: {certificate}\n  private_key: {key}\n  \
          user: nobody\n  threads: 2\n  access_log: {{ format: off }}\n  \
-         response_headers: {{ strict: false }}\n  \
-         clients: {{ connections_max: 65535, requests_active_max: 65535 }}\n  \
-         limits: {{ connections_max: 12000, idle_timeout_ms: 300000 }}\n{ways}{places}",
+         response_headers: {{ strict: false }}\n{ways}{places}",
         pins = world.pin_path().display(),
         address = local(port),
         certificate = front.certificate.display(),

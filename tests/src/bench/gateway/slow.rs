@@ -22,6 +22,7 @@ use super::{
     clients::{Pinned, Stream, THREADS},
     contender::Contender,
     load::{Load, Protocol},
+    servers,
     table::{Comparison, Row},
 };
 
@@ -38,7 +39,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 
 /// Measures.
 pub fn run() -> Result<(Comparison, Vec<String>)> {
-    let ground = Ground::lay()?;
+    let ground = Ground::lay(servers::seawall)?;
     let mut table = Comparison::default();
     let [mut alone, mut beside, mut rise, mut memory, mut cut] =
         [(); 5].map(|()| Samples::default());
