@@ -114,9 +114,11 @@ fn dawdle(
 ) -> Result<()> {
     let mut slow: Vec<Slow> =
         numbers.map(|number| Slow::begin(pinned, number)).collect::<Result<_>>()?;
+    // One after the other: a thousand bytes at one moment would be a burst, which p99 sees and no slow client makes.
+    let between = PAUSE / slow.len().max(1) as u32;
     while !over.load(Relaxed) {
-        thread::sleep(PAUSE);
         for one in &mut slow {
+            thread::sleep(between);
             if !one.go_on() {
                 cut.fetch_add(1, Relaxed);
                 *one = Slow::begin(pinned, one.number)?;
