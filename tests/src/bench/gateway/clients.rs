@@ -3,7 +3,10 @@
 use std::{
     io::{self, Read, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -168,6 +171,28 @@ pub fn each_once(
         })
     })??;
     Ok(())
+}
+
+/// Does something while `clients` are there, in threads that go on until they are told that it is over.
+pub fn beside<T: Send>(
+    namespace: &Namespace,
+    settle: Duration,
+    clients: impl Fn(usize, &AtomicBool) -> Result<()> + Sync,
+    work: impl FnOnce() -> Result<T> + Send,
+) -> Result<T> {
+    let over = AtomicBool::new(false);
+    namespace.run(|| {
+        thread::scope(|scope| {
+            let clients = scope.spawn(|| in_threads(|thread| clients(thread, &over)));
+            thread::sleep(settle);
+            let done = work();
+            over.store(true, Relaxed);
+            let ended = clients.join().map_err(|_| anyhow!("panic"))?;
+            let done = done?;
+            ended?;
+            Ok(done)
+        })
+    })?
 }
 
 fn in_threads<T: Send>(work: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {

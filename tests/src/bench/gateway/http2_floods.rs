@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 
 use super::{
     Ground, SMALL_BYTES,
-    clients::{Pinned, Stream, THREADS},
+    clients::{Pinned, Stream, THREADS, beside},
     contender::Contender,
     load::{Load, Protocol},
     servers,
@@ -158,18 +158,12 @@ impl Ground {
     ) -> Result<(T, f64, Tally)> {
         let pinned = Pinned::new(&self.authority, super::HOST, contender.address)?;
         let pinned = pinned.http2().from(SOURCE);
-        let (over, tally) = (AtomicBool::new(false), Tally::default());
-        let (done, memory) = self.world.server.run(|| {
-            thread::scope(|scope| {
-                for _ in 0..THREADS {
-                    scope.spawn(|| send(flood, &pinned, &over, &tally));
-                }
-                thread::sleep(SETTLE);
-                let done = work();
-                over.store(true, Relaxed);
-                done
-            })
-        })??;
+        let tally = Tally::default();
+        let flooders = |_, over: &AtomicBool| {
+            send(flood, &pinned, over, &tally);
+            Ok(())
+        };
+        let (done, memory) = beside(&self.world.server, SETTLE, flooders, work)?;
         Ok((done, memory, tally))
     }
 }

@@ -6,10 +6,7 @@
 
 use std::{
     io::{ErrorKind, Read, Write},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     thread,
     time::Duration,
 };
@@ -19,7 +16,7 @@ use socket2::SockRef;
 
 use super::{
     Ground, ROUNDS, SMALL_BYTES, Samples,
-    clients::{Pinned, Stream, THREADS},
+    clients::{Pinned, Stream, THREADS, beside},
     contender::Contender,
     load::{Load, Protocol},
     servers,
@@ -80,29 +77,13 @@ impl Ground {
         work: impl FnOnce() -> Result<(f64, f64)> + Send,
     ) -> Result<(f64, f64, u64)> {
         let pinned = Pinned::new(&self.authority, super::HOST, contender.address)?;
-        let (over, cut) = (AtomicBool::new(false), AtomicU64::new(0));
-        let wrong = Mutex::new(None);
-        let done = self.world.server.run(|| {
-            thread::scope(|scope| {
-                for thread in 0..THREADS {
-                    let (pinned, over, cut, wrong) = (&pinned, &over, &cut, &wrong);
-                    scope.spawn(move || {
-                        let numbers = (thread..SLOW_CLIENTS).step_by(THREADS);
-                        if let Err(error) = dawdle(pinned, numbers, over, cut) {
-                            *wrong.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                        }
-                    });
-                }
-                thread::sleep(SETTLE);
-                let done = work();
-                over.store(true, Relaxed);
-                done
-            })
-        })??;
-        match wrong.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some(error) => Err(error.context(format!("{}: a slow client", contender.name))),
-            None => Ok((done.0, done.1, cut.load(Relaxed))),
-        }
+        let cut = AtomicU64::new(0);
+        let slow = |thread: usize, over: &AtomicBool| {
+            dawdle(&pinned, (thread..SLOW_CLIENTS).step_by(THREADS), over, &cut)
+                .with_context(|| format!("{}: a slow client", contender.name))
+        };
+        let (p99, grown) = beside(&self.world.server, SETTLE, slow, work)?;
+        Ok((p99, grown, cut.load(Relaxed)))
     }
 }
 
