@@ -71,7 +71,7 @@ impl Budgets {
         let hash = self.hasher.hash_one((host(address), limit));
         let (row, owner) = home(hash, self.rows.len());
         let row = self.rows.get(row)?;
-        let slot = row.owners.find(owner).or_else(|| self.enter(row, owner, now_ms))?;
+        let slot = self.enter(row, owner, now_ms)?;
         let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
         let next = |word: u64| {
             let (until_ms, count) = (word >> COUNT_BITS, word & COUNT_MASK);
@@ -90,17 +90,19 @@ impl Budgets {
         next(before).map(|word| word & COUNT_MASK == TOLD)
     }
 
-    /// A slot that is free, or else that of who waits for the shortest time.
+    /// Its slot: one that is free, or else that of who waits for the shortest time.
     fn enter(&self, row: &Row, owner: u64, now_ms: u64) -> Option<usize> {
         let wait = |slot: usize| row.waits.get(slot).map_or(0, |wait| wait.load(Relaxed));
-        let slot = (0..ROW_SLOTS).min_by_key(|slot| wait(*slot))?;
-        // Two threads may displace each other here: one of two addresses is counted anew, once.
-        let before = row.waits.get(slot)?.swap(0, Relaxed);
-        let whose = row.owners.replace(slot, owner)?;
-        if whose != 0 && before >> COUNT_BITS > now_ms {
-            self.displaced.fetch_add(1, Relaxed);
-        }
-        Some(slot)
+        let least = || (0..ROW_SLOTS).min_by_key(|slot| wait(*slot));
+        let clear = |slot: usize, before: u64| {
+            if before != 0 && wait(slot) >> COUNT_BITS > now_ms {
+                self.displaced.fetch_add(1, Relaxed);
+            }
+            if let Some(word) = row.waits.get(slot) {
+                word.store(0, Relaxed);
+            }
+        };
+        row.owners.enter(owner, least, clear)
     }
 
     /// Who was counted still, and had to leave the table for others.

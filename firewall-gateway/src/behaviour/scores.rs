@@ -1,4 +1,4 @@
-//! Scores of addresses, or of consumers: a bounded table for all threads, and no lock.
+//! Scores of addresses, or of consumers: a bounded table for all threads, whose rows are locked by a first offence alone.
 //!
 //! A score is one word, its time and its value together, so that decay and the next offence are one change. Whose
 //! a slot is stands apart, eight in a cache line: a client that never offended costs a look at one.
@@ -208,35 +208,34 @@ impl Scores {
     fn place(&self, whose: Whose<'_>, now_ms: u64) -> Option<Place> {
         let (row, owner) = self.row(whose);
         let slots = self.rows.get(row)?;
-        if let Some(slot) = slots.owners.find(owner) {
-            return Some(Place { row, slot });
-        }
         let worth = |slot: usize| {
             let word = |words: &[AtomicU64; ROW_SLOTS]| {
                 words.get(slot).map_or(0, |word| word.load(Relaxed))
             };
             let refused = at_ms(word(&slots.refused)) > now_ms;
-            (slots.owners.of(slot), refused, self.decayed(word(&slots.scores), now_ms))
+            (refused, self.decayed(word(&slots.scores), now_ms))
         };
-        let (slot, (before, refused, score)) =
-            (0..ROW_SLOTS).map(|slot| (slot, worth(slot))).min_by(|(_, one), (_, other)| {
-                let key = |(owner, refused, score): (u64, bool, f64)| {
-                    (owner != 0, refused, (score * PARTS) as u64)
-                };
-                key(*one).cmp(&key(*other))
-            })?;
-        // Two threads may displace each other here: one offence is forgotten, once.
-        slots.owners.replace(slot, owner)?;
-        slots.scores.get(slot)?.store(packed(0.0, now_ms), Relaxed);
-        slots.refused.get(slot)?.store(0, Relaxed);
-        for seen in slots.seen.get(slot)? {
-            seen.store(0, Relaxed);
-        }
-        if before == 0 {
-            self.used.fetch_add(1, Relaxed);
-        } else if refused || score >= FORGOTTEN {
-            self.displaced.fetch_add(1, Relaxed);
-        }
+        let least = || {
+            (0..ROW_SLOTS).min_by_key(|slot| {
+                let (refused, score) = worth(*slot);
+                (slots.owners.of(*slot) != 0, refused, (score * PARTS) as u64)
+            })
+        };
+        let clear = |slot: usize, before: u64| {
+            let (refused, score) = worth(slot);
+            if before == 0 {
+                self.used.fetch_add(1, Relaxed);
+            } else if refused || score >= FORGOTTEN {
+                self.displaced.fetch_add(1, Relaxed);
+            }
+            let words = [slots.scores.get(slot), slots.refused.get(slot)];
+            for word in
+                words.into_iter().flatten().chain(slots.seen.get(slot).into_iter().flatten())
+            {
+                word.store(0, Relaxed);
+            }
+        };
+        let slot = slots.owners.enter(owner, least, clear)?;
         Some(Place { row, slot })
     }
 

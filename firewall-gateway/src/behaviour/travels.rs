@@ -20,7 +20,7 @@ pub struct Travels {
 #[derive(Default)]
 struct Row {
     owners: Owners,
-    /// The country, and when.
+    /// The country, and when; 0 is nowhere yet.
     seen: [AtomicU64; ROW_SLOTS],
     /// When a travel was told of, and one; 0 is never.
     told: [AtomicU64; ROW_SLOTS],
@@ -49,12 +49,9 @@ impl Travels {
         let (row, owner) = home(hash, self.rows.len());
         let row = self.rows.get(row)?;
         let seen = now_ms << COUNTRY_BITS | u64::from(u16::from_be_bytes(country));
-        let Some(slot) = row.owners.find(owner) else {
-            self.enter(row, owner, seen, now_ms);
-            return None;
-        };
+        let slot = self.enter(row, owner, now_ms)?;
         let before = row.seen.get(slot)?.swap(seen, Relaxed);
-        let is_near = now_ms.saturating_sub(before >> COUNTRY_BITS) < self.within_ms;
+        let is_near = before != 0 && now_ms.saturating_sub(before >> COUNTRY_BITS) < self.within_ms;
         if !is_near || before & COUNTRY_MASK == seen & COUNTRY_MASK {
             return Some(false);
         }
@@ -65,19 +62,20 @@ impl Travels {
         Some(row.told.get(slot)?.fetch_update(Relaxed, Relaxed, next).is_ok())
     }
 
-    /// In a slot that is free, or else in that of who was not seen for longest.
-    fn enter(&self, row: &Row, owner: u64, seen: u64, now_ms: u64) {
+    /// Its slot: one that is free, or else that of who was not seen for longest.
+    fn enter(&self, row: &Row, owner: u64, now_ms: u64) -> Option<usize> {
         let last = |slot: usize| row.seen.get(slot).map_or(0, |seen| seen.load(Relaxed));
-        let Some(slot) = (0..ROW_SLOTS).min_by_key(|slot| last(*slot)) else { return };
-        let (Some(at), Some(told)) = (row.seen.get(slot), row.told.get(slot)) else { return };
-        // Two threads may displace each other here: one of two consumers begins anew, once.
-        let before = at.swap(seen, Relaxed);
-        if row.owners.replace(slot, owner).is_some_and(|whose| whose != 0)
-            && now_ms.saturating_sub(before >> COUNTRY_BITS) < self.within_ms
-        {
-            self.displaced.fetch_add(1, Relaxed);
-        }
-        told.store(0, Relaxed);
+        let least = || (0..ROW_SLOTS).min_by_key(|slot| last(*slot));
+        let clear = |slot: usize, before: u64| {
+            let at_ms = last(slot) >> COUNTRY_BITS;
+            if before != 0 && now_ms.saturating_sub(at_ms) < self.within_ms {
+                self.displaced.fetch_add(1, Relaxed);
+            }
+            for word in [row.seen.get(slot), row.told.get(slot)].into_iter().flatten() {
+                word.store(0, Relaxed);
+            }
+        };
+        row.owners.enter(owner, least, clear)
     }
 
     /// Who was seen so short a time ago that it counted, and had to leave the table for others.

@@ -1,6 +1,6 @@
 //! Scores over time, whose they are, who decides, and what a full table does.
 
-use std::{net::IpAddr, thread};
+use std::{net::IpAddr, sync::Barrier, thread};
 
 use super::*;
 
@@ -84,6 +84,35 @@ fn one_of_many_that_see_the_same_score_decides() {
     let seen = scores.decide(&added, later, &Refusals::of(1_000)).unwrap();
     assert_eq!(seen, [(Signal::ScannerPath, 1), (Signal::Flood, 1)]);
     assert_eq!(scores.known(one, later).score, 0.0);
+}
+
+/// Threads that see the first offence of one address in the same instant share its slot, free or taken from another:
+/// nothing of what one did is lost to the other.
+#[test]
+fn first_offences_in_one_instant_are_one_addresss() {
+    const THREADS: usize = 4;
+    // One row: from the ninth address on each displaces another.
+    let scores = Scores::new(HALF_LIFE_S, ROW_SLOTS);
+    let barrier = Barrier::new(THREADS);
+    let rounds: u32 = 2_000;
+    let decided: usize = thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|_| {
+                scope.spawn(|| {
+                    let decides = |number: u32| {
+                        let one = Whose::Address(IpAddr::from(number.to_be_bytes()));
+                        barrier.wait();
+                        let added = scores.add(one, Signal::NotFound, 100, 7).unwrap();
+                        scores.decide(&added, 7, &Refusals::of(1_000)).is_some()
+                    };
+                    (1..=rounds).filter(|number| decides(*number)).count()
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(decided, rounds as usize);
+    assert_eq!(scores.counts(), (ROW_SLOTS as u64, u64::from(rounds) - ROW_SLOTS as u64));
 }
 
 #[test]
