@@ -6,6 +6,8 @@ mod scan;
 
 mod frames;
 
+mod batch;
+
 mod received;
 
 mod sent;
@@ -37,7 +39,7 @@ use tokio::{
 };
 
 pub use self::{activity::Activity, streams::Unread};
-use self::{activity::Expiry, streams::Streams, wire::Wire};
+use self::{activity::Expiry, batch::Batch, streams::Streams, wire::Wire};
 use crate::{
     access_log::AccessLog,
     answer::AnswerTable,
@@ -169,14 +171,17 @@ pub async fn serve(accepted: Accepted, client: Rc<Client>, mut drain: watch::Rec
         Protocol::Http2 => {
             let mut draining = false;
             let mut watch = Watch::new(&client);
-            let io = TokioIo::new(wire);
+            let batch = Batch::new(wire);
+            let io = TokioIo::new(batch.hand());
             // Boxed: HTTP/1 connections are not to have room for one.
             let mut connection =
-                Box::pin(http2_builder(&client.limits, streams).serve_connection(io, service));
+                Box::pin(http2_builder(&client, streams).serve_connection(io, service));
             loop {
                 tokio::select! {
                     biased;
-                    ended = connection.as_mut() => break (ended.err(), None),
+                    ended = poll_fn(|cx| batch.poll(cx, |cx| connection.as_mut().poll(cx))) => {
+                        break (ended.ok().and_then(Result::err), None);
+                    }
                     _ = drain.wait_for(|on| *on), if !draining => {
                         draining = true;
                         connection.as_mut().graceful_shutdown();
@@ -199,7 +204,8 @@ pub async fn serve(accepted: Accepted, client: Rc<Client>, mut drain: watch::Rec
     }
 }
 
-fn http2_builder(limits: &Limits, streams: Streams) -> http2::Builder<Streams> {
+fn http2_builder(client: &Client, streams: Streams) -> http2::Builder<Streams> {
+    let limits = &client.limits;
     let mut builder = http2::Builder::new(streams);
     builder
         .timer(TokioTimer::new())

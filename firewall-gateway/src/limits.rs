@@ -167,6 +167,8 @@ pub const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 1_048_576;
 pub const HTTP2_FRAME_BYTES_MAX: u32 = 16_384;
 /// Response bytes hyper holds for a stream whose client does not read.
 pub const HTTP2_SEND_BUFFER_BYTES: usize = 65_536;
+/// Frames of a connection that leave together: what one record of TLS holds.
+pub const HTTP2_BATCH_BYTES_MAX: usize = 16_384;
 /// HPACK dynamic table: the protocol's default; larger tables are memory a client can make us hold.
 pub const HTTP2_HEADER_TABLE_BYTES: u32 = 4_096;
 /// Streams reset by the client before we accepted them: rapid reset (CVE-2023-44487).
