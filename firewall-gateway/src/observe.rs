@@ -331,8 +331,8 @@ impl Observation {
         );
     }
 
-    /// The upstream failed.
-    pub fn upstream_failed(&mut self, failure: UpstreamFailure) {
+    /// The upstream failed: what the client is told, where it was told nothing yet.
+    pub fn upstream_failed(&mut self, failure: UpstreamFailure) -> Rejection {
         // Where the client's body was the cause, the upstream did nothing wrong.
         let rejection = match self.fate.rejection() {
             Some(rejection) => rejection,
@@ -342,6 +342,7 @@ impl Observation {
             }
         };
         self.refused(rejection);
+        self.context.rejection.unwrap_or(rejection)
     }
 }
 

@@ -114,7 +114,9 @@ impl Body for ResponseBody {
                         observation.answered();
                     }
                 }
-                Some(Err(error)) => observation.upstream_failed(error.0),
+                Some(Err(error)) => {
+                    observation.upstream_failed(error.0);
+                }
                 None => observation.answered(),
             }
         }

@@ -5,7 +5,7 @@ use http::response::Parts;
 use crate::{
     connection::Client,
     observe::Observation,
-    rejection::{Rejection, UpstreamFailure},
+    rejection::Rejection,
     response::UpstreamBody,
     route::Route,
     scrub::Leaks,
@@ -24,20 +24,16 @@ pub(super) async fn look(
     observation: &mut Observation,
     client: &Client,
 ) -> Result<UpstreamBody, Rejection> {
-    let failed = |observation: &mut Observation, failure: UpstreamFailure| {
-        observation.upstream_failed(failure);
-        observation.context.rejection.unwrap_or(failure.rejection())
-    };
     if let Some((validation, answers)) = judged {
         let outcome = validation.judge_answer(answers, head, &mut body).await;
-        let (verdict, invalid) = outcome.map_err(|failure| failed(observation, failure))?;
+        let (verdict, invalid) = outcome.map_err(|failure| observation.upstream_failed(failure))?;
         observation.answer_validated(verdict, invalid)?;
     }
     let Some(scrub) = &route.scrub else { return Ok(body) };
     let leaks = observation.context.leaks.insert(Leaks::default());
     body = body.scrubbed(scrub.of(&head.headers, leaks, &client.meter));
     if scrub.blocks() {
-        body.look_ahead().await.map_err(|failure| failed(observation, failure))?;
+        body.look_ahead().await.map_err(|failure| observation.upstream_failed(failure))?;
         if observation.context.leaks.as_ref().is_some_and(|leaks| !leaks.is_empty()) {
             body.discard();
             return Err(Rejection::LeakBlocked);

@@ -3,9 +3,11 @@
 use std::{
     io::Write,
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    thread,
+    time::{Duration, Instant},
 };
 
-use firewall_gateway::limits::Limits;
+use firewall_gateway::limits::{Limits, UPSTREAM_SWEEP_INTERVAL_MS};
 
 use crate::{
     upstream::Upstream,
@@ -64,6 +66,21 @@ fn a_kept_connection_that_died_is_tried_again_once() {
         assert_eq!(world.upstream.seen().len() as u64, 2 + retries, "{method}");
         assert_eq!(label(&figures.upstream_failures, "request"), 1 - retries, "{method}");
     }
+}
+
+/// Nobody waits for a connection that is not used: it is looked at now and then.
+#[test]
+fn a_kept_connection_that_its_backend_closes_is_let_go() {
+    let world = World::new();
+    assert_eq!(status(&world.exchange(&get("/last"))), 200);
+    let end = Instant::now() + Duration::from_millis(3 * UPSTREAM_SWEEP_INTERVAL_MS);
+    while world.gateway.figures().upstream_connections_active > 0 {
+        assert!(Instant::now() < end, "{:?}", world.gateway.figures());
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(status(&world.exchange(&get("/"))), 200);
+    let figures = world.settled();
+    assert_eq!((figures.upstream_connections_opened, figures.upstream_retries), (2, 0));
 }
 
 #[test]

@@ -1,19 +1,27 @@
 //! Clients that take their time: with a head, with a body, with reading what they asked for.
 
 use std::{
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
+    net::{Ipv4Addr, TcpListener},
     thread,
     time::{Duration, Instant},
 };
 
-use firewall_gateway::limits::{BODY_STALL_MAX_MS, Limits};
+use firewall_gateway::{
+    limits::{BODY_STALL_MAX_MS, Limits},
+    policy::UpstreamPolicy,
+};
 
 use crate::{
     h2raw::{
         CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, WINDOW_UPDATE, frame,
         get, request,
     },
-    world::{World, label, one_request, read_answer, read_to_end, requests, status},
+    upstream::Upstream,
+    world::{
+        PATIENCE, World, label, one_request, read_answer, read_to_end, requests, status,
+        upstream_policy,
+    },
 };
 
 const BOTH: u8 = END_HEADERS | END_STREAM;
@@ -119,6 +127,63 @@ fn a_zero_window_flood_holds_nothing() {
     drop(client);
     let figures = world.settled();
     assert_eq!(label(&figures.rejections, "slow_read"), 100, "{figures:?}");
+}
+
+/// Small answers that a client does not take are read from the backend nevertheless: its connection is another's.
+#[test]
+fn answers_that_nobody_takes_hold_no_connection() {
+    let world = World::with(Limits::default(), 1);
+    let mut client = world.http2(&[(4, 0)]);
+    for number in 0..20 {
+        client.send(&frame(HEADERS, BOTH, 2 * number + 1, &get("/", &[])));
+        client.until(&[HEADERS]).unwrap();
+    }
+    let answer = world.exchange("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(status(&answer), 200, "{answer}");
+    drop(client);
+    // A stream may end a moment after its connection.
+    let end = Instant::now() + PATIENCE;
+    while requests(&world.settled()) < 21 {
+        assert!(Instant::now() < end, "{:?}", world.gateway.figures());
+        thread::yield_now();
+    }
+    assert_eq!(world.gateway.figures().upstream_connections_opened, 1);
+}
+
+/// A backend answers before it has read all, and the client reads nothing before it has sent all: neither waits
+/// for the other.
+#[test]
+fn an_upload_goes_on_while_its_answer_is_not_read() {
+    const UPLOAD_BYTES: usize = 12 << 20;
+    const ANSWER_BYTES: usize = 8 << 20;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let way =
+        UpstreamPolicy { tls: None, ..upstream_policy(listener.local_addr().unwrap(), "", 4) };
+    let backend = thread::spawn(move || {
+        let (reading, _) = listener.accept().unwrap();
+        let mut writing = reading.try_clone().unwrap();
+        let answering = thread::spawn(move || {
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {ANSWER_BYTES}\r\n\r\n");
+            writing.write_all(&[head.into_bytes(), vec![b'x'; ANSWER_BYTES]].concat()).unwrap();
+        });
+        let mut reading = BufReader::new(reading);
+        let mut line = String::new();
+        while line != "\r\n" {
+            line.clear();
+            reading.read_line(&mut line).unwrap();
+        }
+        reading.read_exact(&mut vec![0; UPLOAD_BYTES]).unwrap();
+        answering.join().unwrap();
+    });
+    let limits = Limits { body_bytes_max: UPLOAD_BYTES as u64, ..Limits::default() };
+    let world = World::behind(Upstream::start("api.internal"), way, limits);
+    let mut client = world.connect();
+    let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {UPLOAD_BYTES}\r\n\r\n");
+    client.write_all(&[head.into_bytes(), vec![b'x'; UPLOAD_BYTES]].concat()).unwrap();
+    assert_eq!(read_answer(&mut client).len() / 1_000, ANSWER_BYTES / 1_000);
+    backend.join().unwrap();
+    drop(client);
+    one_request(&Default::default(), &world.settled(), 200, "h1", "");
 }
 
 #[test]

@@ -144,7 +144,7 @@ fn connection(tcp: TcpStream, config: Arc<ServerConfig>, shared: &Shared) {
         if tls.write_all(answer.as_bytes()).and_then(|()| tls.flush()).is_err() {
             return;
         }
-        if matches!(path.as_str(), "/cut" | "/garbage") {
+        if matches!(path.as_str(), "/cut" | "/garbage" | "/last") {
             return;
         }
     }
