@@ -207,6 +207,10 @@ pub async fn serve(accepted: Accepted, client: Rc<Client>, mut drain: watch::Rec
 fn http2_builder(client: &Client, streams: Streams) -> http2::Builder<Streams> {
     let limits = &client.limits;
     let mut builder = http2::Builder::new(streams);
+    // A browser that is told of it opens its WebSockets so, and no other way.
+    if client.router.has_upgrades() {
+        builder.enable_connect_protocol();
+    }
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.http2_streams_max)

@@ -2,6 +2,8 @@
 
 mod ends;
 
+mod extended;
+
 mod looks;
 
 mod ours;
@@ -24,6 +26,7 @@ use hyper::body::{Body as _, Incoming};
 
 use self::{
     ends::{own, refuse, shaped, share},
+    extended::Extended,
     ours::Ours,
 };
 use crate::{
@@ -55,7 +58,7 @@ use crate::{
 
 /// One request from its head to its answer. Never fails: a refusal is an answer too.
 pub async fn run(
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     client: Rc<Client>,
     unread: Rc<Unread>,
 ) -> Response<ResponseBody> {
@@ -78,9 +81,14 @@ pub async fn run(
         observation.context.trace = TraceContext::begin(request.headers(), &tracer.policy).ok();
     }
     let bodiless = request.method() == Method::HEAD;
-    let outcome = match id {
-        Ok(_) => stages(request, &client, &fate, &mut observation).await,
-        Err(_) => Err(Rejection::UpstreamBusy),
+    let extended = id.map_err(|_| Rejection::UpstreamBusy).and_then(|_| Extended::of(&mut request));
+    let (outcome, extended) = match extended {
+        Ok(None) => (stages(request, &client, &fate, &mut observation).await, None),
+        Ok(Some(extended)) => {
+            let outcome = stages(request, &client, &fate, &mut observation).await;
+            (extended.told(outcome), Some(extended))
+        }
+        Err(rejection) => (Err(rejection), None),
     };
     let mut response = match outcome {
         Ok(Outcome::Own(mut answer)) => {
@@ -104,7 +112,11 @@ pub async fn run(
             observation.status(head.status.as_u16());
             client.rates.describe(observation.route(), &observation.due, &mut head.headers);
             headers::set_request_id(&mut head.headers, &observation.context.id);
-            client.tunnel.set(Some(Box::new(Tunnel::new(*opening, observation))));
+            let tunnel = Tunnel::new(*opening, observation);
+            match extended {
+                Some(extended) => extended.carry(tunnel, client.activity.clone()),
+                None => client.tunnel.set(Some(Box::new(tunnel))),
+            }
             Response::from_parts(head, ResponseBody::last())
         }
         Err(rejection) => refuse(rejection, observation, bodiless, &client),
@@ -184,7 +196,7 @@ async fn stages(
         .admit(When::Early, place, &asked, &mut observation.due)
         .map_err(|limited| observation.limited(limited))?;
     // 6. browser: whose page it comes from
-    let protocol = route.upgrades.asked(&request);
+    let protocol = route.upgrades.asked(&request)?;
     let mut token = None;
     if let Some(csrf) = &route.csrf {
         csrf.check(request.method(), protocol.is_some(), request.headers(), &target.host)
@@ -365,10 +377,7 @@ async fn stages(
     };
     let outcome = upstream.send(forwarded, sending).await;
     observation.context.upstream_duration = Some(sent.elapsed());
-    let answer = outcome.map_err(|failure| {
-        observation.upstream_failed(failure);
-        observation.context.rejection.unwrap_or(failure.rejection())
-    })?;
+    let answer = outcome.map_err(|failure| observation.upstream_failed(failure))?;
     // 17. response: nothing of the inside
     observation.context.backend = Some(answer.backend);
     let mut response = answer.response;

@@ -58,6 +58,7 @@ pub struct Router {
     routes: Vec<Route>,
     services: Vec<Arc<Service>>,
     index: Index,
+    upgrades: bool,
 }
 
 /// One route, ready to be compared with.
@@ -173,7 +174,14 @@ impl Router {
                 index.enter(None, first, place);
             }
         }
-        Ok(Self { routes, services, index })
+        let upgrades = routes.iter().any(|route| !route.upgrades.is_empty());
+        Ok(Self { routes, services, index, upgrades })
+    }
+
+    /// Whether any route lets its clients change to another protocol.
+    #[must_use]
+    pub fn has_upgrades(&self) -> bool {
+        self.upgrades
     }
 
     /// The names, in the order of the policy.

@@ -1,9 +1,9 @@
 //! Requests to leave HTTP behind (RFC 9110, 7.8), such as the opening of a WebSocket (RFC 6455, 4.1).
 
 use http::{HeaderMap, HeaderValue, Method, Request, Version, header};
-use hyper::body::Body;
+use hyper::{body::Body, ext::Protocol};
 
-use crate::headers::connection_tokens;
+use crate::{headers::connection_tokens, rejection::Rejection};
 
 /// The protocols that a route lets its clients change to.
 #[derive(Clone, Debug, Default)]
@@ -22,10 +22,27 @@ impl Upgrades {
         names.iter().map(parse).collect::<Result<_, _>>().map(Self)
     }
 
+    /// Whether it lets them change to none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The protocol that a request asks for, where the route allows it. Whoever asks for another, or in
-    /// another way, is served over HTTP: a server may ignore `Upgrade`. HTTP/2 has none.
-    pub fn asked<B: Body>(&self, request: &Request<B>) -> Option<HeaderValue> {
-        if self.0.is_empty() || request.version() != Version::HTTP_11 {
+    /// another way, is served over HTTP: a server may ignore `Upgrade`.
+    ///
+    /// # Errors
+    /// It is a stream of HTTP/2 that can be nothing but a tunnel (RFC 8441, 4).
+    pub fn asked<B: Body>(&self, request: &Request<B>) -> Result<Option<HeaderValue>, Rejection> {
+        let is_stream = request.extensions().get::<Protocol>().is_some();
+        match self.allowed(request).filter(|_| is_stream || request.version() == Version::HTTP_11) {
+            None if is_stream => Err(Rejection::MethodRefused),
+            allowed => Ok(allowed),
+        }
+    }
+
+    fn allowed<B: Body>(&self, request: &Request<B>) -> Option<HeaderValue> {
+        if self.0.is_empty() {
             return None;
         }
         // A body could not be told from the first bytes of the other protocol by every backend.
@@ -120,12 +137,23 @@ mod tests {
             ),
         ] {
             let request = request(method, version, &headers);
-            assert_eq!(websocket.asked(&request).is_some(), expected, "{request:?}");
-            assert_eq!(Upgrades::default().asked(&request), None);
+            let asked = websocket.asked(&request).map(|asked| asked.is_some());
+            assert_eq!(asked, Ok(expected), "{request:?}");
+            assert_eq!(Upgrades::default().asked(&request), Ok(None));
+        }
+        for (protocol, expected) in
+            [("websocket", Ok(true)), ("connect-udp", Err(Rejection::MethodRefused))]
+        {
+            let headers = [("connection", "upgrade"), ("upgrade", protocol)];
+            let mut stream = request(Method::GET, Version::HTTP_2, &headers);
+            stream.extensions_mut().insert(Protocol::from(protocol));
+            let asked = websocket.asked(&stream).map(|asked| asked.is_some());
+            assert_eq!(asked, expected, "{protocol}");
+            assert_eq!(Upgrades::default().asked(&stream), Err(Rejection::MethodRefused));
         }
         let mut full = Request::new(Full::new(&b"body"[..]));
         set(full.headers_mut(), &HeaderValue::from_static("websocket"));
-        assert_eq!(websocket.asked(&full), None);
+        assert_eq!(websocket.asked(&full), Ok(None));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //
 // node shop.js HOST PORT
 
+import { createHash } from "node:crypto";
 import http from "node:http";
 
 const [host, port] = process.argv.slice(2);
@@ -47,5 +48,15 @@ http
     else if (asked === "POST /app/save") say("text/plain", `saved for ${who}`);
     else if (asked.endsWith(" /shared/prices")) say("text/plain", `prices for ${who}`);
     else say("text/html", "<!doctype html><title>Bye</title><h1>See you soon</h1>");
+  })
+  // A WebSocket that says one word (RFC 6455).
+  .on("upgrade", (request, socket) => {
+    const key = `${request.headers["sec-websocket-key"]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
+    const accept = createHash("sha1").update(key).digest("base64");
+    const lines = ["Connection: Upgrade", "Upgrade: websocket", `Sec-WebSocket-Accept: ${accept}`];
+    socket.write(["HTTP/1.1 101 Switching Protocols", ...lines, "", ""].join("\r\n"));
+    const word = Buffer.from(`live for ${request.headers["x-consumer"]}`);
+    socket.write(Buffer.concat([Buffer.from([0x81, word.length]), word]));
+    socket.on("data", () => socket.end()).on("error", () => {});
   })
   .listen(Number(port), host, () => console.log("listening"));

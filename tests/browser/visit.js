@@ -32,6 +32,11 @@ async function visit() {
   await page.run(click("#save"));
   seen.saved = await page.until(`${answer} !== "none yet" && ${answer}`);
   await page.shot("session-call");
+  seen.live = await page.run(`new Promise((said) => {
+    const socket = new WebSocket("wss://" + location.host + "/app/live");
+    socket.onmessage = (message) => { socket.close(); said(message.data); };
+    socket.onclose = (end) => said("closed: " + end.code);
+  })`);
   await page.run(`document.querySelector("#answer").value = "none yet"; ${click("#forget")}`);
   seen.refused = await page.until(`${answer} !== "none yet" && ${answer}`);
   await page.shot("session-csrf-refused");

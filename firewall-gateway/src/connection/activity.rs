@@ -35,6 +35,8 @@ pub struct Activity {
     draining_since: Cell<Option<Instant>>,
     parked: Cell<bool>,
     requests_active: Cell<u32>,
+    /// Those of them that are tunnels.
+    tunnels: Cell<u32>,
     requests_total: Cell<u64>,
     cut: Cell<Option<Rejection>>,
     drain_over: Rc<Cell<bool>>,
@@ -87,6 +89,7 @@ impl Activity {
             draining_since: Cell::default(),
             parked: Cell::default(),
             requests_active: Cell::default(),
+            tunnels: Cell::default(),
             requests_total: Cell::default(),
             cut: Cell::default(),
             drain_over,
@@ -110,7 +113,8 @@ impl Activity {
                 Expiry::Cut(Some(Rejection::HeaderTimeout)),
             );
         }
-        if self.requests_active.get() > 0 {
+        let tunnels = self.tunnels.get();
+        if self.requests_active.get() > tunnels {
             // Every wait of a request has its own limit; this one is the outer bound.
             let wait_ms = limits.idle_timeout_ms
                 + limits.body_timeout_ms
@@ -120,6 +124,10 @@ impl Activity {
                 after(self.progress_at.get(), wait_ms),
                 Expiry::Cut(Some(Rejection::IdleTimeout)),
             );
+        }
+        // Each has an idle time of its own.
+        if tunnels > 0 {
+            return (after(Instant::now(), limits.idle_timeout_ms), Expiry::Quiet);
         }
         if let Some(since) = self.head_since.get() {
             return (
@@ -206,6 +214,13 @@ impl Activity {
     #[must_use]
     pub fn asked_nothing(&self) -> bool {
         self.requests_total.get() == 0
+    }
+
+    /// One of the requests is a tunnel from now on, until what is given is dropped.
+    #[must_use]
+    pub fn tunnel(self: &Rc<Self>) -> Lasting {
+        self.tunnels.set(self.tunnels.get() + 1);
+        Lasting(self.clone())
     }
 
     /// A request has ended, however it did.
@@ -341,6 +356,15 @@ impl Activity {
         if self.closing_since.get().is_none() {
             self.closing_since.set(Some(Instant::now()));
         }
+    }
+}
+
+/// A tunnel over one stream of the connection.
+pub struct Lasting(Rc<Activity>);
+
+impl Drop for Lasting {
+    fn drop(&mut self) {
+        self.0.tunnels.set(self.0.tunnels.get().saturating_sub(1));
     }
 }
 

@@ -99,6 +99,7 @@ mod routing;
 mod rollout;
 
 mod tunnels;
+mod tunnels_http2;
 
 mod server;
 

@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use firewall_gateway::{
     figures::Figures,
     identity::{
@@ -31,7 +33,7 @@ use crate::world::{
     upstream_policy,
 };
 
-const AGREES: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\
+pub const AGREES: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\
                       Sec-WebSocket-Accept: yes\r\nServer: secret\r\n\r\n";
 
 /// What a backend answers, and whether its client then has a tunnel.
@@ -206,7 +208,7 @@ fn a_tunnel_ends_with_the_credential_of_its_client() {
     assert_eq!(place.world.gateway.figures().tunnels_idle_closed, 0);
 }
 
-fn until(world: &World, mut is_so: impl FnMut(&Figures) -> bool) {
+pub fn until(world: &World, mut is_so: impl FnMut(&Figures) -> bool) {
     let met = (0..500).any(|_| {
         thread::sleep(Duration::from_millis(10));
         is_so(&world.gateway.figures())
@@ -220,7 +222,7 @@ fn send(client: &mut Client, lines: &str) {
 }
 
 /// Behind it a backend that answers each head with `answer` and sends back whatever follows.
-fn world(
+pub fn world(
     upgrades: &[&str],
     answer: &'static str,
     limits: Limits,
@@ -242,7 +244,7 @@ fn way(address: SocketAddr) -> UpstreamPolicy {
     }
 }
 
-/// Answers each head so, and sends back whatever follows.
+/// Answers each head so, and sends back whatever follows; `{accept}` is what a WebSocket's client waits for.
 fn backend(answer: &'static str) -> (SocketAddr, mpsc::Receiver<String>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address: SocketAddr = listener.local_addr().unwrap();
@@ -260,8 +262,10 @@ fn backend(answer: &'static str) -> (SocketAddr, mpsc::Receiver<String>) {
                     }
                     head.push(byte[0]);
                 }
-                drop(heads.send(String::from_utf8_lossy(&head).into_owned()));
-                drop(stream.write_all(answer.as_bytes()));
+                let head = String::from_utf8_lossy(&head).into_owned();
+                let accept = header(&head, "sec-websocket-key").map(accepted).unwrap_or_default();
+                drop(heads.send(head));
+                drop(stream.write_all(answer.replace("{accept}", &accept).as_bytes()));
                 let mut some = [0; 1024];
                 while let Ok(length @ 1..) = stream.read(&mut some) {
                     if stream.write_all(&some[..length]).is_err() {
@@ -272,4 +276,10 @@ fn backend(answer: &'static str) -> (SocketAddr, mpsc::Receiver<String>) {
         }
     });
     (address, seen)
+}
+
+/// RFC 6455, 4.2.2
+fn accepted(key: &str) -> String {
+    let text = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    BASE64_STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()))
 }

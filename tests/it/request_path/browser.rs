@@ -32,6 +32,7 @@ fn gateway() -> String {
       path: /app/*
       authentication: [{{session: main}}]
       csrf: {{session_cookie: __Host-session-main}}
+      upgrades: [websocket]
       upstream: shop
     - name: shared
       path: /shared/*
@@ -87,6 +88,7 @@ fn a_browser_logs_in_calls_is_protected_and_logs_out() {
         "in_progress": 0,
         "readable": false,
         "saved": "200 saved for ada",
+        "live": "live for ada",
         "refused": refused,
         // A page that sends blindly never learns what became of it: the figures below say.
         "cross_site": "TypeError",
@@ -102,6 +104,9 @@ fn a_browser_logs_in_calls_is_protected_and_logs_out() {
         ("seawall_gateway_logins_completed_total", &[], 1),
         ("seawall_gateway_logouts_total", &[("channel", "front")], 1),
         ("seawall_gateway_preflights_total", &[], 1),
+        // A stream of the connection that the page came over: over HTTP/1.1 it would be 101.
+        ("seawall_gateway_tunnels_total", &[], 1),
+        ("seawall_gateway_requests_total", &[("status", "101")], 0),
         ("seawall_gateway_cross_site_total", &[("reason", "token_missing")], 1),
         ("seawall_gateway_cross_site_total", &[("reason", "fetch_site")], 1),
     ] {
