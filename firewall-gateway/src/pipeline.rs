@@ -62,6 +62,8 @@ pub async fn run(
     client: Rc<Client>,
     unread: Rc<Unread>,
 ) -> Response<ResponseBody> {
+    // Before anything looks at it: all that follows is the same for both.
+    let extended = Extended::of(&mut request);
     let fate = Arc::new(BodyFate::default());
     let given =
         client.clients.trusts(client.peer.ip()).then(|| RequestId::given(request.headers()));
@@ -81,15 +83,13 @@ pub async fn run(
         observation.context.trace = TraceContext::begin(request.headers(), &tracer.policy).ok();
     }
     let bodiless = request.method() == Method::HEAD;
-    let extended = id.map_err(|_| Rejection::UpstreamBusy).and_then(|_| Extended::of(&mut request));
-    let (outcome, extended) = match extended {
-        Ok(None) => (stages(request, &client, &fate, &mut observation).await, None),
-        Ok(Some(extended)) => {
-            let outcome = stages(request, &client, &fate, &mut observation).await;
-            (extended.told(outcome), Some(extended))
-        }
+    let (mut outcome, extended) = match id.map_err(|_| Rejection::UpstreamBusy).and(extended) {
+        Ok(extended) => (stages(request, &client, &fate, &mut observation).await, extended),
         Err(rejection) => (Err(rejection), None),
     };
+    if let Some(extended) = &extended {
+        outcome = extended.told(outcome);
+    }
     let mut response = match outcome {
         Ok(Outcome::Own(mut answer)) => {
             share(answer.headers_mut(), &observation, &client);
