@@ -228,12 +228,9 @@ impl Scores {
             } else if refused || score >= FORGOTTEN {
                 self.displaced.fetch_add(1, Relaxed);
             }
-            let words = [slots.scores.get(slot), slots.refused.get(slot)];
-            for word in
-                words.into_iter().flatten().chain(slots.seen.get(slot).into_iter().flatten())
-            {
-                word.store(0, Relaxed);
-            }
+            let words = [slots.scores.get(slot), slots.refused.get(slot)].into_iter().flatten();
+            let seen = slots.seen.get(slot).into_iter().flatten();
+            words.chain(seen).for_each(|word| word.store(0, Relaxed));
         };
         let slot = slots.owners.enter(owner, least, clear)?;
         Some(Place { row, slot })

@@ -11,12 +11,7 @@ use hyper::{ext::Protocol, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 
 use super::Outcome;
-use crate::{
-    connection::Activity,
-    rejection::{Rejection, UpstreamFailure},
-    tunnel::Tunnel,
-    upgrade,
-};
+use crate::{connection::Activity, rejection::Rejection, tunnel::Tunnel, upgrade};
 
 /// What the stream needs beside its request.
 pub(super) struct Extended {
@@ -46,10 +41,11 @@ impl Extended {
         if protocol.as_bytes().eq_ignore_ascii_case(WEBSOCKET) {
             let mut nonce = [0; NONCE_BYTES];
             getrandom::fill(&mut nonce).map_err(|_| Rejection::UpstreamBusy)?;
+            let value =
+                |text: &str| HeaderValue::from_str(text).map_err(|_| Rejection::UpstreamBusy);
             let key = BASE64_STANDARD.encode(nonce);
-            accept = HeaderValue::try_from(accepted(&key)).ok();
-            let key = HeaderValue::try_from(key).map_err(|_| Rejection::UpstreamBusy)?;
-            headers.insert(header::SEC_WEBSOCKET_KEY, key);
+            accept = Some(value(&accepted(&key))?);
+            headers.insert(header::SEC_WEBSOCKET_KEY, value(&key)?);
         }
         Ok(Some(Self { upgraded, accept }))
     }
@@ -60,7 +56,7 @@ impl Extended {
             Outcome::Tunnel(mut head, opening) => {
                 let shown = head.headers.remove(header::SEC_WEBSOCKET_ACCEPT);
                 if shown != self.accept {
-                    return Err(UpstreamFailure::Request.rejection());
+                    return Err(Rejection::UpstreamFailed);
                 }
                 head.status = StatusCode::OK;
                 head.headers.remove(header::CONNECTION);
@@ -68,7 +64,7 @@ impl Extended {
                 Ok(Outcome::Tunnel(head, opening))
             }
             Outcome::Upstream(head, _) if head.status.is_success() => {
-                Err(UpstreamFailure::Request.rejection())
+                Err(Rejection::UpstreamFailed)
             }
             Outcome::Own(answer) | Outcome::Preflight(answer) if answer.status().is_success() => {
                 Err(Rejection::MethodRefused)

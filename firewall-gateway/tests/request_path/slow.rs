@@ -19,7 +19,7 @@ use crate::{
     },
     upstream::Upstream,
     world::{
-        PATIENCE, World, label, one_request, read_answer, read_to_end, requests, status,
+        World, label, one_request, read_answer, read_to_end, requests, status, until,
         upstream_policy,
     },
 };
@@ -142,12 +142,8 @@ fn answers_that_nobody_takes_hold_no_connection() {
     assert_eq!(status(&answer), 200, "{answer}");
     drop(client);
     // A stream may end a moment after its connection.
-    let end = Instant::now() + PATIENCE;
-    while requests(&world.settled()) < 21 {
-        assert!(Instant::now() < end, "{:?}", world.gateway.figures());
-        thread::yield_now();
-    }
-    assert_eq!(world.gateway.figures().upstream_connections_opened, 1);
+    until(&world, |figures| requests(figures) == 21);
+    assert_eq!(world.settled().upstream_connections_opened, 1);
 }
 
 /// A backend answers before it has read all, and the client reads nothing before it has sent all: neither waits

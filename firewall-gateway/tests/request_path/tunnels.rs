@@ -11,7 +11,6 @@ use std::{
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use firewall_gateway::{
-    figures::Figures,
     identity::{
         api_key::store::KeyChange,
         session::record::{Ending, SessionChange},
@@ -29,7 +28,7 @@ use crate::keys::{give, grant};
 use crate::login_place::{Place, now};
 use crate::upstream::Upstream;
 use crate::world::{
-    Client, World, gateway_policy, header, read_answer, read_head, route_policy, status,
+    Client, World, gateway_policy, header, read_answer, read_head, route_policy, status, until,
     upstream_policy,
 };
 
@@ -206,14 +205,6 @@ fn a_tunnel_ends_with_the_credential_of_its_client() {
     }
     until(&place.world, |figures| figures.tunnels_active == 3);
     assert_eq!(place.world.gateway.figures().tunnels_idle_closed, 0);
-}
-
-pub fn until(world: &World, mut is_so: impl FnMut(&Figures) -> bool) {
-    let met = (0..500).any(|_| {
-        thread::sleep(Duration::from_millis(10));
-        is_so(&world.gateway.figures())
-    });
-    assert!(met, "{:?}", world.gateway.figures());
 }
 
 fn send(client: &mut Client, lines: &str) {

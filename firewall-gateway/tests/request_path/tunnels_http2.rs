@@ -17,8 +17,8 @@ use tokio::{
 use crate::{
     h2raw::SETTINGS,
     http2::{connect, get},
-    tunnels::{AGREES, until, world},
-    world::{header, label},
+    tunnels::{AGREES, world},
+    world::{header, label, until},
 };
 
 type Sender = SendRequest<Empty<Bytes>>;

@@ -136,6 +136,15 @@ impl World {
     }
 }
 
+/// Waits until the figures are so.
+pub fn until(world: &World, mut is_so: impl FnMut(&Figures) -> bool) {
+    let met = (0..500).any(|_| {
+        thread::sleep(Duration::from_millis(10));
+        is_so(&world.gateway.figures())
+    });
+    assert!(met, "{:?}", world.gateway.figures());
+}
+
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
 pub fn upstream_policy(address: SocketAddr, ca_pem: &str, connections_max: u32) -> UpstreamPolicy {

@@ -89,7 +89,7 @@ fn one_of_many_that_see_the_same_score_decides() {
 /// Threads that see the first offence of one address in the same instant share its slot, free or taken from another:
 /// nothing of what one did is lost to the other.
 #[test]
-fn first_offences_in_one_instant_are_one_addresss() {
+fn first_offences_in_one_instant_share_a_slot() {
     const THREADS: usize = 4;
     // One row: from the ninth address on each displaces another.
     let scores = Scores::new(HALF_LIFE_S, ROW_SLOTS);
