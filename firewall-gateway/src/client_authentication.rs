@@ -4,13 +4,13 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use form_urlencoded::{Serializer, byte_serialize};
 use http::HeaderValue;
 
+use crate::headers::never_indexed;
+
 /// In a header: both are encoded as in a form before they are joined.
 pub fn basic(id: &str, secret: &str) -> Option<HeaderValue> {
     let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
     let pair = STANDARD.encode(format!("{}:{}", encoded(id), encoded(secret)));
-    let mut value = HeaderValue::try_from(format!("Basic {pair}")).ok()?;
-    value.set_sensitive(true);
-    Some(value)
+    HeaderValue::try_from(format!("Basic {pair}")).ok().map(never_indexed)
 }
 
 /// In the form; a public client has nothing to prove and names itself.

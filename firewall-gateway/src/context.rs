@@ -18,7 +18,7 @@ use crate::{
     browser::CrossSite,
     clients::forwarded::Origin,
     countries::Code,
-    headers::X_REQUEST_ID,
+    headers::{X_REQUEST_ID, never_indexed},
     identity::{Denied, Identity},
     limits::{REQUEST_ID_BYTES_MAX, REQUEST_ID_BYTES_MIN, REQUEST_IDS_AT_ONCE},
     login::LoginError,
@@ -184,11 +184,9 @@ impl RequestId {
         (fits && value.as_bytes().iter().all(plain)).then(|| Self::once(value.clone()))
     }
 
-    /// HTTP/2 is to keep no copy of what does not come again: its library would compare each with all those
-    /// it has kept, and `connection/sent.rs` knows an answer of ours by its length.
-    fn once(mut value: HeaderValue) -> Self {
-        value.set_sensitive(true);
-        Self(value)
+    /// `connection/sent.rs` knows an answer of ours by its length, which a copy that is kept would change.
+    fn once(value: HeaderValue) -> Self {
+        Self(never_indexed(value))
     }
 
     /// For a request that gets none.

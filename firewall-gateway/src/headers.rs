@@ -51,6 +51,14 @@ pub fn set_request_id(headers: &mut HeaderMap, id: &RequestId) {
     headers.insert(X_REQUEST_ID, id.value());
 }
 
+/// A value that HTTP/2 keeps no copy of (RFC 7541, 7.1.3): a secret, or what does not come again, which its library
+/// would compare with all that it has kept.
+#[must_use]
+pub fn never_indexed(mut value: HeaderValue) -> HeaderValue {
+    value.set_sensitive(true);
+    value
+}
+
 /// Whether a `Connection` header may name it: such headers decide who the request is for and from,
 /// and naming them would make us remove them behind the reader's back.
 #[must_use]

@@ -50,7 +50,6 @@ use crate::{
     route::{Action, Redirect},
     trace::TraceContext,
     tunnel::{Opening, Tunnel},
-    upgrade,
     upstream::{Sending, SentBody},
     validate,
     verdict::Question,
@@ -87,8 +86,8 @@ pub async fn run(
         Ok(extended) => (stages(request, &client, &fate, &mut observation).await, extended),
         Err(rejection) => (Err(rejection), None),
     };
-    if let Some(extended) = &extended {
-        outcome = extended.told(outcome);
+    if extended.is_some() {
+        outcome = Extended::told(outcome);
     }
     let mut response = match outcome {
         Ok(Outcome::Own(mut answer)) => {
@@ -196,10 +195,10 @@ async fn stages(
         .admit(When::Early, place, &asked, &mut observation.due)
         .map_err(|limited| observation.limited(limited))?;
     // 6. browser: whose page it comes from
-    let protocol = route.upgrades.asked(&request)?;
+    let upgrade = route.upgrades.asked(&request)?;
     let mut token = None;
     if let Some(csrf) = &route.csrf {
-        csrf.check(request.method(), protocol.is_some(), request.headers(), &target.host)
+        csrf.check(request.method(), upgrade.is_some(), request.headers(), &target.host)
             .map_err(|refused| observation.cross_site(refused))?;
         token = csrf.token(request.method(), request.headers());
     }
@@ -237,7 +236,7 @@ async fn stages(
     }
     // Where no request follows that could be refused.
     let identity = observation.context.identity.as_ref();
-    let held = protocol
+    let held = upgrade
         .as_ref()
         .and_then(|_| client.identifier.held(route.place, identity, request.headers()));
     // 8. authorise: may they
@@ -342,11 +341,11 @@ async fn stages(
     headers::to_upstream(&mut head.headers, &observation.context, &target.host, upstream.host());
     headers::identify(&mut head.headers, |name| client.identifier.is_ours(name), told);
     trailers::announce(&mut head.headers, &announced);
-    if takes_trailers && protocol.is_none() {
+    if takes_trailers && upgrade.is_none() {
         trailers::ask(&mut head.headers);
     }
-    if let Some(protocol) = &protocol {
-        upgrade::set(&mut head.headers, protocol);
+    if let Some(upgrade) = &upgrade {
+        upgrade.set(&mut head.headers);
     }
     let path = match forward.rewritten(target.path.path()) {
         Some(path) => with_query(path, target.path.query()).ok_or(Rejection::TargetInvalid)?,
@@ -359,7 +358,7 @@ async fn stages(
     *forwarded.method_mut() = head.method;
     *forwarded.uri_mut() = path.into();
     *forwarded.headers_mut() = head.headers;
-    let forwarded = match protocol {
+    let forwarded = match upgrade {
         None => mirrored(forwarded, forward, client, from),
         Some(_) => forwarded.map(BodyExt::boxed_unsync),
     };
@@ -371,7 +370,7 @@ async fn stages(
         limits: &route.own_limits,
         client: from,
         consumer: consumer.as_deref(),
-        upgrade: protocol.as_ref(),
+        upgrade: upgrade.as_ref(),
         whole: whole.as_ref(),
         within: None,
     };
@@ -381,13 +380,12 @@ async fn stages(
     // 17. response: nothing of the inside
     observation.context.backend = Some(answer.backend);
     let mut response = answer.response;
-    if let Some(protocol) =
-        protocol.filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS)
+    if let Some(upgrade) = upgrade.filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS)
     {
         let upgraded = hyper::upgrade::on(&mut response);
         let (mut head, _) = response.into_parts();
         headers::to_client(&mut head.headers);
-        upgrade::set(&mut head.headers, &protocol);
+        upgrade.set(&mut head.headers);
         let idle = Duration::from_millis(limits.tunnel_idle_timeout_ms);
         let opening = Opening { upgraded, lease: answer.lease, idle, held };
         return Ok(Outcome::Tunnel(head, Box::new(opening)));

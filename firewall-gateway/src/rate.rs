@@ -50,6 +50,7 @@ use self::{
 pub use self::{due::Due, key::Asked};
 use crate::{
     figures::{RateFigures, StoreFigures, one},
+    headers::never_indexed,
     limits::RATE_LIMITS_OF_ROUTE_MAX,
     policy::{GatewayPolicy, KeyPart, RatePolicy, RateStorePolicy, RouteRates},
 };
@@ -243,10 +244,8 @@ impl Rates {
         let (name, left) = (&limit.name, standing.left.min(limit.units()));
         let reset_s = standing.reset_ns.div_ceil(NS_PER_S);
         let reset = if reset_s > 0 { format!(";t={reset_s}") } else { String::new() };
-        if let Ok(mut value) = HeaderValue::try_from(format!("\"{name}\";r={left}{reset}")) {
-            // As a request's id, it does not come again.
-            value.set_sensitive(true);
-            headers.insert(RATELIMIT, value);
+        if let Ok(value) = HeaderValue::try_from(format!("\"{name}\";r={left}{reset}")) {
+            headers.insert(RATELIMIT, never_indexed(value));
         }
     }
 

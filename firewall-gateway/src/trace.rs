@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 pub use self::parent::Parent;
-use crate::policy::TracePolicy;
+use crate::{headers::never_indexed, policy::TracePolicy};
 
 /// A request's place in its trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl TraceContext {
         headers.remove(TRACESTATE);
         let (trace, span, flag) = (self.trace_id, self.client_span, u8::from(self.is_sampled));
         match HeaderValue::from_str(&format!("00-{trace:032x}-{span:016x}-{flag:02x}")) {
-            Ok(value) => headers.insert(TRACEPARENT, value),
+            Ok(value) => headers.insert(TRACEPARENT, never_indexed(value)),
             Err(_) => headers.remove(TRACEPARENT),
         };
         if let Some(Ok(state)) = self.state.as_deref().map(HeaderValue::from_str) {

@@ -1,6 +1,8 @@
 //! Requests to leave HTTP behind (RFC 9110, 7.8), such as the opening of a WebSocket (RFC 6455, 4.1).
 
-use http::{HeaderMap, HeaderValue, Method, Request, Version, header};
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use hyper::{body::Body, ext::Protocol};
 
 use crate::{headers::connection_tokens, rejection::Rejection};
@@ -33,11 +35,15 @@ impl Upgrades {
     ///
     /// # Errors
     /// It is a stream of HTTP/2 that can be nothing but a tunnel (RFC 8441, 4).
-    pub fn asked<B: Body>(&self, request: &Request<B>) -> Result<Option<HeaderValue>, Rejection> {
+    pub fn asked<B: Body>(&self, request: &Request<B>) -> Result<Option<Upgrade>, Rejection> {
         let is_stream = request.extensions().get::<Protocol>().is_some();
         match self.allowed(request).filter(|_| is_stream || request.version() == Version::HTTP_11) {
             None if is_stream => Err(Rejection::MethodRefused),
-            allowed => Ok(allowed),
+            None => Ok(None),
+            Some(protocol) => {
+                let key = request.headers().get(header::SEC_WEBSOCKET_KEY).filter(|_| is_stream);
+                Ok(Some(Upgrade { accept: key.and_then(accepted), protocol, is_stream }))
+            }
         }
     }
 
@@ -58,10 +64,35 @@ impl Upgrades {
     }
 }
 
-/// Whether a backend's answer agrees to what it was asked for.
-#[must_use]
-pub fn is_agreed(answer: &HeaderMap, protocol: &HeaderValue) -> bool {
-    sole(answer).is_some_and(|agreed| same(agreed, protocol))
+/// What a request asks to change to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Upgrade {
+    protocol: HeaderValue,
+    /// How a WebSocket's backend shows that it has understood (RFC 6455, 4.2.2): over HTTP/2 no client asks for it.
+    accept: Option<HeaderValue>,
+    is_stream: bool,
+}
+
+impl Upgrade {
+    /// Says it to the next hop.
+    pub fn set(&self, headers: &mut HeaderMap) {
+        set(headers, &self.protocol);
+    }
+
+    /// Whether a backend's answer is one to this: it agrees, or is none that the client would take for agreement.
+    #[must_use]
+    pub fn is_answered_by<B>(&self, answer: &Response<B>) -> bool {
+        let headers = answer.headers();
+        match answer.status() {
+            StatusCode::SWITCHING_PROTOCOLS => {
+                let agreed = sole(headers).is_some_and(|agreed| same(agreed, &self.protocol));
+                let shown = headers.get(header::SEC_WEBSOCKET_ACCEPT);
+                agreed && (!self.is_stream || shown == self.accept.as_ref())
+            }
+            // RFC 8441, 4: there 2xx is a tunnel, whoever it comes from.
+            status => !(self.is_stream && status.is_success()),
+        }
+    }
 }
 
 /// Says it to the next hop.
@@ -83,6 +114,15 @@ fn sole(headers: &HeaderMap) -> Option<&HeaderValue> {
     let first = values.next()?;
     values.next().is_none().then_some(first)
 }
+
+fn accepted(key: &HeaderValue) -> Option<HeaderValue> {
+    let shown =
+        digest(&SHA1_FOR_LEGACY_USE_ONLY, [key.as_bytes(), WEBSOCKET_GUID].concat().as_ref());
+    HeaderValue::from_str(&BASE64_STANDARD.encode(shown)).ok()
+}
+
+/// RFC 6455, 1.3
+const WEBSOCKET_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 fn same(one: &HeaderValue, other: &HeaderValue) -> bool {
     one.as_bytes().eq_ignore_ascii_case(other.as_bytes())
@@ -154,6 +194,42 @@ mod tests {
         let mut full = Request::new(Full::new(&b"body"[..]));
         set(full.headers_mut(), &HeaderValue::from_static("websocket"));
         assert_eq!(websocket.asked(&full), Ok(None));
+    }
+
+    #[test]
+    fn what_answers_an_upgrade() {
+        // RFC 6455, 1.3
+        let (key, accept) = ("dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        let websocket = Upgrades::new(&["websocket".to_owned()]).unwrap();
+        let asks =
+            [("connection", "upgrade"), ("upgrade", "websocket"), ("sec-websocket-key", key)];
+        let [over_http1, over_http2] = [false, true].map(|is_stream| {
+            let mut request = request(Method::GET, Version::HTTP_11, &asks);
+            if is_stream {
+                request.extensions_mut().insert(Protocol::from_static("websocket"));
+            }
+            websocket.asked(&request).unwrap().unwrap()
+        });
+        // What the client of HTTP/1.1 can see for itself is its own.
+        for (status, upgrade, shown, of_http1, of_http2) in [
+            (101, Some("WebSocket"), Some(accept), true, true),
+            (101, Some("websocket"), Some("other"), true, false),
+            (101, Some("websocket"), None, true, false),
+            (101, Some("other"), Some(accept), false, false),
+            (101, None, Some(accept), false, false),
+            (200, None, None, true, false),
+            (403, None, None, true, true),
+            (500, None, None, true, true),
+        ] {
+            let mut answer = Response::new(());
+            *answer.status_mut() = StatusCode::from_u16(status).unwrap();
+            for (name, value) in [(header::UPGRADE, upgrade), (header::SEC_WEBSOCKET_ACCEPT, shown)]
+            {
+                value.map(|it| answer.headers_mut().insert(name, it.parse().unwrap()));
+            }
+            assert_eq!(over_http1.is_answered_by(&answer), of_http1, "HTTP/1.1: {answer:?}");
+            assert_eq!(over_http2.is_answered_by(&answer), of_http2, "HTTP/2: {answer:?}");
+        }
     }
 
     #[test]

@@ -63,6 +63,7 @@ use crate::{
     limits::Limits,
     policy::{BackendProtocol, BalancePolicy, RouteLimits},
     rejection::UpstreamFailure,
+    upgrade::Upgrade,
 };
 
 /// An upstream as one thread sees it.
@@ -106,8 +107,8 @@ pub struct Sending<'a> {
     pub client: IpAddr,
     /// Who sent it, where that is known.
     pub consumer: Option<&'a str>,
-    /// The protocol that it asks to change to.
-    pub upgrade: Option<&'a HeaderValue>,
+    /// What it asks to change to.
+    pub upgrade: Option<&'a Upgrade>,
     /// Its body, where that is here whole.
     pub whole: Option<&'a Whole>,
     /// How long all attempts may take, where that is less than elsewhere.

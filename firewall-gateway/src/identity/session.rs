@@ -32,7 +32,10 @@ use super::{
         verify::claims_of,
     },
 };
-use crate::{headers::cookies, policy::LoginPolicy};
+use crate::{
+    headers::{cookies, never_indexed},
+    policy::LoginPolicy,
+};
 
 /// The secret of a session. It is told to its browser once and kept nowhere: [`KeyHash`] is what remains.
 #[derive(Clone, PartialEq, Eq)]
@@ -112,10 +115,8 @@ impl SessionCookie {
     #[must_use]
     pub fn given(&self, session: &SessionText) -> Option<HeaderValue> {
         let (name, text, age) = (&self.name, session.reveal(), self.lifetime_s);
-        let mut value =
-            HeaderValue::try_from(format!("{name}={text}; Max-Age={age}; {LIKE}")).ok()?;
-        value.set_sensitive(true);
-        Some(value)
+        let value = format!("{name}={text}; Max-Age={age}; {LIKE}");
+        HeaderValue::try_from(value).ok().map(never_indexed)
     }
 
     /// What takes it away from it.

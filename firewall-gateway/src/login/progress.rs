@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{LoginError, return_path};
 use crate::{
-    headers::cookies,
+    headers::{cookies, never_indexed},
     identity::{
         jwt::verify::sha256,
         session::{LIKE, progress},
@@ -109,9 +109,7 @@ impl Sealer {
         self.key.seal_in_place_append_tag(sealed, aad, &mut bytes).ok()?;
         let text = URL_SAFE_NO_PAD.encode([&nonce[..], &bytes].concat());
         let value = format!("{name}={text}; Max-Age={LOGIN_PROGRESS_MAX_S}; {LIKE}");
-        let mut value = HeaderValue::try_from(value).ok()?;
-        value.set_sensitive(true);
-        Some(value)
+        HeaderValue::try_from(value).ok().map(never_indexed)
     }
 
     /// What takes it away again.

@@ -3,7 +3,6 @@
 
 use std::rc::Rc;
 
-use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
@@ -17,8 +16,6 @@ use crate::{connection::Activity, rejection::Rejection, tunnel::Tunnel, upgrade}
 pub(super) struct Extended {
     /// Its bytes, once it is agreed to.
     upgraded: OnUpgrade,
-    /// How a WebSocket's backend shows that it has understood (RFC 6455, 4.2.2): over HTTP/2 no client asks for it.
-    accept: Option<HeaderValue>,
 }
 
 impl Extended {
@@ -37,34 +34,25 @@ impl Extended {
         *request.method_mut() = Method::GET;
         let headers = request.headers_mut();
         upgrade::set(headers, &protocol);
-        let mut accept = None;
         if protocol.as_bytes().eq_ignore_ascii_case(WEBSOCKET) {
             let mut nonce = [0; NONCE_BYTES];
             getrandom::fill(&mut nonce).map_err(|_| Rejection::UpstreamBusy)?;
-            let value =
-                |text: &str| HeaderValue::from_str(text).map_err(|_| Rejection::UpstreamBusy);
-            let key = BASE64_STANDARD.encode(nonce);
-            accept = Some(value(&accepted(&key))?);
-            headers.insert(header::SEC_WEBSOCKET_KEY, value(&key)?);
+            let key = HeaderValue::from_str(&BASE64_STANDARD.encode(nonce));
+            headers.insert(header::SEC_WEBSOCKET_KEY, key.map_err(|_| Rejection::UpstreamBusy)?);
         }
-        Ok(Some(Self { upgraded, accept }))
+        Ok(Some(Self { upgraded }))
     }
 
     /// What came of it, as HTTP/2 says it: there 2xx is a tunnel, whoever it comes from.
-    pub(super) fn told(&self, outcome: Result<Outcome, Rejection>) -> Result<Outcome, Rejection> {
+    pub(super) fn told(outcome: Result<Outcome, Rejection>) -> Result<Outcome, Rejection> {
         match outcome? {
             Outcome::Tunnel(mut head, opening) => {
-                let shown = head.headers.remove(header::SEC_WEBSOCKET_ACCEPT);
-                if shown != self.accept {
-                    return Err(Rejection::UpstreamFailed);
-                }
                 head.status = StatusCode::OK;
-                head.headers.remove(header::CONNECTION);
-                head.headers.remove(header::UPGRADE);
+                for of_http1 in [header::CONNECTION, header::UPGRADE, header::SEC_WEBSOCKET_ACCEPT]
+                {
+                    head.headers.remove(of_http1);
+                }
                 Ok(Outcome::Tunnel(head, opening))
-            }
-            Outcome::Upstream(head, _) if head.status.is_success() => {
-                Err(Rejection::UpstreamFailed)
             }
             Outcome::Own(answer) | Outcome::Preflight(answer) if answer.status().is_success() => {
                 Err(Rejection::MethodRefused)
@@ -84,24 +72,5 @@ impl Extended {
     }
 }
 
-fn accepted(key: &str) -> String {
-    let shown =
-        digest(&SHA1_FOR_LEGACY_USE_ONLY, [key.as_bytes(), WEBSOCKET_GUID].concat().as_ref());
-    BASE64_STANDARD.encode(shown)
-}
-
 const WEBSOCKET: &[u8] = b"websocket";
-/// RFC 6455, 1.3
-const WEBSOCKET_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const NONCE_BYTES: usize = 16;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_is_accepted_as_the_rfc_says() {
-        // RFC 6455, 1.3
-        assert_eq!(accepted("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-    }
-}

@@ -100,6 +100,7 @@ fn the_upstream_learns_of_our_span_and_of_nobody_elses() {
         let text = sent[TRACEPARENT].to_str().unwrap().to_owned();
         assert!(text.starts_with(&format!("00-{TRACE}-")) && !text.contains(SPAN), "{text}");
         assert!(text.ends_with(flag), "{text}: the client's flag decides nothing");
+        assert!(sent[TRACEPARENT].is_sensitive(), "HTTP/2 would keep what does not come again");
         assert_eq!(sent[TRACESTATE], "a=1");
         assert_eq!((context.trace_id().as_str(), context.is_sampled()), (TRACE, percent == 100));
     }

@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
@@ -12,7 +12,7 @@ use crate::{
     figures::{Meter, one},
     limits::UPSTREAM_SENDS_MAX,
     rejection::UpstreamFailure,
-    upgrade,
+    upgrade::Upgrade,
 };
 
 /// What the attempts of a request have in common.
@@ -20,7 +20,7 @@ pub struct Attempt<'a> {
     waits: Waits,
     deadline: Instant,
     fate: &'a BodyFate,
-    upgrade: Option<&'a HeaderValue>,
+    upgrade: Option<&'a Upgrade>,
     /// The request once more, for where a backend has not begun with it.
     spare: Option<&'a Spare>,
     meter: &'a Meter,
@@ -150,15 +150,13 @@ impl<'a> Attempt<'a> {
             let latest = Instant::now() + self.waits.response;
             let latest = if self.fate.is_complete() { latest.min(self.deadline) } else { latest };
             match timeout_at(latest, &mut sent).await {
-                Ok(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                    let agreed =
-                        |protocol: &&HeaderValue| upgrade::is_agreed(response.headers(), protocol);
-                    return match self.upgrade.filter(agreed) {
-                        Some(_) => Ok(response),
-                        None => Err(lost(Kind::Answer)),
+                Ok(Ok(response)) => {
+                    let fits = match self.upgrade {
+                        Some(upgrade) => upgrade.is_answered_by(&response),
+                        None => response.status() != StatusCode::SWITCHING_PROTOCOLS,
                     };
+                    return if fits { Ok(response) } else { Err(lost(Kind::Answer)) };
                 }
-                Ok(Ok(response)) => return Ok(response),
                 Ok(Err(mut error)) => {
                     *request = error.take_message();
                     let (kind, leaves) = cause(error.error());

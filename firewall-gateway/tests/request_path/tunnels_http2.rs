@@ -61,6 +61,8 @@ async fn a_tunnel_is_agreed_on_by_all() {
             let refused = world.gateway.figures().rejections;
             let ours = u64::from(expected == 502);
             assert_eq!(label(&refused, "upstream_failed"), ours, "{name}");
+            let failures = world.gateway.figures().upstream_failures;
+            assert_eq!(label(&failures, "request"), ours, "it is the backend's: {name}");
             continue;
         }
         for absent in ["connection", "upgrade", "sec-websocket-accept", "server"] {
