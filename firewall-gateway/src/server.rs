@@ -1,5 +1,7 @@
 //! The threads of a worker: one runtime each, nothing shared but counters and the policy.
 
+mod spread;
+
 mod thread;
 
 use std::{
@@ -11,7 +13,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use self::thread::Shared;
+use self::{spread::Spread, thread::Shared};
 use crate::{
     access_log::AccessLog,
     answer::{AnswerError, AnswerTable},
@@ -135,12 +137,14 @@ pub fn serve_handed(
         acceptor,
     };
     let (started, starts) = mpsc::channel();
-    for listeners in by_thread {
+    let spreads = Spread::over(by_thread.len());
+    for (listeners, spread) in by_thread.into_iter().zip(spreads) {
         let meter = Arc::new(Meter::new(shared.router.names()));
         gateway.meters.push(meter.clone());
         let (shared, drain, started) = (shared.clone(), gateway.drain.subscribe(), started.clone());
         let thread = std::thread::Builder::new().name("gateway".to_owned());
-        let handle = thread.spawn(move || thread::run(shared, listeners, meter, drain, &started));
+        let handle =
+            thread.spawn(move || thread::run(shared, listeners, spread, meter, drain, &started));
         gateway.threads.push(handle.map_err(ServeError::Thread)?);
     }
     drop(started);

@@ -8,7 +8,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering::Relaxed},
-        mpsc,
+        mpsc::Sender,
     },
     time::Duration,
 };
@@ -17,11 +17,12 @@ use socket2::SockRef;
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime,
-    sync::watch,
+    sync::{mpsc, watch},
     task::JoinSet,
     time::{Instant, interval, sleep, timeout},
 };
 
+use super::spread::{Passed, Place, Spread};
 use crate::{
     access_log::AccessLog,
     answer::AnswerTable,
@@ -81,9 +82,10 @@ pub struct Shared {
 pub fn run(
     shared: Shared,
     listeners: Vec<BoundListener>,
+    (spread, passed): (Spread, mpsc::UnboundedReceiver<Passed>),
     meter: Arc<Meter>,
     drain: watch::Receiver<bool>,
-    started: &mpsc::Sender<io::Result<()>>,
+    started: &Sender<io::Result<()>>,
 ) {
     // Not a `LocalSet` in a runtime: that would be a second queue, behind a lock, for every wake-up.
     let outcome = runtime::Builder::new_current_thread()
@@ -115,11 +117,14 @@ pub fn run(
                     if let Err(error) = unsent {
                         return report(started, Err(error));
                     }
-                    accepting.spawn_local(thread.clone().accept(socket))
+                    accepting.spawn_local(thread.clone().accept(socket, spread.clone()))
                 }
                 Err(error) => return report(started, Err(error)),
             };
         }
+        // The threads hold a way to each other for as long as they accept.
+        drop(spread);
+        accepting.spawn_local(thread.clone().take_over(passed));
         report(started, Ok(()));
         let sweep = thread.sweep();
         tokio::select! {
@@ -139,7 +144,7 @@ struct Thread {
 }
 
 impl Thread {
-    async fn accept(self: Rc<Self>, socket: TcpListener) {
+    async fn accept(self: Rc<Self>, socket: TcpListener, spread: Spread) {
         let mut connections = JoinSet::new();
         let mut drain = self.drain.clone();
         loop {
@@ -149,12 +154,14 @@ impl Thread {
                 accepted = socket.accept() => match accepted {
                     Ok((stream, peer)) => {
                         one(&self.meter.connections_accepted);
-                        match Permit::take(&self.shared, &self.meter) {
-                            Some(permit) => {
-                                connections.spawn_local(self.clone().serve(stream, peer, permit));
+                        let place = spread.place();
+                        if spread.is_own(&place) {
+                            self.clone().admit(&mut connections, stream, peer, place);
+                        } else if let Ok(stream) = stream.into_std() {
+                            let passed = spread.pass(Passed { stream, peer, place });
+                            if let Err(Passed { stream, peer, place }) = passed {
+                                self.clone().admit_passed(&mut connections, stream, peer, place);
                             }
-                            // Closed at once: a queue here would only be a second place to fill.
-                            None => one(&self.meter.connections_refused),
                         }
                     }
                     Err(error) => {
@@ -165,7 +172,57 @@ impl Thread {
                 },
             }
         }
-        drop(socket);
+        drop((socket, spread));
+        self.drain(connections).await;
+    }
+
+    /// Serves what other threads pass on, until none of them accepts any more.
+    async fn take_over(self: Rc<Self>, mut passed: mpsc::UnboundedReceiver<Passed>) {
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                Some(_) = connections.join_next() => {}
+                next = passed.recv() => match next {
+                    Some(Passed { stream, peer, place }) => {
+                        self.clone().admit_passed(&mut connections, stream, peer, place);
+                    }
+                    None => break,
+                },
+            }
+        }
+        self.drain(connections).await;
+    }
+
+    fn admit_passed(
+        self: Rc<Self>,
+        connections: &mut JoinSet<()>,
+        stream: std::net::TcpStream,
+        peer: SocketAddr,
+        place: Place,
+    ) {
+        match TcpStream::from_std(stream) {
+            Ok(stream) => self.admit(connections, stream, peer, place),
+            Err(error) => tracing::warn!(%error, "a connection cannot be served"),
+        }
+    }
+
+    fn admit(
+        self: Rc<Self>,
+        connections: &mut JoinSet<()>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        place: Place,
+    ) {
+        match Permit::take(&self.shared, &self.meter, place) {
+            Some(permit) => {
+                connections.spawn_local(self.serve(stream, peer, permit));
+            }
+            // Closed at once: a queue here would only be a second place to fill.
+            None => one(&self.meter.connections_refused),
+        }
+    }
+
+    async fn drain(&self, mut connections: JoinSet<()>) {
         let wait = Duration::from_millis(self.shared.limits.drain_timeout_ms);
         let all = async { while connections.join_next().await.is_some() {} };
         if timeout(wait, all).await.is_err() {
@@ -271,15 +328,16 @@ struct Welcomed {
 struct Permit {
     connections: Arc<AtomicU32>,
     meter: Arc<Meter>,
+    _place: Place,
 }
 
 impl Permit {
-    fn take(shared: &Shared, meter: &Arc<Meter>) -> Option<Self> {
+    fn take(shared: &Shared, meter: &Arc<Meter>, place: Place) -> Option<Self> {
         let max = shared.limits.connections_max;
         let next = |open: u32| (open < max).then_some(open + 1);
         shared.connections.fetch_update(Relaxed, Relaxed, next).ok()?;
         one(&meter.connections_active);
-        Some(Self { connections: shared.connections.clone(), meter: meter.clone() })
+        Some(Self { connections: shared.connections.clone(), meter: meter.clone(), _place: place })
     }
 }
 
@@ -290,7 +348,7 @@ impl Drop for Permit {
     }
 }
 
-fn report(started: &mpsc::Sender<io::Result<()>>, outcome: io::Result<()>) {
+fn report(started: &Sender<io::Result<()>>, outcome: io::Result<()>) {
     // The receiver is gone only when another thread has already failed the start.
     let _unheard = started.send(outcome);
 }
