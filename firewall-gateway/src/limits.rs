@@ -170,6 +170,8 @@ pub const HTTP2_SEND_BUFFER_BYTES: usize = 65_536;
 /// A thread that serves so many connections more than another passes a new one on to it. One more or less is not worth
 /// a wake-up of the other.
 pub const SPREAD_DIFFERENCE_MIN: u32 = 2;
+/// And where the other serves many, only with more than this part of theirs: many come out even by themselves.
+pub const SPREAD_PART_MIN: u32 = 4;
 /// Frames of a connection that leave together: what one record of TLS holds.
 pub const HTTP2_BATCH_BYTES_MAX: usize = 16_384;
 /// HPACK dynamic table: the protocol's default; larger tables are memory a client can make us hold.

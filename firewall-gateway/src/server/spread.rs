@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use crate::limits::SPREAD_DIFFERENCE_MIN;
+use crate::limits::{SPREAD_DIFFERENCE_MIN, SPREAD_PART_MIN};
 
 /// A connection, on its way to another thread.
 pub struct Passed {
@@ -46,7 +46,8 @@ impl Spread {
     pub fn place(&self) -> Place {
         let open = |thread: usize| self.open.get(thread).map_or(u32::MAX, |one| one.load(Relaxed));
         let least = (0..self.open.len()).min_by_key(|thread| open(*thread)).unwrap_or(self.own);
-        let passes = open(self.own) >= open(least).saturating_add(SPREAD_DIFFERENCE_MIN);
+        let worth = SPREAD_DIFFERENCE_MIN.max(open(least) / SPREAD_PART_MIN);
+        let passes = open(self.own) >= open(least).saturating_add(worth);
         let thread = if passes { least } else { self.own };
         if let Some(open) = self.open.get(thread) {
             open.fetch_add(1, Relaxed);
@@ -109,6 +110,15 @@ mod tests {
         places.clear();
         let place = spread(1).place();
         assert!(spread(1).is_own(&place), "none has less by a few");
+    }
+
+    #[test]
+    fn of_many_a_larger_difference_is_left_alone() {
+        let spreads = Spread::over(2);
+        let many: Vec<Place> = (0..400).map(|_| spreads[0].0.place()).collect();
+        let open = |thread| many.iter().filter(|place| place.thread == thread).count();
+        // The one that accepts keeps them until it has a quarter more: 1.25 to 1.
+        assert_eq!((open(0), open(1)), (222, 178));
     }
 
     #[test]
