@@ -373,9 +373,10 @@ impl Families<'_> {
         );
         self.counters(
             "gateway_connections",
-            "Client connections taken, closed at once and why, closed since they asked for nothing",
+            "Client connections taken, served by another thread, closed at once and why, closed since they asked for nothing",
             [
                 result("accepted", figures.connections_accepted),
+                result("moved", figures.connections_moved),
                 result("refused", figures.connections_refused),
                 result("refused_address", figures.connections_refused_address),
                 result("refused_proxy", figures.connections_refused_proxy),

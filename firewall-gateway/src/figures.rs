@@ -109,7 +109,9 @@ pub struct Figures {
     pub tls_unknown_names: u64,
     /// Connections taken from a listening socket.
     pub connections_accepted: u64,
-    /// Connections closed at once because `connections_max` was reached.
+    /// Of those, the ones that a thread with fewer connections serves.
+    pub connections_moved: u64,
+    /// Connections closed at once because `connections_max` was reached, or the kernel had no room to watch them.
     pub connections_refused: u64,
     /// Connections closed at once because their address had as many as it may have.
     pub connections_refused_address: u64,
@@ -320,6 +322,7 @@ impl Figures {
             (&mut self.tls_resumptions, other.tls_resumptions),
             (&mut self.tls_unknown_names, other.tls_unknown_names),
             (&mut self.connections_accepted, other.connections_accepted),
+            (&mut self.connections_moved, other.connections_moved),
             (&mut self.connections_refused, other.connections_refused),
             (&mut self.connections_refused_address, other.connections_refused_address),
             (&mut self.connections_refused_proxy, other.connections_refused_proxy),

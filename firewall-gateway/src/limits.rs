@@ -167,7 +167,7 @@ pub const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 1_048_576;
 pub const HTTP2_FRAME_BYTES_MAX: u32 = 16_384;
 /// Response bytes hyper holds for a stream whose client does not read.
 pub const HTTP2_SEND_BUFFER_BYTES: usize = 65_536;
-/// A thread that serves so many connections more than another passes a new one on to it. One more or less is not worth
+/// A thread that serves so many connections more than another moves a new one to it. One more or less is not worth
 /// a wake-up of the other.
 pub const SPREAD_DIFFERENCE_MIN: u32 = 2;
 /// And where the other serves many, only with more than this part of theirs: many come out even by themselves.

@@ -1,5 +1,5 @@
 //! Connections over threads. The kernel gives each to one by a hash, so that of a few that last long, as a proxy's or a
-//! browser's do, one thread has many and another none. Who has more than another passes a new one on.
+//! browser's do, one thread has many and another none. Who has more than another moves a new one there.
 
 use std::{
     net::{SocketAddr, TcpStream},
@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use crate::limits::{SPREAD_DIFFERENCE_MIN, SPREAD_PART_MIN};
 
 /// A connection, on its way to another thread.
-pub struct Passed {
+pub struct Moved {
     pub stream: TcpStream,
     pub peer: SocketAddr,
     pub place: Place,
@@ -25,30 +25,30 @@ pub struct Passed {
 pub struct Spread {
     own: usize,
     open: Arc<[AtomicU32]>,
-    ways: Vec<mpsc::UnboundedSender<Passed>>,
+    ways: Vec<mpsc::UnboundedSender<Moved>>,
 }
 
 impl Spread {
-    /// For so many threads, and what each of them is passed.
+    /// For so many threads, and what is moved to each of them.
     #[must_use]
-    pub fn over(threads: usize) -> Vec<(Self, mpsc::UnboundedReceiver<Passed>)> {
+    pub fn over(threads: usize) -> Vec<(Self, mpsc::UnboundedReceiver<Moved>)> {
         let open: Arc<[AtomicU32]> = (0..threads).map(|_| AtomicU32::new(0)).collect();
         // Without a bound of its own: who waits is counted where it is to be served, so that it is not for long the one
         // that has least.
-        let (ways, passed): (Vec<_>, Vec<_>) =
+        let (ways, moved): (Vec<_>, Vec<_>) =
             (0..threads).map(|_| mpsc::unbounded_channel()).unzip();
         let spread = |own| Self { own, open: open.clone(), ways: ways.clone() };
-        (0..threads).map(spread).zip(passed).collect()
+        (0..threads).map(spread).zip(moved).collect()
     }
 
-    /// A place for a new connection: on this thread, or on the one that has least where that is less by a few.
+    /// A place for a new connection: on this thread, or on the one that has least where the difference is worth it.
     #[must_use]
     pub fn place(&self) -> Place {
         let open = |thread: usize| self.open.get(thread).map_or(u32::MAX, |one| one.load(Relaxed));
         let least = (0..self.open.len()).min_by_key(|thread| open(*thread)).unwrap_or(self.own);
         let worth = SPREAD_DIFFERENCE_MIN.max(open(least) / SPREAD_PART_MIN);
-        let passes = open(self.own) >= open(least).saturating_add(worth);
-        let thread = if passes { least } else { self.own };
+        let moves = open(self.own) >= open(least).saturating_add(worth);
+        let thread = if moves { least } else { self.own };
         if let Some(open) = self.open.get(thread) {
             open.fetch_add(1, Relaxed);
         }
@@ -61,14 +61,14 @@ impl Spread {
         place.thread == self.own
     }
 
-    /// Passes a connection to its thread; it is given back where that takes none any more.
+    /// Moves a connection to its thread.
     ///
     /// # Errors
-    /// The connection.
-    pub fn pass(&self, passed: Passed) -> Result<(), Passed> {
-        match self.ways.get(passed.place.thread) {
-            Some(way) => way.send(passed).map_err(|unsent| unsent.0),
-            None => Err(passed),
+    /// The connection, where that thread takes none any more.
+    pub fn give(&self, moved: Moved) -> Result<(), Moved> {
+        match self.ways.get(moved.place.thread) {
+            Some(way) => way.send(moved).map_err(|unsent| unsent.0),
+            None => Err(moved),
         }
     }
 }
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_has_more_passes_on_to_who_has_least() {
+    fn who_has_more_moves_new_ones_to_who_has_least() {
         let spreads = Spread::over(3);
         let spread = |thread: usize| &spreads[thread].0;
         let mut places: Vec<Place> = Vec::new();
@@ -124,15 +124,15 @@ mod tests {
     #[test]
     fn a_connection_is_given_back_where_its_thread_is_gone() {
         let mut spreads = Spread::over(2);
-        let (_, passed) = spreads.pop().unwrap();
+        let (_, moved) = spreads.pop().unwrap();
         let (spread, _own) = spreads.pop().unwrap();
-        drop(passed);
+        drop(moved);
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let peer = stream.local_addr().unwrap();
         let mut places: Vec<Place> = (0..SPREAD_DIFFERENCE_MIN).map(|_| spread.place()).collect();
         let place = places.pop().into_iter().chain([spread.place()]).find(|it| !spread.is_own(it));
-        let passed = Passed { stream, peer, place: place.unwrap() };
-        assert_eq!(spread.pass(passed).err().map(|back| back.peer), Some(peer));
+        let moved = Moved { stream, peer, place: place.unwrap() };
+        assert_eq!(spread.give(moved).err().map(|back| back.peer), Some(peer));
     }
 }

@@ -22,7 +22,7 @@ use tokio::{
     time::{Instant, interval, sleep, timeout},
 };
 
-use super::spread::{Passed, Place, Spread};
+use super::spread::{Moved, Place, Spread};
 use crate::{
     access_log::AccessLog,
     answer::AnswerTable,
@@ -82,7 +82,7 @@ pub struct Shared {
 pub fn run(
     shared: Shared,
     listeners: Vec<BoundListener>,
-    (spread, passed): (Spread, mpsc::UnboundedReceiver<Passed>),
+    (spread, moved): (Spread, mpsc::UnboundedReceiver<Moved>),
     meter: Arc<Meter>,
     drain: watch::Receiver<bool>,
     started: &Sender<io::Result<()>>,
@@ -124,7 +124,7 @@ pub fn run(
         }
         // The threads hold a way to each other for as long as they accept.
         drop(spread);
-        accepting.spawn_local(thread.clone().take_over(passed));
+        accepting.spawn_local(thread.clone().take_over(moved));
         report(started, Ok(()));
         let sweep = thread.sweep();
         tokio::select! {
@@ -154,15 +154,8 @@ impl Thread {
                 accepted = socket.accept() => match accepted {
                     Ok((stream, peer)) => {
                         one(&self.meter.connections_accepted);
-                        let place = spread.place();
-                        if spread.is_own(&place) {
-                            self.clone().admit(&mut connections, stream, peer, place);
-                        } else if let Ok(stream) = stream.into_std() {
-                            let passed = spread.pass(Passed { stream, peer, place });
-                            if let Err(Passed { stream, peer, place }) = passed {
-                                self.clone().admit_passed(&mut connections, stream, peer, place);
-                            }
-                        }
+                        let kept = self.keeps(&spread, stream, peer);
+                        self.admit(&mut connections, kept);
                     }
                     Err(error) => {
                         // EMFILE and the like stay until something closes.
@@ -176,16 +169,14 @@ impl Thread {
         self.drain(connections).await;
     }
 
-    /// Serves what other threads pass on, until none of them accepts any more.
-    async fn take_over(self: Rc<Self>, mut passed: mpsc::UnboundedReceiver<Passed>) {
+    /// Serves what other threads move here, until none of them accepts any more.
+    async fn take_over(self: Rc<Self>, mut moved: mpsc::UnboundedReceiver<Moved>) {
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
                 Some(_) = connections.join_next() => {}
-                next = passed.recv() => match next {
-                    Some(Passed { stream, peer, place }) => {
-                        self.clone().admit_passed(&mut connections, stream, peer, place);
-                    }
+                next = moved.recv() => match next {
+                    Some(moved) => self.admit(&mut connections, New::moved(moved).map(Some)),
                     None => break,
                 },
             }
@@ -193,32 +184,42 @@ impl Thread {
         self.drain(connections).await;
     }
 
-    fn admit_passed(
-        self: Rc<Self>,
-        connections: &mut JoinSet<()>,
-        stream: std::net::TcpStream,
+    /// Moves a new connection to a thread that has fewer; nothing is left then.
+    fn keeps(
+        &self,
+        spread: &Spread,
+        stream: TcpStream,
         peer: SocketAddr,
-        place: Place,
-    ) {
-        match TcpStream::from_std(stream) {
-            Ok(stream) => self.admit(connections, stream, peer, place),
-            Err(error) => tracing::warn!(%error, "a connection cannot be served"),
+    ) -> io::Result<Option<New>> {
+        let place = spread.place();
+        if spread.is_own(&place) {
+            return Ok(Some(New { stream, peer, place }));
+        }
+        match spread.give(Moved { stream: stream.into_std()?, peer, place }) {
+            Ok(()) => {
+                one(&self.meter.connections_moved);
+                Ok(None)
+            }
+            Err(back) => New::moved(back).map(Some),
         }
     }
 
-    fn admit(
-        self: Rc<Self>,
-        connections: &mut JoinSet<()>,
-        stream: TcpStream,
-        peer: SocketAddr,
-        place: Place,
-    ) {
-        match Permit::take(&self.shared, &self.meter, place) {
-            Some(permit) => {
-                connections.spawn_local(self.serve(stream, peer, permit));
+    fn admit(self: &Rc<Self>, connections: &mut JoinSet<()>, new: io::Result<Option<New>>) {
+        match new {
+            Ok(None) => {}
+            Ok(Some(New { stream, peer, place })) => {
+                match Permit::take(&self.shared, &self.meter, place) {
+                    Some(permit) => {
+                        connections.spawn_local(self.clone().serve(stream, peer, permit));
+                    }
+                    // Closed at once: a queue here would only be a second place to fill.
+                    None => one(&self.meter.connections_refused),
+                }
             }
-            // Closed at once: a queue here would only be a second place to fill.
-            None => one(&self.meter.connections_refused),
+            Err(error) => {
+                tracing::warn!(%error, "a connection cannot be moved to another thread");
+                one(&self.meter.connections_refused);
+            }
         }
     }
 
@@ -313,6 +314,20 @@ impl Thread {
                 upstream.sweep(now);
             }
         }
+    }
+}
+
+/// A connection that this thread is to serve.
+struct New {
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: Place,
+}
+
+impl New {
+    fn moved(moved: Moved) -> io::Result<Self> {
+        let Moved { stream, peer, place } = moved;
+        Ok(Self { stream: TcpStream::from_std(stream)?, peer, place })
     }
 }
 

@@ -92,8 +92,20 @@ impl World {
     }
 
     pub fn handed(upstream: Upstream, policy: &GatewayPolicy, handed: Handed) -> World {
-        let listeners =
-            bind_listeners(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], 1, Vec::new()).unwrap();
+        World::bound(1, upstream, policy, handed)
+    }
+
+    /// A gateway of so many threads; elsewhere one, whose figures come in order.
+    pub fn of_threads(threads: u16) -> World {
+        let upstream = Upstream::start("api.internal");
+        let way = upstream_policy(upstream.address, &upstream.certificate_pem, 4);
+        let policy = gateway_policy(way, Limits::default());
+        World::bound(threads, upstream, &policy, Handed::default())
+    }
+
+    fn bound(threads: u16, upstream: Upstream, policy: &GatewayPolicy, handed: Handed) -> World {
+        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let listeners = bind_listeners(&[local], threads, Vec::new()).unwrap();
         let address = listeners[0].shape.address;
         let gateway = serve_handed(policy, listeners, handed).unwrap();
         let certificate_pem = policy.tls.certificates[0].chain_pem.clone();
