@@ -23,12 +23,11 @@ pub fn to_upstream(
     host: &str,
     upstream_host: &HeaderValue,
 ) {
-    remove_hop_by_hop(headers);
-    remove(headers, |name| is_ours(name.as_str()));
-    // The body's length is written anew from the body that is really sent.
-    headers.remove(header::CONTENT_LENGTH);
-    // Answered by the connection to the client; the upstream would answer a second time.
-    headers.remove(header::EXPECT);
+    // The body's length is written anew from the body that is really sent. An expectation is answered by the
+    // connection to the client; the upstream would answer a second time.
+    remove_with_hop_by_hop(headers, |name| {
+        is_ours(name) || matches!(name, "content-length" | "expect")
+    });
     headers.insert(header::HOST, upstream_host.clone());
     headers.insert(X_REQUEST_ID, context.id.value());
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
@@ -42,8 +41,7 @@ pub fn to_upstream(
 
 /// Prepares the upstream's headers for the client: nothing that names its software or its hops.
 pub fn to_client(headers: &mut HeaderMap) {
-    remove_hop_by_hop(headers);
-    remove(headers, |name| INSIDE.contains(&name.as_str()));
+    remove_with_hop_by_hop(headers, is_of_the_inside);
 }
 
 /// Marks an answer with the request's id, which is what a client quotes to get help.
@@ -103,7 +101,7 @@ pub fn plain(name: &str) -> String {
 /// there.
 #[must_use]
 pub fn is_framing(name: &HeaderName) -> bool {
-    HOP_BY_HOP.contains(name)
+    is_hop_by_hop(name.as_str())
         || [
             header::HOST,
             header::CONTENT_LENGTH,
@@ -146,10 +144,12 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     cookies(headers).find(|(found, _)| *found == name).map(|(_, value)| value)
 }
 
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
+fn remove_with_hop_by_hop(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
     let named: Vec<HeaderName> =
         connection_tokens(headers).filter_map(|token| HeaderName::from_bytes(token).ok()).collect();
-    remove(headers, |name| HOP_BY_HOP.contains(name) || named.contains(name));
+    remove(headers, |name| {
+        is_hop_by_hop(name.as_str()) || named.contains(name) || unwanted(name.as_str())
+    });
 }
 
 // One walk over what is there is cheaper than asking for each name that could be.
@@ -219,26 +219,29 @@ pub const X_CONSUMER_ROLES: HeaderName = HeaderName::from_static("x-consumer-rol
 pub const X_CONSUMER_CREDENTIAL: HeaderName = HeaderName::from_static("x-consumer-credential");
 
 /// Software, versions, machines and debug pages; and `Alt-Svc`, which would lead clients past us.
-const INSIDE: [&str; 18] = [
-    "server",
-    "via",
-    "alt-svc",
-    "x-request-id",
-    "x-powered-by",
-    "x-powered-cms",
-    "x-aspnet-version",
-    "x-aspnetmvc-version",
-    "x-runtime",
-    "x-generator",
-    "x-backend-server",
-    "x-served-by",
-    "x-varnish",
-    "x-sourcefiles",
-    "x-php-originating-script",
-    "x-debug-token",
-    "x-debug-token-link",
-    "x-envoy-upstream-service-time",
-];
+fn is_of_the_inside(name: &str) -> bool {
+    matches!(
+        name,
+        "server"
+            | "via"
+            | "alt-svc"
+            | "x-request-id"
+            | "x-powered-by"
+            | "x-powered-cms"
+            | "x-aspnet-version"
+            | "x-aspnetmvc-version"
+            | "x-runtime"
+            | "x-generator"
+            | "x-backend-server"
+            | "x-served-by"
+            | "x-varnish"
+            | "x-sourcefiles"
+            | "x-php-originating-script"
+            | "x-debug-token"
+            | "x-debug-token-link"
+            | "x-envoy-upstream-service-time"
+    )
+}
 
 /// Set by us, or read by common frameworks as if a proxy in front had set them.
 const OURS: [&str; 15] = [
@@ -261,15 +264,18 @@ const OURS: [&str; 15] = [
 ];
 
 // RFC 9110, 7.6.1, and the older ones that implementations still act on.
-const HOP_BY_HOP: [HeaderName; 10] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    HeaderName::from_static("http2-settings"),
-];
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+    )
+}

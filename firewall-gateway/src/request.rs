@@ -59,8 +59,8 @@ pub struct Target {
 /// What is served, also the value of `Allow`.
 pub const METHODS_TEXT: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
-/// The methods that are served.
-pub const METHODS: [Method; 7] = [
+/// The methods that are served. In one place: a constant would be made anew wherever one is looked for.
+pub static METHODS: [Method; 7] = [
     Method::GET,
     Method::HEAD,
     Method::POST,

@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::{INSIDE, is_framing, is_ours};
+use super::{is_framing, is_of_the_inside, is_ours};
 use crate::limits::{TRAILER_BYTES_MAX, TRAILERS_MAX};
 
 /// Whether whoever sent these headers takes trailers; HTTP/2 knows no other way to say so either.
@@ -64,7 +64,7 @@ pub fn of_answer(mut trailers: HeaderMap) -> HeaderMap {
 /// Whether a field of an answer's trailers stays inside.
 #[must_use]
 pub fn is_inside(name: &HeaderName) -> bool {
-    INSIDE.contains(&name.as_str()) || !may_follow(name)
+    is_of_the_inside(name.as_str()) || !may_follow(name)
 }
 
 /// Whether they are more than what is held.

@@ -98,7 +98,7 @@ impl Api {
                 continue;
             }
             let item = maker.resolved(format!("/paths/{}", escaped(template)))?;
-            for method in METHODS {
+            for method in &METHODS {
                 let place = format!("{item}/{}", method.as_str().to_ascii_lowercase());
                 if document.pointer(&place).is_none() {
                     continue;
@@ -107,7 +107,7 @@ impl Api {
                     let message = format!("expected at most {OPENAPI_OPERATIONS_MAX} operations");
                     return Err(DocumentError::new("/paths", message));
                 }
-                let names = paths.enter(template, method, operations.len());
+                let names = paths.enter(template, method.clone(), operations.len());
                 let names = names.map_err(|error| match error {
                     TemplateError::Malformed(expected) => {
                         DocumentError::new(&item, format!("expected {expected}, found {template:?}"))
