@@ -5,6 +5,7 @@
 //! `cargo xtask bench takeover`: the daemon dies, stops, is upgraded and reloads under load.
 //! `cargo xtask bench limits`: limits that both cores take from.
 //! `cargo xtask bench gateway`: what a request costs the gateway, beside nginx and HAProxy.
+//! `cargo xtask profile`: exercise for a daemon that counts what it does.
 //! `cargo xtask bench slow`: what a thousand slow clients cost another one.
 //! `cargo xtask bench http2-floods`: what floods of HTTP/2 frames make of memory and of others' requests.
 //! `cargo xtask bench changes`: a gateway that is reloaded, upgraded and changed under load.
@@ -124,6 +125,8 @@ enum What {
     Control,
     /// What a request costs, beside nginx and HAProxy.
     Gateway,
+    /// Nothing: the daemon is exercised, for a profile of it.
+    Training,
     /// What a thousand slow clients cost another one.
     Slow,
     /// What floods of HTTP/2 frames make of memory, and of others' requests.
@@ -173,6 +176,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
             let (table, problems) = gateway::run()?;
             return told(&table, &problems, arguments.json);
         }
+        What::Training => return gateway::training::run().map(|()| true),
         What::Slow => {
             let (table, problems) = gateway::slow::run()?;
             return told(&table, &problems, arguments.json);

@@ -154,7 +154,7 @@ pub fn run(options: &Options) -> Result<()> {
         What::Events { json } => ("events", json),
         What::Bans { json } => ("bans", json),
     };
-    build::dist(&["seawall", "api-server", PROGRAM])?;
+    let programs = build::dist(&["seawall", "api-server", PROGRAM])?;
     let toolchain = setup::bench()?;
     shell::step("bench: its XDP programs");
     let object = ebpf::build_object(&toolchain, ebpf::BENCH)?;
@@ -170,7 +170,7 @@ pub fn run(options: &Options) -> Result<()> {
     if json {
         arguments.push("--json".into());
     }
-    shell::become_program("dist", PROGRAM, &arguments, &["TERM", "SEAWALL_DATA"])
+    shell::become_program(&programs.join(PROGRAM), &arguments, &["TERM", "SEAWALL_DATA"])
 }
 
 /// The daemon, built apart and without optimisation, around an XDP program of other instructions: another

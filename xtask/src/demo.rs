@@ -23,5 +23,5 @@ pub fn run(options: &Options) -> Result<()> {
     let flags = [("--keep", options.keep), ("--down", options.down)];
     let arguments: Vec<_> =
         flags.into_iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag.into()).collect();
-    shell::become_program("release", "seawall-demo", &arguments, &["TERM"])
+    shell::become_program(&shell::target()?.join("release/seawall-demo"), &arguments, &["TERM"])
 }

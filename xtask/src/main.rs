@@ -22,6 +22,7 @@ mod fuzz;
 mod demo;
 
 mod bench;
+mod profile;
 
 mod reference;
 
@@ -62,6 +63,8 @@ enum Verb {
     Demo(demo::Options),
     /// Measured figures of this machine, beside rivals.
     Bench(bench::Options),
+    /// Exercise the daemon and count what it does, for the build that is installed.
+    Profile,
     /// Write docs/reference/cli.md anew, from the program.
     Reference,
     /// The Debian package; with --check its life in a fresh Debian.
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Verb::Fuzz(options) => fuzz::run(&options),
         Verb::Demo(options) => demo::run(&options),
         Verb::Bench(options) => bench::run(&options),
+        Verb::Profile => profile::run(),
         Verb::Reference => reference::run(),
         Verb::Package(options) => package::run(&options),
         Verb::Ci => ci::run(),

@@ -33,8 +33,8 @@ pub struct Options {
 /// Builds the package into target/package.
 pub fn run(options: &Options) -> Result<()> {
     let architecture = setup::package()?;
-    build::dist(&["seawall"])?;
-    let package = Package { version: options.version.clone(), architecture };
+    let program = build::dist(&["seawall"])?.join("seawall");
+    let package = Package { version: options.version.clone(), architecture, program };
     let file = package.build()?;
     shell::step(&format!("package: {}", file.display()));
     if options.check {
@@ -44,17 +44,20 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 /// A package to be built.
+#[derive(Clone)]
 struct Package {
     version: Option<Version>,
     /// As Debian calls it, such as amd64.
     architecture: String,
+    /// What is packed.
+    program: PathBuf,
 }
 
 impl Package {
     /// The same as another version.
     fn next(&self) -> Result<Self> {
         let next = self.changelog()?.version.next();
-        Ok(Self { version: Some(next), architecture: self.architecture.clone() })
+        Ok(Self { version: Some(next), ..self.clone() })
     }
 
     fn changelog(&self) -> Result<version::Changelog> {
@@ -68,7 +71,7 @@ impl Package {
         shell::step(&format!("package: laying out {name}"));
         let folder = folder()?;
         let root = folder.join(&name);
-        layout::lay_out(&root, &changelog)?;
+        layout::lay_out(&root, &self.program, &changelog)?;
         control::write(&root, &changelog, &self.architecture)?;
         archive::pack(&root, &folder.join(format!("{name}.deb")), changelog.epoch_s)
     }

@@ -6,6 +6,7 @@ mod linker;
 
 mod packages;
 
+pub use linker::llvm_major;
 pub use toolchain::Toolchain;
 
 use std::process::Command;

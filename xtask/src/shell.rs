@@ -93,29 +93,27 @@ pub fn cargo() -> Result<Command> {
     Ok(command)
 }
 
-/// Becomes a program of a profile's build, as root and with these variables, so that a signal from the
+/// Becomes a program, as root and with these variables, so that a signal from the
 /// terminal reaches it directly. Returns only where that fails.
-pub fn become_program(
-    profile: &str,
-    name: &str,
-    arguments: &[OsString],
-    variables: &[&str],
-) -> Result<()> {
-    let program = target()?.join(profile).join(name);
+pub fn become_program(program: &Path, arguments: &[OsString], variables: &[&str]) -> Result<()> {
+    let error = as_root(program, variables)?.args(arguments).exec();
+    Err(error).with_context(|| format!("could not start {}", program.display()))
+}
+
+/// A call of a program as root, with these variables.
+pub fn as_root(program: &Path, variables: &[&str]) -> Result<Command> {
     let words = elevation_with(variables).context("network namespaces and BPF need root")?;
     let mut command = match words.split_first() {
         Some((first, rest)) => {
             let mut command = Command::new(first);
-            command.args(rest).arg(&program);
+            command.args(rest).arg(program);
             command
         }
-        None => Command::new(&program),
+        None => Command::new(program),
     };
-    command.args(arguments).env("PATH", path_of_root());
     // Its children must not load the libraries of the cargo that started us.
-    command.env_remove("LD_LIBRARY_PATH");
-    let error = command.exec();
-    Err(error).with_context(|| format!("could not start {}", program.display()))
+    command.env("PATH", path_of_root()).env_remove("LD_LIBRARY_PATH");
+    Ok(command)
 }
 
 /// Where a program is: on PATH, or where the distributions keep what only root is expected to call.

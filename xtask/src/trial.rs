@@ -32,5 +32,5 @@ pub fn run(options: &Options) -> Result<()> {
     if options.json {
         arguments.push("--json".into());
     }
-    shell::become_program("release", "seawall-trial", &arguments, &["TERM"])
+    shell::become_program(&shell::target()?.join("release/seawall-trial"), &arguments, &["TERM"])
 }

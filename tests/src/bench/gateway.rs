@@ -14,6 +14,7 @@ mod clients;
 mod table;
 mod policies;
 pub mod slow;
+pub mod training;
 pub mod http2_floods;
 
 use std::{fs, thread, time::Duration};

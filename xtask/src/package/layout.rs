@@ -36,7 +36,7 @@ const DOCUMENTS: &str = "usr/share/doc/seawall";
 const GZIP: [&str; 2] = ["-9", "-n"];
 
 /// Makes the tree anew.
-pub fn lay_out(root: &Path, changelog: &Changelog) -> Result<()> {
+pub fn lay_out(root: &Path, program: &Path, changelog: &Changelog) -> Result<()> {
     if root.exists() {
         fs::remove_dir_all(root).with_context(|| format!("could not remove {}", root.display()))?;
     }
@@ -50,9 +50,9 @@ pub fn lay_out(root: &Path, changelog: &Changelog) -> Result<()> {
             copy(&file, &root.join(to).join(name), 0o644)?;
         }
     }
-    let program = program(root)?;
+    pack(program, root)?;
     for (shell, to) in COMPLETIONS {
-        let script = shell::output(Command::new(&program).args(["completions", shell]))?;
+        let script = shell::output(Command::new(program).args(["completions", shell]))?;
         write(&root.join(to), &script)?;
     }
     manual(root)?;
@@ -60,13 +60,11 @@ pub fn lay_out(root: &Path, changelog: &Changelog) -> Result<()> {
 }
 
 /// The binary without what only a debugger reads: a fifth of the size.
-fn program(root: &Path) -> Result<PathBuf> {
-    let built = shell::target()?.join("dist/seawall");
-    let program = root.join("usr/bin/seawall");
-    copy(&built, &program, 0o755)?;
+fn pack(program: &Path, root: &Path) -> Result<()> {
+    let packed = root.join("usr/bin/seawall");
+    copy(program, &packed, 0o755)?;
     let sections = ["--remove-section=.comment", "--remove-section=.note"];
-    shell::run(Command::new("strip").arg("--strip-unneeded").args(sections).arg(&program))?;
-    Ok(built)
+    shell::run(Command::new("strip").arg("--strip-unneeded").args(sections).arg(&packed))
 }
 
 fn manual(root: &Path) -> Result<()> {

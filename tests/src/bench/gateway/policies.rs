@@ -56,22 +56,7 @@ const LIMITS: [(&str, &str); 5] = [
 /// Adds the rows.
 pub fn measure(plain: &Ground, table: &mut Comparison) -> Result<()> {
     let guarded = Guarded::lay()?;
-    let mut rows = vec![Pair::of("behaviour_cpu_added", guarded.get("/plain", None))];
-    rows.push(Pair::of("api_key_cpu_added", guarded.get("/key", Some(&guarded.key))));
-    rows.push(Pair::of("session_cpu_added", guarded.get("/session", Some(&guarded.session))));
-    for ((name, _, cached, _), signer) in ALGORITHMS.iter().zip(&guarded.signers) {
-        let header = format!("authorization: Bearer {}", token(signer, name, 0));
-        rows.push(Pair::of(
-            cached,
-            guarded.get(&format!("/{}", name.to_lowercase()), Some(&header)),
-        ));
-    }
-    for (name, id) in LIMITS {
-        rows.push(Pair::of(id, guarded.get(&format!("/{name}"), None)));
-    }
-    rows.push(Pair::of("scrub_cpu_added", guarded.get("/scrubbed", None)));
-    rows.push(Pair::of("validation_cpu_added", guarded.post("/validated")));
-    rows.push(Pair::of("everything_cpu_added", guarded.post("/everything")));
+    let mut rows = guarded.pairs();
     let ours = &plain.servers.contenders[0];
     let (get, post) = (Load::of("/small", SMALL_BYTES, REQUESTS), guarded.post("/posted"));
     let plain_post = Load { header: None, ..post };
@@ -91,6 +76,15 @@ pub fn measure(plain: &Ground, table: &mut Comparison) -> Result<()> {
     }
     for row in rows {
         table.push(Row::less(row.id, "us", vec![median(row.added)], true));
+    }
+    guarded.verified_each_time(table)
+}
+
+/// Each policy's requests, once.
+pub fn exercise(table: &mut Comparison) -> Result<()> {
+    let guarded = Guarded::lay()?;
+    for pair in guarded.pairs() {
+        sample(table, &guarded.world, &guarded.seawall, &pair.load, pair.id)?;
     }
     guarded.verified_each_time(table)
 }
@@ -153,6 +147,25 @@ impl Guarded {
         let seawall = servers::seawall(&world, &front, PORT, &ways(&signers))?;
         let key = format!("x-api-key: {}", made(&world)?);
         Ok(Self { seawall, _backend: backend, signers, key, session, posted, authority, world })
+    }
+
+    /// What is asked of each policy.
+    fn pairs(&self) -> Vec<Pair> {
+        let mut pairs = vec![Pair::of("behaviour_cpu_added", self.get("/plain", None))];
+        pairs.push(Pair::of("api_key_cpu_added", self.get("/key", Some(&self.key))));
+        pairs.push(Pair::of("session_cpu_added", self.get("/session", Some(&self.session))));
+        for ((name, _, cached, _), signer) in ALGORITHMS.iter().zip(&self.signers) {
+            let header = format!("authorization: Bearer {}", token(signer, name, 0));
+            let path = format!("/{}", name.to_lowercase());
+            pairs.push(Pair::of(cached, self.get(&path, Some(&header))));
+        }
+        for (name, id) in LIMITS {
+            pairs.push(Pair::of(id, self.get(&format!("/{name}"), None)));
+        }
+        pairs.push(Pair::of("scrub_cpu_added", self.get("/scrubbed", None)));
+        pairs.push(Pair::of("validation_cpu_added", self.post("/validated")));
+        pairs.push(Pair::of("everything_cpu_added", self.post("/everything")));
+        pairs
     }
 
     fn get(&self, path: &str, header: Option<&str>) -> Load {
