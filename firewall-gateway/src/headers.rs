@@ -145,8 +145,11 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 fn remove_with_hop_by_hop(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
-    let named: Vec<HeaderName> =
-        connection_tokens(headers).filter_map(|token| HeaderName::from_bytes(token).ok()).collect();
+    // Most name what is removed anyway.
+    let named: Vec<HeaderName> = connection_tokens(headers)
+        .filter(|token| !token.eq_ignore_ascii_case(b"keep-alive"))
+        .filter_map(|token| HeaderName::from_bytes(token).ok())
+        .collect();
     remove(headers, |name| {
         is_hop_by_hop(name.as_str()) || named.contains(name) || unwanted(name.as_str())
     });

@@ -375,7 +375,9 @@ async fn stages(
         within: None,
     };
     let outcome = upstream.send(forwarded, sending).await;
-    observation.context.upstream_duration = Some(sent.elapsed());
+    let answered = outcome.as_ref().ok().and_then(|answer| answer.lease.in_flight().answered_at());
+    let answered = answered.unwrap_or_else(Instant::now);
+    observation.context.upstream_duration = Some(answered.saturating_duration_since(sent));
     let answer = outcome.map_err(|failure| observation.upstream_failed(failure))?;
     // 17. response: nothing of the inside
     observation.context.backend = Some(answer.backend);

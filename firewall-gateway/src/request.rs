@@ -4,7 +4,7 @@ pub mod path;
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header, uri::PathAndQuery};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, uri::PathAndQuery};
 
 use crate::{
     headers::{connection_tokens, must_arrive},
@@ -22,16 +22,16 @@ pub fn inspect<B>(request: &Request<B>, limits: &Limits) -> Result<Target, Rejec
     if !METHODS.contains(request.method()) {
         return Err(Rejection::MethodRefused);
     }
-    within_size(request.method(), request.uri(), headers, limits)?;
-    let host = host(request)?;
+    let fields = Fields::of(headers);
+    fields.within_size(request.method(), request.uri(), limits)?;
+    let host = host(request, &fields)?;
     let path = path(request.method(), request.uri())?;
     // `Connection: Host` makes a proxy remove what the upstream needs to judge the request.
     let named = |token: &[u8]| std::str::from_utf8(token).map_or(true, must_arrive);
-    if connection_tokens(headers).any(named) {
+    if fields.has_connection && connection_tokens(headers).any(named) {
         return Err(Rejection::ConnectionHeader);
     }
-    let mut expectations = headers.get_all(header::EXPECT).iter();
-    if expectations.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+    if fields.expects_other {
         return Err(Rejection::ExpectationRefused);
     }
     // RFC 9113, 8.2.1. HTTP/1 removes such spaces, so that the upstream would see another value.
@@ -39,8 +39,7 @@ pub fn inspect<B>(request: &Request<B>, limits: &Limits) -> Result<Target, Rejec
         return Err(Rejection::RequestMalformed);
     }
     // The scan of the wire sees these before hyper removes them; this is the second lock.
-    let encodings = headers.get_all(header::TRANSFER_ENCODING).iter().count();
-    let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
+    let Fields { encodings, lengths, .. } = fields;
     if encodings + lengths > 1 || (encodings > 0 && request.version() != Version::HTTP_11) {
         return Err(Rejection::FramingAmbiguous);
     }
@@ -70,22 +69,54 @@ pub static METHODS: [Method; 7] = [
     Method::OPTIONS,
 ];
 
-fn within_size(
-    method: &Method,
-    uri: &Uri,
-    headers: &HeaderMap,
-    limits: &Limits,
-) -> Result<(), Rejection> {
-    // `NAME: VALUE CR LF`, and for the first line two spaces, the version and CR LF.
-    let line = method.as_str().len() + uri_bytes(uri) + 12;
-    let fields: usize =
-        headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if headers.len() > limits.headers_max as usize
-        || line + fields > limits.header_bytes_max as usize
-    {
-        return Err(Rejection::HeadersTooLarge);
+/// What is judged of the headers, in one walk: cheaper than to look for each of them.
+#[derive(Default)]
+struct Fields<'a> {
+    count: usize,
+    bytes: usize,
+    host: Option<&'a HeaderValue>,
+    hosts: usize,
+    has_connection: bool,
+    expects_other: bool,
+    encodings: usize,
+    lengths: usize,
+}
+
+impl<'a> Fields<'a> {
+    fn of(headers: &'a HeaderMap) -> Self {
+        let mut fields = Self { count: headers.len(), ..Self::default() };
+        for (name, value) in headers {
+            let name = name.as_str();
+            // `NAME: VALUE CR LF`
+            fields.bytes += name.len() + value.len() + 4;
+            match name {
+                "host" => {
+                    fields.host = fields.host.or(Some(value));
+                    fields.hosts += 1;
+                }
+                "connection" => fields.has_connection = true,
+                "expect" => {
+                    let other = !value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+                    fields.expects_other |= other;
+                }
+                "transfer-encoding" => fields.encodings += 1,
+                "content-length" => fields.lengths += 1,
+                _ => {}
+            }
+        }
+        fields
     }
-    Ok(())
+
+    fn within_size(&self, method: &Method, uri: &Uri, limits: &Limits) -> Result<(), Rejection> {
+        // Of the first line two spaces, the version and CR LF.
+        let line = method.as_str().len() + uri_bytes(uri) + 12;
+        if self.count > limits.headers_max as usize
+            || line + self.bytes > limits.header_bytes_max as usize
+        {
+            return Err(Rejection::HeadersTooLarge);
+        }
+        Ok(())
+    }
 }
 
 fn is_padded(value: &HeaderValue) -> bool {
@@ -98,13 +129,11 @@ fn uri_bytes(uri: &Uri) -> usize {
         + uri.authority().map_or(0, |authority| authority.as_str().len() + 8)
 }
 
-fn host<B>(request: &Request<B>) -> Result<String, Rejection> {
-    let mut hosts = request.headers().get_all(header::HOST).iter();
-    let named = hosts.next();
-    if hosts.next().is_some() {
+fn host<B>(request: &Request<B>, fields: &Fields<'_>) -> Result<String, Rejection> {
+    if fields.hosts > 1 {
         return Err(Rejection::HostRepeated);
     }
-    let named = match named {
+    let named = match fields.host {
         Some(value) => Some(value.to_str().map_err(|_| Rejection::HostInvalid)?),
         None => None,
     };

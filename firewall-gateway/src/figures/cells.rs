@@ -1,6 +1,7 @@
 //! The counters of one route and of one backend, in one thread.
 
 use std::{
+    cell::Cell,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -112,10 +113,10 @@ impl BackendCells {
 
     /// A request is given to the backend; it is in flight until what this returns is dropped.
     #[must_use]
-    pub fn begin(self: &Arc<Self>) -> InFlight {
+    pub fn begin(self: &Arc<Self>, now: Instant) -> InFlight {
         one(&self.requests);
         one(&self.in_flight);
-        InFlight { cells: self.clone(), begun: Instant::now() }
+        InFlight { cells: self.clone(), begun: now, answered_at: Cell::default() }
     }
 
     /// The counts.
@@ -139,16 +140,25 @@ impl BackendCells {
 pub struct InFlight {
     cells: Arc<BackendCells>,
     begun: Instant,
+    answered_at: Cell<Option<Instant>>,
 }
 
 impl InFlight {
+    /// When the head of an answer came.
+    #[must_use]
+    pub fn answered_at(&self) -> Option<Instant> {
+        self.answered_at.get()
+    }
+
     /// The head of an answer came.
     pub fn answered(&self, status: u16) {
+        let now = Instant::now();
+        self.answered_at.set(Some(now));
         if status >= 500 {
             one(&self.cells.server_errors);
         }
-        let spent_us = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.cells.duration.record(spent_us);
+        let spent = now.saturating_duration_since(self.begun);
+        self.cells.duration.record(u64::try_from(spent.as_micros()).unwrap_or(u64::MAX));
     }
 
     /// The backend did not answer, or not whole.

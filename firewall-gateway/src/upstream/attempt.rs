@@ -51,11 +51,16 @@ impl<'a> Attempt<'a> {
     ) -> Result<(Response<Incoming>, Lease), UpstreamFailure> {
         let begun = Instant::now();
         let outcome = self.sent(slot, request, copy, begun).await;
-        let latency_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let lease = outcome.as_ref().ok().map(|(_, lease)| lease);
+        let ended = lease.and_then(|lease| lease.in_flight().answered_at());
+        let ended = ended.unwrap_or_else(std::time::Instant::now);
+        let latency = ended.saturating_duration_since(begun.into_std());
+        let latency_us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+        let now_ms = slot.at_ms(ended);
         match &outcome {
             Ok((response, _)) => {
-                slot.server.answered(latency_us, slot.now_ms());
-                slot.judge(!is_failure(response.status()));
+                slot.server.answered(latency_us, now_ms);
+                slot.judge(!is_failure(response.status()), now_ms);
             }
             // That the client's body cannot be had, or that our own pool is empty, says nothing of the
             // backend.
@@ -63,9 +68,9 @@ impl<'a> Attempt<'a> {
             Err(_) if self.fate.rejection().is_some() => {}
             Err(failure) => {
                 if *failure == UpstreamFailure::ResponseTimeout {
-                    slot.server.answered(latency_us, slot.now_ms());
+                    slot.server.answered(latency_us, now_ms);
                 }
-                slot.judge(false);
+                slot.judge(false, now_ms);
             }
         }
         outcome

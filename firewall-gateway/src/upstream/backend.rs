@@ -83,7 +83,7 @@ impl Backend {
         deadline: Instant,
         may_reuse: bool,
     ) -> Result<Lease, UpstreamFailure> {
-        let in_flight = self.cells.begin();
+        let in_flight = self.cells.begin(now.into_std());
         let line = match &self.ways {
             Ways::Http1(pool) => self.own(pool, now, deadline, may_reuse).await,
             // One that failed a request is not among those there are.
@@ -111,7 +111,9 @@ impl Backend {
             timeout_at(deadline, pool.permit()).await.map_err(|_| UpstreamFailure::NoConnection)?;
         if may_reuse {
             while let Some(mut sender) = pool.idle(now) {
-                if timeout_at(deadline, sender.ready()).await.is_ok_and(|ready| ready.is_ok()) {
+                if sender.is_ready()
+                    || timeout_at(deadline, sender.ready()).await.is_ok_and(|ready| ready.is_ok())
+                {
                     return Ok((Line::Own { sender, permit, pool: pool.clone() }, true));
                 }
             }

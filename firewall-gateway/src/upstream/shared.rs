@@ -157,12 +157,18 @@ impl SharedUpstream {
     /// The upstream's clock; never 0.
     #[must_use]
     pub fn now_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
+        self.at_ms(Instant::now())
+    }
+
+    /// A moment by that clock.
+    #[must_use]
+    pub fn at_ms(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.started);
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX).saturating_add(1)
     }
 
     /// A request to a backend ended. `trial` where it was the one to try it after an ejection.
-    pub fn judge(&self, server: &Server, trial: bool, well: bool) {
-        let now_ms = self.now_ms();
+    pub fn judge(&self, server: &Server, trial: bool, well: bool, now_ms: u64) {
         if let Some(breaker) = &self.breaker {
             breaker.ended(well, now_ms);
         }

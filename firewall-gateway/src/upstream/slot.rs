@@ -1,6 +1,10 @@
 //! A request's place at an upstream and at one of its backends; given back however the request ends.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{SharedUpstream, backend::Backend, server::Server};
 use crate::policy::BalancePolicy;
@@ -28,25 +32,26 @@ impl Slot {
         Self { backend, server, shared, trial }
     }
 
-    /// The upstream's clock.
+    /// A moment by the upstream's clock.
     #[must_use]
-    pub fn now_ms(&self) -> u64 {
-        self.shared.now_ms()
+    pub fn at_ms(&self, at: Instant) -> u64 {
+        self.shared.at_ms(at)
     }
 
     /// Another backend answered first, and nobody waits for this one: it takes so long at least. One that
     /// was only tried has not shown that it is well.
     pub fn outrun(&mut self, waited: Duration) {
         let waited_us = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
-        self.server.answered(waited_us, self.now_ms());
+        let now_ms = self.shared.now_ms();
+        self.server.answered(waited_us, now_ms);
         if self.trial {
-            self.judge(false);
+            self.judge(false, now_ms);
         }
     }
 
     /// How the request went.
-    pub fn judge(&mut self, well: bool) {
-        self.shared.judge(&self.server, std::mem::take(&mut self.trial), well);
+    pub fn judge(&mut self, well: bool, now_ms: u64) {
+        self.shared.judge(&self.server, std::mem::take(&mut self.trial), well, now_ms);
     }
 }
 
