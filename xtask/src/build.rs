@@ -36,5 +36,5 @@ pub fn dist(programs: &[&str]) -> Result<PathBuf> {
     }
     shell::step("build: what is installed, with optimisation across crates");
     shell::run(&mut compiler.dist(programs, &flags)?)?;
-    compiler.dist_folder(&shell::target()?)
+    Ok(compiler.dist_folder(&shell::target()?))
 }

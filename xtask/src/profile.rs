@@ -29,7 +29,7 @@ pub fn run() -> Result<()> {
 
     shell::step("profile: it is exercised");
     // It takes the daemon that lies beside it.
-    let exercise = compiler.dist_folder(&target)?.join(EXERCISE);
+    let exercise = compiler.dist_folder(&target).join(EXERCISE);
     let built = shell::target()?.join("release").join(EXERCISE);
     fs::copy(&built, &exercise).with_context(|| format!("could not copy {}", built.display()))?;
     let mut command = shell::as_root(&exercise, &["TERM"])?;

@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use crate::{setup, shell};
 
@@ -32,12 +32,8 @@ pub struct Compiler {
 impl Compiler {
     /// The one that builds this workspace.
     pub fn find() -> Result<Self> {
-        let rustc = || {
-            let mut command = Command::new("rustc");
-            shell::workspace().map(|folder| command.current_dir(folder).arg("-vV").output())
-        };
-        let output = rustc()?.context("could not start rustc")?;
-        Self::read(&String::from_utf8_lossy(&output.stdout))
+        let mut rustc = Command::new("rustc");
+        Self::read(&shell::output(rustc.arg("-vV").current_dir(shell::workspace()?))?)
     }
 
     fn read(version: &str) -> Result<Self> {
@@ -69,29 +65,27 @@ impl Compiler {
     }
 
     /// Where such programs are, below the folder that cargo builds into.
-    pub fn dist_folder(&self, target: &Path) -> Result<PathBuf> {
-        Ok(target.join(&self.host).join("dist"))
+    #[must_use]
+    pub fn dist_folder(&self, target: &Path) -> PathBuf {
+        target.join(&self.host).join("dist")
     }
 
     /// The tool that joins what was counted: of the compiler's own LLVM, whose files it reads.
     pub fn merger(&self) -> Result<PathBuf> {
         let llvm = self.llvm;
         let sysroot = shell::output(Command::new("rustc").args(["--print", "sysroot"]))?;
-        let with_rustup =
-            Path::new(sysroot.trim()).join("lib/rustlib").join(&self.host).join("bin");
-        let places = [with_rustup, format!("/usr/lib/llvm-{llvm}/bin").into()];
-        let there = places.iter().map(|folder| folder.join("llvm-profdata"));
-        let found = there
+        let of_rustup = Path::new(sysroot.trim()).join("lib/rustlib").join(&self.host).join("bin");
+        [of_rustup, format!("/usr/lib/llvm-{llvm}/bin").into()]
             .into_iter()
+            .map(|folder| folder.join("llvm-profdata"))
             .find(|file| file.is_file())
-            .or_else(|| shell::find(&format!("llvm-profdata-{llvm}")));
-        let Some(found) = found else {
-            bail!(
-                "no llvm-profdata of LLVM {llvm}, which {self} uses: run `rustup component add llvm-tools`, or install \
-                 LLVM {llvm}"
-            )
-        };
-        Ok(found)
+            .or_else(|| shell::find(&format!("llvm-profdata-{llvm}")))
+            .with_context(|| {
+                format!(
+                    "no llvm-profdata of LLVM {llvm}, which {self} uses: run `rustup component add llvm-tools`, \
+                     or install LLVM {llvm}"
+                )
+            })
     }
 }
 
