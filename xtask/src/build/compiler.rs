@@ -10,6 +10,10 @@ use anyhow::{Context as _, Result};
 
 use crate::{setup, shell};
 
+/// Of whatever is installed. A request and its answer go from hand to hand by value, some 200 times 100 to 350 bytes: LLVM
+/// calls the C library for more than 128, and a call takes longer than the copy.
+const ALWAYS: [&str; 1] = ["-Cllvm-args=-max-store-memcpy=24"];
+
 /// With a profile: as it was made, and silent about functions that have changed since, which go without.
 pub const USE: [&str; 2] = ["-Cllvm-args=-disable-vp", "-Cllvm-args=-no-pgo-warn-mismatch"];
 
@@ -56,6 +60,7 @@ impl Compiler {
     /// Always for a named target: what runs while building is left alone then, and the names of functions are the same with
     /// a profile and without.
     pub fn dist(&self, programs: &[&str], flags: &[String]) -> Result<Command> {
+        let flags = [&ALWAYS.map(str::to_owned)[..], flags].concat();
         let mut command = shell::cargo()?;
         command.args(["build", "--quiet", "--locked", "--profile", "dist", "--target", &self.host]);
         command.args(["--workspace", "--exclude", "firewall-ebpf", "--exclude", "bench-ebpf"]);
