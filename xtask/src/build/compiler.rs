@@ -36,8 +36,13 @@ pub struct Compiler {
 impl Compiler {
     /// The one that builds this workspace.
     pub fn find() -> Result<Self> {
+        Self::read(&Self::says(&["-vV"])?)
+    }
+
+    /// In the workspace, whose toolchain file says which one it is.
+    fn says(arguments: &[&str]) -> Result<String> {
         let mut rustc = Command::new("rustc");
-        Self::read(&shell::output(rustc.arg("-vV").current_dir(shell::workspace()?))?)
+        shell::output(rustc.args(arguments).current_dir(shell::workspace()?))
     }
 
     fn read(version: &str) -> Result<Self> {
@@ -78,7 +83,7 @@ impl Compiler {
     /// The tool that joins what was counted: of the compiler's own LLVM, whose files it reads.
     pub fn merger(&self) -> Result<PathBuf> {
         let llvm = self.llvm;
-        let sysroot = shell::output(Command::new("rustc").args(["--print", "sysroot"]))?;
+        let sysroot = Self::says(&["--print", "sysroot"])?;
         let of_rustup = Path::new(sysroot.trim()).join("lib/rustlib").join(&self.host).join("bin");
         [of_rustup, format!("/usr/lib/llvm-{llvm}/bin").into()]
             .into_iter()
