@@ -155,8 +155,14 @@ impl Site {
 
     /// Writes the configuration, tells the daemon, and waits until it has counted the reload.
     pub fn reload(&self, config: &str) {
-        let before = self.metric("seawall_reloads_total", &[]);
         seawall::write_config(&self.ground.world, config).unwrap();
+        self.reload_as_is();
+    }
+
+    /// The same with the file as it is. The count is the end of a reload: its generation is in force some
+    /// milliseconds before the daemon answers by the rest of it.
+    pub fn reload_as_is(&self) {
+        let before = self.metric("seawall_reloads_total", &[]);
         self.seawall.process.signal(Signal::SIGHUP).unwrap();
         let counted = || (self.metric("seawall_reloads_total", &[]) > before).then_some(());
         wait::until("reload", counted).unwrap();

@@ -2,8 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use nix::sys::signal::Signal;
-use seawall_tests::{peer::Peer, policies, requirement, seawall, snmp::Counts};
+use seawall_tests::{peer::Peer, policies, requirement, snmp::Counts};
 
 use crate::site::{GATEWAY, GATEWAY_IPV6, Site};
 
@@ -26,9 +25,8 @@ fn a_client_that_a_cookie_answered_is_served() {
     for gateway in [GATEWAY, GATEWAY_IPV6] {
         assert_eq!(status(&site, gateway), 200, "{gateway} without cookies of ours");
     }
-    seawall::write_config(world, &site.ground.config(ALWAYS, "")).unwrap();
-    site.seawall.process.signal(Signal::SIGHUP).unwrap();
-    site.wait_for_metric("seawall_generation", &[], 2);
+    site.reload(&site.ground.config(ALWAYS, ""));
+    assert_eq!(site.metric("seawall_generation", &[]), 2);
     for (syncookies, warnings) in [("1", 1), ("0", 1), ("2", 0)] {
         world.server.sysctl("net/ipv4/tcp_syncookies", syncookies).unwrap();
         assert_eq!(site.metric("seawall_warnings", &[]), warnings, "tcp_syncookies={syncookies}");

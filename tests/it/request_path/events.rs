@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use nix::sys::signal::Signal;
 use seawall_tests::{requirement, seawall, upstream, wait};
 use serde_json::Value;
 
@@ -57,9 +56,8 @@ fn events_go_to_a_file_and_a_receiver_and_their_counts_outlive_the_worker() {
 
     // Rotated.
     fs::rename(&file, &old).unwrap();
-    site.seawall.process.signal(Signal::SIGHUP).unwrap();
-    wait::until("the reload", || (site.metric("seawall_generation", &[]) == 2).then_some(()))
-        .unwrap();
+    site.reload_as_is();
+    assert_eq!(site.metric("seawall_generation", &[]), 2);
     site.ground.raw(b"GET / HTTP/1.1\r\nHost: api.example\r\nContent-Length: x\r\n\r\n");
     wait::until("an event", || (events(&file).len() == 1).then_some(())).unwrap();
     assert_eq!(events(&old).len(), 1);

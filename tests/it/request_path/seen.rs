@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use nix::sys::signal::Signal;
 use seawall_tests::{requirement, seawall::Seawall, wait};
 
 use crate::site::{Ground, Site};
@@ -80,9 +79,8 @@ fn the_log_is_a_file_that_a_reload_opens_anew_and_figures_outlive_the_worker() {
     site.wait_for_metric("seawall_gateway_route_requests_total", &labels, 1);
 
     fs::rename(&log, &old).unwrap();
-    site.seawall.process.signal(Signal::SIGHUP).unwrap();
-    wait::until("the reload", || (site.metric("seawall_generation", &[]) == 2).then_some(()))
-        .unwrap();
+    site.reload_as_is();
+    assert_eq!(site.metric("seawall_generation", &[]), 2);
     // Until the old worker has ended it may take a request too, whose line is in the file that it has open.
     let mut asked = 1;
     wait::until("a line in the new file", || {
