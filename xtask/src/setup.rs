@@ -6,7 +6,7 @@ mod linker;
 
 mod packages;
 
-pub use linker::llvm_major;
+pub use linker::{debian_llvm, llvm_major};
 pub use toolchain::Toolchain;
 
 use std::process::Command;

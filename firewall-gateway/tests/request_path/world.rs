@@ -58,11 +58,20 @@ impl World {
 
     /// The same, with what the daemon hands over.
     pub fn changed_and_handed(handed: Handed, change: impl FnOnce(&mut GatewayPolicy)) -> World {
+        World::made(1, handed, change)
+    }
+
+    /// A gateway of so many threads; elsewhere one, whose figures come in order.
+    pub fn of_threads(threads: u16) -> World {
+        World::made(threads, Handed::default(), |_| {})
+    }
+
+    fn made(threads: u16, handed: Handed, change: impl FnOnce(&mut GatewayPolicy)) -> World {
         let upstream = Upstream::start("api.internal");
         let way = upstream_policy(upstream.address, &upstream.certificate_pem, 4);
         let mut policy = gateway_policy(way, Limits::default());
         change(&mut policy);
-        World::handed(upstream, &policy, handed)
+        World::bound(threads, upstream, &policy, handed)
     }
 
     pub fn behind(upstream: Upstream, policy: UpstreamPolicy, limits: Limits) -> World {
@@ -93,14 +102,6 @@ impl World {
 
     pub fn handed(upstream: Upstream, policy: &GatewayPolicy, handed: Handed) -> World {
         World::bound(1, upstream, policy, handed)
-    }
-
-    /// A gateway of so many threads; elsewhere one, whose figures come in order.
-    pub fn of_threads(threads: u16) -> World {
-        let upstream = Upstream::start("api.internal");
-        let way = upstream_policy(upstream.address, &upstream.certificate_pem, 4);
-        let policy = gateway_policy(way, Limits::default());
-        World::bound(threads, upstream, &policy, Handed::default())
     }
 
     fn bound(threads: u16, upstream: Upstream, policy: &GatewayPolicy, handed: Handed) -> World {

@@ -85,7 +85,7 @@ impl Compiler {
         let llvm = self.llvm;
         let sysroot = Self::says(&["--print", "sysroot"])?;
         let of_rustup = Path::new(sysroot.trim()).join("lib/rustlib").join(&self.host).join("bin");
-        [of_rustup, format!("/usr/lib/llvm-{llvm}/bin").into()]
+        [of_rustup, setup::debian_llvm(llvm).join("bin")]
             .into_iter()
             .map(|folder| folder.join("llvm-profdata"))
             .find(|file| file.is_file())

@@ -58,9 +58,14 @@ pub fn find_or_install(llvm: u32) -> Result<PathBuf> {
     Ok(ours)
 }
 
+/// Where Debian's packages put an LLVM.
+pub fn debian_llvm(llvm: u32) -> PathBuf {
+    PathBuf::from(format!("/usr/lib/llvm-{llvm}"))
+}
+
 /// The folder of the LLVM libraries, installed when they are missing.
 fn llvm_folder(llvm: u32) -> Result<PathBuf> {
-    let debian = PathBuf::from(format!("/usr/lib/llvm-{llvm}"));
+    let debian = debian_llvm(llvm);
     let headers = format!("llvm-{llvm}-dev");
     let polly = format!("libpolly-{llvm}-dev");
     let wanted = [headers.as_str(), polly.as_str(), "zlib1g-dev", "libzstd-dev"];
