@@ -14,7 +14,6 @@ use nix::sys::signal::Signal;
 use seawall_tests::{
     process, requirement,
     seawall::{self, Seawall},
-    wait,
     world::SERVER_IPV4,
 };
 use serde_json::Value;
@@ -277,20 +276,12 @@ fn a_reload_that_cuts_the_gateway_or_a_resolver_is_refused() {
         ("  deny: { prefixes: [192.0.2.0/24] }\n  protected: [192.0.2.1]\n", "", false),
     ] {
         let before = site.metric("seawall_reloads_total", &[("result", "error")]);
-        let all = site.metric("seawall_reloads_total", &[]);
-        seawall::write_config(&site.ground.world, &site.ground.config(packet, "")).unwrap();
-        site.seawall.process.signal(Signal::SIGHUP).unwrap();
-        wait::until("reload", || (site.metric("seawall_reloads_total", &[]) > all).then_some(()))
-            .unwrap();
+        site.reload(&site.ground.config(packet, ""));
         let errors = site.metric("seawall_reloads_total", &[("result", "error")]) - before;
         assert_eq!(errors == 1, refused, "{packet}: {}", site.seawall.process.log());
         assert!(site.seawall.process.log().contains(part), "{packet}");
         // The next is judged against a policy that cuts nothing.
-        seawall::write_config(&site.ground.world, &site.ground.config("", "")).unwrap();
-        let all = site.metric("seawall_reloads_total", &[]);
-        site.seawall.process.signal(Signal::SIGHUP).unwrap();
-        wait::until("reload", || (site.metric("seawall_reloads_total", &[]) > all).then_some(()))
-            .unwrap();
+        site.reload(&site.ground.config("", ""));
     }
     site.seawall.detach().unwrap();
 }
